@@ -1,0 +1,29 @@
+//! `ykt`: the command line of Yikatong. Each command is a module that parses its own arguments and calls the
+//! rooms below; nothing is decided here.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// City cards and mobile payment: issue, load, pay, clear, settle (一卡通).
+#[derive(Parser)]
+#[command(name = "ykt", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome: anyhow::Result<ExitCode> = match cli.command {};
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("ykt: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
