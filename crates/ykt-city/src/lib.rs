@@ -9,4 +9,6 @@
 
 pub mod bank;
 pub mod gateway;
+pub mod names;
+pub mod plan;
 pub mod rng;
