@@ -1,0 +1,102 @@
+//! People: users, roles, passwords and sessions, by the rules of the security chapter (`toll.md` 6.3.1).
+//!
+//! A password is never stored, logged or shown: its Argon2id hash is stored. A session token is never stored
+//! either: its SM3 hash is. One user has one role, so roles that exclude each other never meet in a person.
+
+use crate::life::coded;
+use ykt_base::DateTime;
+
+coded! {
+    /// What a user is here for.
+    Role {
+        /// Works at the desk: cards, terminals, merchants, clearing.
+        Operator = 1, "operator";
+        /// Keeps the books: bills, transfers, closing.
+        Finance = 2, "finance";
+        /// Keeps users and keys.
+        Security = 3, "security";
+        /// Reads everything, the audit log too; changes nothing.
+        Auditor = 4, "auditor";
+        /// Reads the business side; changes nothing.
+        ReadOnly = 5, "read-only";
+    }
+}
+
+coded! {
+    /// Something a role may do.
+    Permission {
+        /// Look at cards, terminals, merchants, records, bills and books.
+        ReadBusiness = 1, "read business";
+        /// Change cards, terminals, merchants and the black list.
+        ChangeRegisters = 2, "change registers";
+        /// Receive files and close clearing days.
+        RunClearing = 3, "run clearing";
+        /// Release transfers, close ledger days, settle channels.
+        KeepBooks = 4, "keep books";
+        /// Create, change, unlock and disable users.
+        ManagePeople = 5, "manage people";
+        /// Generate, activate and retire keys.
+        ManageKeys = 6, "manage keys";
+        /// Read the audit log.
+        ReadAudit = 7, "read audit log";
+    }
+}
+
+impl Role {
+    /// What the role may do.
+    #[must_use]
+    pub const fn permissions(self) -> &'static [Permission] {
+        use Permission as P;
+        match self {
+            Role::Operator => &[P::ReadBusiness, P::ChangeRegisters, P::RunClearing],
+            Role::Finance => &[P::ReadBusiness, P::KeepBooks],
+            Role::Security => &[P::ManagePeople, P::ManageKeys],
+            Role::Auditor => &[P::ReadBusiness, P::ReadAudit],
+            Role::ReadOnly => &[P::ReadBusiness],
+        }
+    }
+
+    /// Whether the role may do `what`.
+    #[must_use]
+    pub fn may(self, what: Permission) -> bool {
+        self.permissions().contains(&what)
+    }
+}
+
+/// A user as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// Sign-in name; never given to another person, even after the user is disabled.
+    pub name: String,
+    /// The person's name.
+    pub full_name: String,
+    /// What the user is here for.
+    pub role: Role,
+    /// The password must be changed before anything else.
+    pub must_change_password: bool,
+    /// Wrong passwords in a row.
+    pub failures: u32,
+    /// Locked until then after too many wrong passwords.
+    pub locked_until: Option<DateTime>,
+    /// Signed off for good or for a time.
+    pub disabled: bool,
+    /// When the password was last changed.
+    pub password_changed_at: DateTime,
+    /// Last successful sign-in.
+    pub last_sign_in_at: Option<DateTime>,
+}
+
+/// A signed-in user's session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Sign-in name.
+    pub user: String,
+    /// The person's name.
+    pub full_name: String,
+    /// What the user may do.
+    pub role: Role,
+    /// Nothing but a change of password is allowed.
+    pub must_change_password: bool,
+    /// Since when.
+    pub started_at: DateTime,
+}
