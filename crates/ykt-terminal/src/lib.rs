@@ -1,0 +1,13 @@
+//! Whatever talks to cards: a POS with its PSAM, a load terminal, and the ways to a card.
+//!
+//! The actors: [`ykt_base::CardChannel`]s to a card and a PSAM, a [`store::RecordStore`] that keeps what
+//! happened, and a [`host::LoadHost`] that credits cards. What decides knows none of their leaves: sockets,
+//! files and readers live in [`transport`] and [`store`] only.
+#![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
+#![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
+
+pub mod blacklist;
+pub mod host;
+pub mod record;
+pub mod store;
+pub mod transport;

@@ -1,0 +1,6 @@
+//! The ways to a card and to a load host: everything here is a leaf behind a trait.
+
+pub mod host_http;
+#[cfg(feature = "pcsc")]
+pub mod pcsc;
+pub mod vpcd;
