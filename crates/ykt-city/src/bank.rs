@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use ykt_base::{Date, Fen};
+use ykt_files::transfer::{PaymentOutcome, PaymentResult, ReturnFile, TransferFile};
 
 /// One movement on an account, as the bank writes it on the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +141,34 @@ impl Bank {
         self.book(to, amount, day, reference, text);
         self.references.insert(reference.to_owned());
         Ok(())
+    }
+
+    /// Executes a transfer file: every payment on its own, each once however often the file comes, and answers
+    /// with the return file. A payment that cannot be made is returned with the reason.
+    pub fn execute(&mut self, file: &TransferFile, file_name: &str, day: Date) -> ReturnFile {
+        let results = file
+            .payments
+            .iter()
+            .map(|payment| {
+                let reference = format!("{file_name}#{}", payment.record_no);
+                let moved = self.transfer(
+                    &file.payer_account,
+                    &payment.account,
+                    payment.amount,
+                    day,
+                    &reference,
+                    &payment.remark,
+                );
+                PaymentResult {
+                    record_no: payment.record_no,
+                    outcome: match moved {
+                        Ok(()) => PaymentOutcome::Paid { bank_serial: reference },
+                        Err(error) => PaymentOutcome::Failed { reason: error.to_string() },
+                    },
+                }
+            })
+            .collect();
+        ReturnFile { results }
     }
 
     /// The balance of an account.

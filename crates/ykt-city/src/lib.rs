@@ -9,6 +9,7 @@
 
 pub mod bank;
 pub mod gateway;
+pub mod hand;
 pub mod names;
 pub mod plan;
 pub mod rng;
