@@ -1,0 +1,26 @@
+//! The purse protocol (PBOC ED/EP, `epurse.md`), written once for everybody who speaks it: card, PSAM, terminal,
+//! load host and clearing.
+//!
+//! Layouts of commands and answers, what goes into each MAC, and the files a terminal reads. No state and no
+//! keys: whoever holds a key passes it in. Card and PSAM read a command with `parse`, which answers the status
+//! word of `epurse.md` 5 when the bytes are wrong; terminals write the same types with `to_apdu`.
+#![no_std]
+#![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
+#![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod command;
+pub mod create;
+pub mod files;
+pub mod load;
+pub mod log;
+pub mod prove;
+pub mod psam;
+pub mod purchase;
+pub mod types;
+mod wire;
+pub mod write_key;
+
+pub use types::{Algorithm, AmountError, OverdraftLimit, Purse, PurseFen, TransactionType};
