@@ -16,8 +16,10 @@ pub mod merchants;
 pub mod page;
 pub mod people;
 pub mod registers;
+mod store;
 pub mod terminals;
 
 pub use act::Act;
 pub use page::{Direction, Page, Paging};
 pub use registers::Registers;
+pub use store::{MODULE, RegisterError};

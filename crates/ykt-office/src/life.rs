@@ -96,6 +96,19 @@ macro_rules! coded {
             }
         }
 
+        impl From<$name> for ykt_store::Value<'_> {
+            fn from(value: $name) -> Self {
+                value.code().into()
+            }
+        }
+
+        impl ykt_store::Column<'_> for $name {
+            const EXPECTED: &'static str = concat!("the code of a ", stringify!($name));
+            fn from_value(value: ykt_store::Value<'_>) -> Option<$name> {
+                u8::from_value(value).and_then($name::from_code)
+            }
+        }
+
         impl $crate::life::Named for $name {
             fn word(self) -> &'static str {
                 self.name()

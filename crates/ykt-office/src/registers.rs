@@ -3,12 +3,13 @@
 //! Cards lie in one sorted array (a million cards are 48 MB and 20 comparisons a lookup); everything else is
 //! small. The snapshot does not change while a day is judged, so a verdict can be explained afterwards.
 
-use crate::blacklist::{Delivery, Loss};
-use crate::cards::CardRow;
-use crate::merchants::{Contract, MerchantRow};
-use crate::terminals::{Pair, TerminalRow};
+use crate::blacklist::{self, Delivery, Loss};
+use crate::cards::{self, CardRow};
+use crate::merchants::{self, Contract, MerchantRow};
+use crate::terminals::{self, Pair, TerminalRow};
 use std::collections::BTreeMap;
 use ykt_base::{Asn8, Date, DateTime, MerchantCode, PosNo, TerminalId};
+use ykt_store::{StoreError, Tx};
 
 /// The registers as of one moment.
 #[derive(Debug, Default)]
@@ -26,6 +27,40 @@ pub struct Registers {
 }
 
 impl Registers {
+    /// Reads the registers as `tx` sees them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn load(tx: &Tx) -> Result<Registers, StoreError> {
+        let count = cards::count(tx)?;
+        let mut found = Registers {
+            cards: Vec::with_capacity(usize::try_from(count).unwrap_or(0)),
+            merchants: merchants::all(tx)?,
+            ..Registers::default()
+        };
+        cards::for_each(tx, |row| found.cards.push(row))?;
+        for row in terminals::terminals(tx)? {
+            found.terminals.insert(row.pos, row);
+        }
+        for pair in terminals::pairs(tx)? {
+            found.pairs.entry(pair.terminal_id).or_default().push(pair);
+            let held = found.terminals.get_mut(&pair.pos);
+            if let Some(row) = held.filter(|row| row.pair.is_none_or(|other| other.from < pair.from)) {
+                row.pair = Some(pair);
+            }
+        }
+        let losses = blacklist::losses(tx)?;
+        if let Some(first) = losses.iter().map(|loss| loss.version).min() {
+            for delivery in blacklist::deliveries(tx, first)? {
+                found.deliveries.entry(delivery.pos).or_default().push(delivery);
+            }
+        }
+        for loss in losses {
+            found.losses.entry(loss.asn).or_default().push(loss);
+        }
+        Ok(found)
+    }
+
     /// The card (V08 when `None`).
     #[must_use]
     pub fn card(&self, asn: &Asn8) -> Option<&CardRow> {

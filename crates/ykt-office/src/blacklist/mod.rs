@@ -4,8 +4,15 @@
 //! Who bears a purchase with a lost card depends on two moments: when the loss took effect, and when a list
 //! that names the card reached the terminal (V17). Both are kept here for as long as records may arrive.
 
+mod store;
+
 use crate::life::coded;
 use ykt_base::{Asn8, DateTime, PosNo};
+
+pub(crate) use store::{change, close_loss, deliveries, losses, open_loss};
+pub use store::{
+    held_by_terminals, increment, list, list_at, list_delivered, losses_of, newest, version, versions,
+};
 
 /// Cards a terminal can hold; a longer list is cut to the newest (`clearing.md` 11).
 pub const TERMINAL_LIST_LEN_MAX: u32 = 10_000;
@@ -65,6 +72,26 @@ pub struct ListChange {
     pub asn: Asn8,
     /// What to do with it.
     pub op: ListOp,
+    /// When it was made.
+    pub at: DateTime,
+}
+
+/// A version of the list as the consoles show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionRow {
+    /// The change that made it.
+    pub change: ListChange,
+    /// Terminals that hold this version or a later one.
+    pub terminals: u32,
+}
+
+/// Which entries a list shows; what is `None` does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListFilter {
+    /// Why the card is on the list.
+    pub kind: Option<ListKind>,
+    /// The card.
+    pub asn: Option<Asn8>,
 }
 
 /// What leads from list `base` to list `version`: at most one change per card, in the order of card numbers.

@@ -3,8 +3,18 @@
 //!
 //! Money is not here: a balance is read from the card, its shadow stands in the ledger.
 
+mod store;
+
 use crate::life::{self, IllegalStep, Row, coded};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 use ykt_base::{Asn8, Date, DateTime, IssuerFactor, KeyVersion};
+
+pub(crate) use store::for_each;
+pub use store::{
+    card, change, count, history, issue, lapse_pre_reports, list, lock_reported, register, report_loss,
+};
 
 coded! {
     /// State of a card (卡状态, `clearing.md` 10); the codes are those of the sources.
@@ -98,13 +108,14 @@ impl CardState {
     }
 }
 
-/// Whether a card's money is real.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CardKind {
-    /// A holder's card.
-    Real,
-    /// A test card (测试卡): its records are kept apart and never settled (V09).
-    Test,
+coded! {
+    /// Whether a card's money is real.
+    CardKind {
+        /// A holder's card.
+        Real = 0, "real";
+        /// A test card (测试卡): its records are kept apart and never settled (V09).
+        Test = 1, "test";
+    }
 }
 
 /// A card as personalisation hands it over.
@@ -139,4 +150,114 @@ pub struct CardRow {
     pub state_since: DateTime,
     /// When it was handed to its holder; `None` before that.
     pub issued_at: Option<DateTime>,
+}
+
+impl fmt::Display for NewCard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NewCard { asn, factor, main_type, sub_type, kind, key_version, start, expiry } = self;
+        write!(f, "{} of {factor}, type {main_type}/{sub_type}, {kind}, ", asn.masked())?;
+        write!(f, "key version {key_version}, {start} to {expiry}")
+    }
+}
+
+/// What became of a batch of cards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registered {
+    /// Cards that are new.
+    pub added: u32,
+    /// Cards that were there with the same content.
+    pub repeated: u32,
+}
+
+/// Something that happened to a card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardEventRow {
+    /// When.
+    pub at: DateTime,
+    /// What.
+    pub event: CardEvent,
+    /// The state after it.
+    pub state: CardState,
+    /// Who did it.
+    pub who: String,
+    /// Why, in words; may be empty.
+    pub note: String,
+}
+
+/// The first digits of a card number, one to sixteen of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberPrefix(String);
+
+/// A text is no beginning of a card number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected 1 to 16 hex digits of a card number, found {found} characters or another sign")]
+pub struct NumberPrefixError {
+    /// Characters there.
+    pub found: usize,
+}
+
+impl NumberPrefix {
+    /// The lowest and the highest card number that begin so.
+    #[must_use]
+    pub fn range(&self) -> (Asn8, Asn8) {
+        let filled = |with: &str| {
+            let missing = Asn8::LEN.saturating_mul(2).saturating_sub(self.0.len());
+            format!("{}{}", self.0, with.repeat(missing)).parse()
+        };
+        (filled("0").unwrap_or(Asn8([0; 8])), filled("F").unwrap_or(Asn8([0xFF; 8])))
+    }
+}
+
+impl FromStr for NumberPrefix {
+    type Err = NumberPrefixError;
+    fn from_str(text: &str) -> Result<NumberPrefix, NumberPrefixError> {
+        let fits = (1..=16).contains(&text.len()) && text.bytes().all(|sign| sign.is_ascii_hexdigit());
+        if fits { Ok(NumberPrefix(text.to_owned())) } else { Err(NumberPrefixError { found: text.len() }) }
+    }
+}
+
+/// Which cards a list shows; what is `None` does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CardFilter {
+    /// How the number begins.
+    pub number: Option<NumberPrefix>,
+    /// State.
+    pub state: Option<CardState>,
+    /// Real or test.
+    pub kind: Option<CardKind>,
+    /// First moment of issue.
+    pub issued_from: Option<DateTime>,
+    /// First moment of issue no longer shown.
+    pub issued_until: Option<DateTime>,
+}
+
+/// What a list of cards can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CardSort {
+    /// Card number.
+    #[default]
+    Number,
+    /// State.
+    State,
+    /// Since when it is in that state.
+    StateSince,
+    /// When it was issued.
+    IssuedAt,
+    /// Last day of use.
+    Expiry,
+}
+
+/// Totals of a list of cards.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CardTotals {
+    /// Cards in each state that has any.
+    pub by_state: BTreeMap<CardState, u32>,
+}
+
+impl CardTotals {
+    /// All of them.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.by_state.values().fold(0, |sum, count| sum.saturating_add(*count))
+    }
 }

@@ -3,8 +3,13 @@
 //! A contract is valid over days and never overwritten: a late record is settled by the contract of its
 //! clearing day, and an old bill can be explained.
 
+mod store;
+
 use crate::life::coded;
 use ykt_base::{Date, MerchantCode};
+
+pub(crate) use store::all;
+pub use store::{agree, list, merchant, register};
 
 coded! {
     /// Who owns a payee account (`payeeCifType` of the bank transfer file, `clearing.md` 6.2 C).
@@ -82,4 +87,27 @@ impl MerchantRow {
     pub fn contract_on(&self, day: Date) -> Option<&Contract> {
         self.contracts.iter().find(|contract| contract.covers(day))
     }
+}
+
+/// Which merchants a list shows; what is `None` does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MerchantFilter {
+    /// Part of the code or of a name.
+    pub text: Option<String>,
+    /// Industry.
+    pub industry: Option<u8>,
+}
+
+/// What a list of merchants can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MerchantSort {
+    /// Merchant code.
+    #[default]
+    Code,
+    /// Name in Chinese.
+    NameZh,
+    /// Name in English.
+    NameEn,
+    /// Industry.
+    Industry,
 }

@@ -3,8 +3,14 @@
 //! Records arrive up to a month late, so a pair of POS and PSAM is valid over time and never overwritten:
 //! V04 to V06 ask what was true when the record was made.
 
+mod store;
+
 use crate::life::{self, IllegalStep, Row, coded};
+use std::collections::BTreeMap;
 use ykt_base::{DateTime, MerchantCode, PosNo, PsamSerial, TerminalId};
+
+pub use store::{change, list, pair, pairs_of, register, terminal};
+pub(crate) use store::{pairs, terminals};
 
 coded! {
     /// State of a terminal.
@@ -62,6 +68,27 @@ impl TerminalState {
     }
 }
 
+impl TerminalEvent {
+    /// The state the event leads to, from wherever it may happen.
+    #[must_use]
+    pub const fn leads_to(self) -> TerminalState {
+        match self {
+            TerminalEvent::Start | TerminalEvent::Resume => TerminalState::InUse,
+            TerminalEvent::Suspend => TerminalState::Suspended,
+            TerminalEvent::Retire => TerminalState::Retired,
+        }
+    }
+}
+
+/// A terminal as it comes to the register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewTerminal {
+    /// POS number.
+    pub pos: PosNo,
+    /// The merchant it trades for.
+    pub merchant: MerchantCode,
+}
+
 /// A PSAM in a POS, from a moment on until another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair {
@@ -98,4 +125,44 @@ pub struct TerminalRow {
     pub state_since: DateTime,
     /// The PSAM it holds now, or held last; `None` before the first.
     pub pair: Option<Pair>,
+}
+
+/// Which terminals a list shows; what is `None` does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TerminalFilter {
+    /// POS number.
+    pub pos: Option<PosNo>,
+    /// The merchant it trades for.
+    pub merchant: Option<MerchantCode>,
+    /// State.
+    pub state: Option<TerminalState>,
+}
+
+/// What a list of terminals can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TerminalSort {
+    /// POS number.
+    #[default]
+    Pos,
+    /// Merchant code.
+    Merchant,
+    /// State.
+    State,
+    /// Since when it is in that state.
+    StateSince,
+}
+
+/// Totals of a list of terminals.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TerminalTotals {
+    /// Terminals in each state that has any.
+    pub by_state: BTreeMap<TerminalState, u32>,
+}
+
+impl TerminalTotals {
+    /// All of them.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.by_state.values().fold(0, |sum, count| sum.saturating_add(*count))
+    }
 }
