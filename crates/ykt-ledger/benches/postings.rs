@@ -1,0 +1,3 @@
+//! Durable postings per second.
+
+fn main() {}

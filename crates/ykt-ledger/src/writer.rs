@@ -1,0 +1,73 @@
+//! Posting for many callers at once: what waits at the same moment is one transaction and one sync of the disk,
+//! and nobody is answered before it.
+
+use crate::entry::Entry;
+use crate::post::{PostError, Posting, post_groups};
+use ykt_store::{GroupError, GroupLimits, GroupWriter, Store, StoreError};
+
+/// Answer to a group of entries.
+pub type Answer = Result<Vec<Posting>, PostError>;
+
+/// The ledger's group-commit writer. Share it behind an `Arc`; dropping it books what waits and ends.
+pub struct LedgerWriter {
+    writer: GroupWriter<Vec<Entry>, Answer>,
+}
+
+/// An answer to come.
+pub struct PostTicket {
+    ticket: ykt_store::Ticket<Answer>,
+}
+
+impl LedgerWriter {
+    /// Starts the writer on a store that has the ledger's [`MODULE`](crate::MODULE).
+    ///
+    /// # Errors
+    /// [`StoreError::Thread`] when the system gives no thread.
+    pub fn start(store: Store, limits: GroupLimits) -> Result<LedgerWriter, StoreError> {
+        let writer = GroupWriter::start(store, limits, |tx, groups: &[Vec<Entry>]| post_groups(tx, groups))?;
+        Ok(LedgerWriter { writer })
+    }
+
+    /// Books `entries`, all or none, and waits until that is on the disk.
+    ///
+    /// # Errors
+    /// [`PostError`] of the first entry that is refused; [`PostError::Group`] when the batch could not be
+    /// committed: post again with the same ids to learn or to complete what became of it.
+    pub fn post(&self, entries: Vec<Entry>) -> Answer {
+        flatten(self.writer.call(entries))
+    }
+
+    /// Books `entries`, all or none; the ticket waits for the answer.
+    ///
+    /// # Errors
+    /// [`GroupError::QueueFull`] or [`GroupError::Stopped`], at once.
+    pub fn submit(&self, entries: Vec<Entry>) -> Result<PostTicket, GroupError> {
+        Ok(PostTicket { ticket: self.writer.submit(entries)? })
+    }
+
+    /// Books `entries`, all or none; `then` gets the answer on the writer's thread, so it must be short.
+    ///
+    /// # Errors
+    /// As [`LedgerWriter::submit`]; `then` is not called then.
+    pub fn submit_then(
+        &self,
+        entries: Vec<Entry>,
+        then: impl FnOnce(Answer) + Send + 'static,
+    ) -> Result<(), GroupError> {
+        self.writer.submit_then(entries, |answer| then(flatten(answer)))
+    }
+}
+
+impl PostTicket {
+    /// Waits until the entries are on the disk or refused.
+    ///
+    /// # Errors
+    /// As [`LedgerWriter::post`].
+    pub fn wait(self) -> Answer {
+        flatten(self.ticket.wait())
+    }
+}
+
+fn flatten(answer: Result<Answer, GroupError>) -> Answer {
+    answer.unwrap_or_else(|error| Err(error.into()))
+}
