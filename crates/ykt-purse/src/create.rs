@@ -2,7 +2,7 @@
 
 use crate::wire::join;
 use ykt_base::{Command, StatusWord};
-use ykt_crypto::sm::CommandBytes;
+use ykt_crypto::sm::{CommandBytes, Padding};
 
 /// Longest application name (AID) in bytes.
 pub const NAME_LEN_MAX: usize = 16;
@@ -49,6 +49,12 @@ pub struct AccessByte(pub u8);
 impl AccessByte {
     /// FF: key id 0 for both, reading in clear allowed.
     pub const KEY_0: AccessByte = AccessByte(0xFF);
+
+    /// Whether a protected file may be read in clear.
+    #[must_use]
+    pub const fn allows_plain_read(self) -> bool {
+        self.0 & 0x80 != 0
+    }
 
     /// Id of the line protection key that protects writing.
     #[must_use]
@@ -134,6 +140,58 @@ impl Structure {
     }
 }
 
+/// Where card systems of this country differ, as data of an application: the two bytes that CREATE FILE of a DF
+/// writes FF FF. A cleared bit turns a switch on, so FF FF is the platform's default (profile `city-cpu`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Switches {
+    /// FE: loading an EP needs the PIN (PBOC profiles). Loading an ED needs it always.
+    pub load_needs_pin: bool,
+    /// FD: enciphered data are padded only when they do not fill blocks (the PBOC text).
+    pub pad_if_needed: bool,
+    /// FB: the application's security state falls back to 0 after a finished transaction (FMCOS).
+    pub state_ends_with_transaction: bool,
+}
+
+impl Switches {
+    const LOAD_NEEDS_PIN: u8 = 0x01;
+    const PAD_IF_NEEDED: u8 = 0x02;
+    const STATE_ENDS_WITH_TRANSACTION: u8 = 0x04;
+
+    /// The two bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 2] {
+        let mut on = 0;
+        if self.load_needs_pin {
+            on |= Switches::LOAD_NEEDS_PIN;
+        }
+        if self.pad_if_needed {
+            on |= Switches::PAD_IF_NEEDED;
+        }
+        if self.state_ends_with_transaction {
+            on |= Switches::STATE_ENDS_WITH_TRANSACTION;
+        }
+        [!on, 0xFF]
+    }
+
+    /// The switches of two bytes, or `None` when a bit that means nothing is cleared.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 2]) -> Option<Switches> {
+        let on = !bytes[0];
+        let switches = Switches {
+            load_needs_pin: on & Switches::LOAD_NEEDS_PIN != 0,
+            pad_if_needed: on & Switches::PAD_IF_NEEDED != 0,
+            state_ends_with_transaction: on & Switches::STATE_ENDS_WITH_TRANSACTION != 0,
+        };
+        (switches.to_bytes() == bytes).then_some(switches)
+    }
+
+    /// How enciphered data are padded.
+    #[must_use]
+    pub const fn padding(self) -> Padding {
+        if self.pad_if_needed { Padding::IfNeeded } else { Padding::Always }
+    }
+}
+
 /// A file to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewFile<'a> {
@@ -180,6 +238,8 @@ pub enum NewFile<'a> {
         erase: Access,
         /// Application byte of the layout (95: answer to SELECT carries the public data).
         app_id: u8,
+        /// Where its commands differ from the default.
+        switches: Switches,
         /// Name for SELECT, 5 to 16 bytes.
         name: &'a [u8],
     },
@@ -198,7 +258,8 @@ impl<'a> CreateFile<'a> {
     /// Reads FID (P1 P2) and data of a command whose class and instruction are 80 E0.
     ///
     /// # Errors
-    /// 6700 for a length that is not the type's, 6A80 for an unknown type or a name of a wrong length.
+    /// 6700 for a length that is not the type's, 6A80 for an unknown type, switches that mean nothing, or a
+    /// name of a wrong length.
     pub fn parse(command: &Command<'a>) -> Result<CreateFile<'a>, StatusWord> {
         let fid = [command.p1, command.p2];
         let [kind, s1, s2, rest @ ..] = command.data else {
@@ -206,14 +267,15 @@ impl<'a> CreateFile<'a> {
         };
         let size = u16::from_be_bytes([*s1, *s2]);
         if *kind == 0x38 {
-            let [create, erase, app_id, _, _, name @ ..] = rest else {
+            let [create, erase, app_id, s1, s2, name @ ..] = rest else {
                 return Err(StatusWord::WRONG_LENGTH);
             };
             if !(5..=NAME_LEN_MAX).contains(&name.len()) {
                 return Err(StatusWord::WRONG_DATA);
             }
+            let switches = Switches::from_bytes([*s1, *s2]).ok_or(StatusWord::WRONG_DATA)?;
             let (create, erase) = (Access(*create), Access(*erase));
-            let file = NewFile::Application { size, create, erase, app_id: *app_id, name };
+            let file = NewFile::Application { size, create, erase, app_id: *app_id, switches, name };
             return Ok(CreateFile { fid, file });
         }
         let [a, b, _, d] = *rest else {
@@ -248,6 +310,10 @@ impl<'a> CreateFile<'a> {
             NewFile::Application { name, .. } => name.get(..NAME_LEN_MAX).unwrap_or(name),
             _ => &[],
         };
+        let [first_switches, second_switches] = match self.file {
+            NewFile::Application { switches, .. } => switches.to_bytes(),
+            _ => Switches::default().to_bytes(),
+        };
         let head: [u8; 7] = match self.file {
             NewFile::Data { structure, protection, read, write, access } => {
                 let (code, size) = structure.code_and_size();
@@ -260,10 +326,10 @@ impl<'a> CreateFile<'a> {
                 join(&[&[0x3F], &size.to_be_bytes(), &[df_sfi, add.0, 0xFF, 0xFF]])
             }
             NewFile::Application { size, create, erase, app_id, .. } => {
-                join(&[&[0x38], &size.to_be_bytes(), &[create.0, erase.0, app_id, 0xFF]])
+                join(&[&[0x38], &size.to_be_bytes(), &[create.0, erase.0, app_id, first_switches]])
             }
         };
-        let filler: &[u8] = if name.is_empty() { &[] } else { &[0xFF] };
+        let filler: &[u8] = if name.is_empty() { &[] } else { &[second_switches] };
         let lc = [head.len(), filler.len(), name.len()].into_iter().sum::<usize>();
         let lc = u8::try_from(lc).unwrap_or(u8::MAX);
         let [p1, p2] = self.fid;
@@ -314,10 +380,11 @@ mod tests {
                         create: Access(0xF1),
                         erase: Access::NEVER,
                         app_id: 0x95,
+                        switches: Switches { load_needs_pin: true, ..Switches::default() },
                         name: b"A1234",
                     },
                 },
-                &hex!("80E010010D380600F1EF95FFFF4131323334"),
+                &hex!("80E010010D380600F1EF95FEFF4131323334"),
             ),
             (
                 CreateFile {
@@ -330,6 +397,19 @@ mod tests {
             assert_eq!(file.to_apdu().as_bytes(), apdu);
             assert_eq!(CreateFile::parse(&Command::parse(apdu).unwrap()), Ok(file));
         }
+    }
+
+    #[test]
+    fn every_pair_of_switch_bytes_comes_back_or_is_refused() {
+        for byte in 0..=u8::MAX {
+            match Switches::from_bytes([byte, 0xFF]) {
+                Some(switches) => assert_eq!(switches.to_bytes(), [byte, 0xFF]),
+                None => assert!(byte < 0xF8),
+            }
+        }
+        assert_eq!(Switches::from_bytes([0xFF, 0xFE]), None);
+        assert_eq!(Switches::from_bytes([0xFF, 0xFF]), Some(Switches::default()));
+        assert_eq!(Switches { pad_if_needed: true, ..Switches::default() }.padding(), Padding::IfNeeded);
     }
 
     #[test]
@@ -365,6 +445,7 @@ mod tests {
                 assert_eq!(Access(code).allows(states), want);
             }
         }
+        assert!(AccessByte::KEY_0.allows_plain_read() && !AccessByte(0x7F).allows_plain_read());
         assert_eq!((AccessByte::KEY_0.write_key_id(), AccessByte::KEY_0.read_key_id()), (0, 0));
         assert_eq!((AccessByte(0b1111_1001).write_key_id(), AccessByte(0b1111_1001).read_key_id()), (2, 1));
     }

@@ -48,7 +48,8 @@ impl InitializeForLoad {
     /// Reads P1, P2 and data of a command whose class and instruction are 80 50.
     ///
     /// # Errors
-    /// 6A86 for P1 or P2, 6700 for the length, 6A80 for an amount that is zero or does not fit a purse.
+    /// 6A86 for P1 or P2, 6700 for the length, 6A80 for a zero amount, 6985 for one that no purse can
+    /// hold.
     pub fn parse(command: &Command<'_>) -> Result<InitializeForLoad, StatusWord> {
         if command.p1 != 0x00 {
             return Err(StatusWord::WRONG_P1P2);
@@ -58,8 +59,10 @@ impl InitializeForLoad {
             return Err(StatusWord::WRONG_LENGTH);
         };
         let terminal = TerminalId::try_from(terminal).map_err(|_| StatusWord::WRONG_LENGTH)?;
-        let amount = PurseFen::from_bytes([*a, *b, *c, *d]).filter(|amount| !amount.is_zero());
-        let amount = amount.ok_or(StatusWord::WRONG_DATA)?;
+        let amount = PurseFen::from_bytes([*a, *b, *c, *d]).ok_or(StatusWord::CONDITIONS)?;
+        if amount.is_zero() {
+            return Err(StatusWord::WRONG_DATA);
+        }
         Ok(InitializeForLoad { key_index: KeyIndex(*index), load: Load { purse, amount, terminal } })
     }
 
@@ -268,7 +271,7 @@ mod tests {
             (2, 1, StatusWord::WRONG_P1P2),
             (3, 0, StatusWord::WRONG_P1P2),
             (3, 3, StatusWord::WRONG_P1P2),
-            (6, 0x80, StatusWord::WRONG_DATA),
+            (6, 0x80, StatusWord::CONDITIONS),
         ] {
             let mut bad = good;
             bad[at] = value;

@@ -108,8 +108,8 @@ impl InitializeForPurchase {
     /// Reads P1, P2 and data of a command whose class and instruction are 80 50.
     ///
     /// # Errors
-    /// 6A86 for P1 or P2, 6700 for the length, 6A80 for an amount that does not fit a purse, or that is zero in
-    /// another kind than a composite purchase.
+    /// 6A86 for P1 or P2, 6700 for the length, 9401 for an amount that no purse holds, 6A80 for a zero amount
+    /// in another kind than a composite purchase.
     pub fn parse(command: &Command<'_>) -> Result<InitializeForPurchase, StatusWord> {
         let kind = PurchaseKind::from_p1p2(command.p1, command.p2)?;
         let mut fields = Reader(command.data);
@@ -119,9 +119,10 @@ impl InitializeForPurchase {
             return Err(StatusWord::WRONG_LENGTH);
         };
         let zero_allowed = matches!(kind, PurchaseKind::Composite(_));
-        let amount = PurseFen::from_bytes(amount)
-            .filter(|amount| zero_allowed || !amount.is_zero())
-            .ok_or(StatusWord::WRONG_DATA)?;
+        let amount = PurseFen::from_bytes(amount).ok_or(StatusWord::INSUFFICIENT_FUNDS)?;
+        if amount.is_zero() && !zero_allowed {
+            return Err(StatusWord::WRONG_DATA);
+        }
         let purchase = Purchase { kind, amount, terminal: TerminalId(terminal) };
         Ok(InitializeForPurchase { key_index: KeyIndex(index), purchase })
     }
@@ -390,7 +391,7 @@ mod tests {
         let parse = |bytes: &[u8]| InitializeForPurchase::parse(&Command::parse(bytes).unwrap());
         assert_eq!(parse(&hex!("805001020B0100000000360486600002")), Err(StatusWord::WRONG_DATA));
         assert!(parse(&hex!("805003020B0100000000360486600002")).is_ok(), "zero in a composite purchase");
-        assert_eq!(parse(&hex!("805001020B0180000000360486600002")), Err(StatusWord::WRONG_DATA));
+        assert_eq!(parse(&hex!("805001020B0180000000360486600002")), Err(StatusWord::INSUFFICIENT_FUNDS));
         assert_eq!(parse(&hex!("805001020A01000000963604866000")), Err(StatusWord::WRONG_LENGTH));
         let debit = |bytes: &[u8]| DebitForPurchase::parse(&Command::parse(bytes).unwrap());
         assert_eq!(debit(&hex!("805400000F0000001120240131123456FFB035B1")), Err(StatusWord::WRONG_P1P2));
