@@ -6,8 +6,14 @@
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
 
+pub mod batch;
 pub mod blacklist;
+pub mod card;
 pub mod host;
+pub mod load;
+pub mod pos;
+pub mod psam;
 pub mod record;
+mod recovery;
 pub mod store;
 pub mod transport;

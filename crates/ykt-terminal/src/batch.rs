@@ -1,0 +1,96 @@
+//! Batch files: what a terminal hands to clearing, in the purchase file layout (XF, `clearing.md` 2.1).
+
+use crate::pos::PosConfig;
+use crate::record::{BatchId, Ending, Record};
+use ykt_base::{Fen, Mac4};
+use ykt_files::{
+    CardType, Confirmation, FileError, FileKind, FileName, NameLayout, PurchaseType, Ticket, TicketDebit,
+    XfRecord,
+};
+
+/// A batch as it is handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Name of the file.
+    pub name: FileName,
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Records in it.
+    pub records: usize,
+    /// Grey records among them.
+    pub grey: usize,
+    /// Sum of their amounts, grey ones included.
+    pub amount: Fen,
+}
+
+/// Why a batch cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// The sequence does not fit the name.
+    #[error("batch {sequence} of {}: a day has batches 1 to 999", .day)]
+    Sequence {
+        /// Its sequence.
+        sequence: u16,
+        /// Its day.
+        day: ykt_base::Date,
+    },
+    /// A record does not fit the layout.
+    #[error("batch file: {0}")]
+    File(#[from] FileError),
+    /// The amounts do not fit a sum.
+    #[error("the amounts of the batch do not fit a sum")]
+    Sum,
+}
+
+/// The file of `records`: same records, same bytes.
+pub(crate) fn write(config: &PosConfig, id: BatchId, records: &[Record]) -> Result<Batch, BatchError> {
+    let layout = NameLayout::default();
+    let name =
+        FileName::new(FileKind::Xf, id.day, config.industry, config.merchant, u32::from(id.sequence), layout);
+    let name = name
+        .filter(|_| id.sequence > 0)
+        .ok_or(BatchError::Sequence { sequence: id.sequence, day: id.day })?;
+    let lines: Vec<XfRecord> = records.iter().filter_map(|record| line(config, record)).collect();
+    let amount = Fen::checked_sum(lines.iter().map(|line| line.amount)).ok_or(BatchError::Sum)?;
+    let grey = lines.iter().filter(|line| line.confirmation == Confirmation::Grey).count();
+    let bytes = ykt_files::write(config.industry, &lines, layout)?;
+    Ok(Batch { name, bytes, records: lines.len(), grey, amount })
+}
+
+/// The line of a record, or `None` for a debit that did not happen.
+fn line(config: &PosConfig, record: &Record) -> Option<XfRecord> {
+    let Record { debit, ending } = record;
+    let (tac, confirmation) = match ending {
+        Ending::Paid { tac, .. } => (*tac, Confirmation::Confirmed),
+        Ending::Grey { tac } => (tac.unwrap_or(Mac4([0; 4])), Confirmation::Grey),
+        Ending::Void => return None,
+    };
+    Some(XfRecord {
+        serial: debit.serial.number(),
+        merchant: config.merchant,
+        pos: config.pos,
+        asn: debit.card.asn,
+        card_type: CardType { main: two_digits(debit.card.main_type), sub: two_digits(debit.card.sub_type) },
+        card_valid: Some(debit.card.expiry),
+        start: Some(debit.card.start),
+        expiry: Some(debit.card.expiry),
+        counter: debit.counter,
+        sequence: debit.sequence,
+        balance_before: debit.balance_before,
+        amount: debit.amount,
+        at: debit.at,
+        purchase: PurchaseType::Wallet,
+        terminal: debit.terminal,
+        tac,
+        confirmation,
+        ticket: Ticket::None,
+        ticket_debit: TicketDebit::None,
+        reserved: XfRecord::RESERVED,
+    })
+}
+
+/// The type byte as the card has it: its two hex digits, which issuers keep decimal.
+fn two_digits(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0x0F)]]
+}

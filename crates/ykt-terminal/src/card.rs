@@ -1,0 +1,218 @@
+//! The terminal's half of every dialogue with a card: select, read, ask for proofs.
+//!
+//! Each function sends one command and says in [`CardError`] which step stopped and how: the card was silent,
+//! said no, or said what is no answer. Whether that is an outcome or a fault is decided by the caller.
+
+use std::fmt;
+use ykt_base::{CardChannel, CardCounter, ChannelError, Command, Fen, Response, StatusWord};
+use ykt_purse::command;
+use ykt_purse::files::{CITY_AID, PUBLIC_DATA_LEN, PUBLIC_DATA_SFI, PublicData};
+use ykt_purse::log::{self, LogRecord};
+use ykt_purse::prove::{Proof, ProveTransaction};
+use ykt_purse::{Purse, PurseFen, TransactionType};
+
+/// Most records a card's log is read for.
+pub const LOG_RECORDS_MAX: u8 = 10;
+
+/// A step of a dialogue with card or PSAM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// SELECT of the city card's application.
+    SelectApplication,
+    /// READ BINARY of EF 0015.
+    ReadPublicData,
+    /// GET BALANCE.
+    ReadBalance,
+    /// READ RECORD of the log.
+    ReadLog,
+    /// GET TRANSACTION PROVE.
+    Prove,
+    /// INITIALIZE FOR PURCHASE.
+    InitializeForPurchase,
+    /// DEBIT FOR PURCHASE.
+    Debit,
+    /// INITIALIZE FOR LOAD.
+    InitializeForLoad,
+    /// CREDIT FOR LOAD.
+    Credit,
+    /// Reset of the PSAM.
+    ResetSam,
+    /// READ BINARY of the PSAM's serial number.
+    ReadSamSerial,
+    /// READ BINARY of the PSAM's terminal id.
+    ReadTerminalId,
+    /// SELECT of the PSAM's application.
+    SelectSamApplication,
+    /// READ BINARY of the PSAM's application data.
+    ReadSamApplication,
+    /// INIT SAM FOR PURCHASE.
+    InitSam,
+    /// CREDIT SAM.
+    CreditSam,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::SelectApplication => "SELECT city card application (00A40400)",
+            Step::ReadPublicData => "READ BINARY EF 0015 (00B09500)",
+            Step::ReadBalance => "GET BALANCE (805C00)",
+            Step::ReadLog => "READ RECORD of the log (00B2)",
+            Step::Prove => "GET TRANSACTION PROVE (805A00)",
+            Step::InitializeForPurchase => "INITIALIZE FOR PURCHASE (805001)",
+            Step::Debit => "DEBIT FOR PURCHASE (80540100)",
+            Step::InitializeForLoad => "INITIALIZE FOR LOAD (805000)",
+            Step::Credit => "CREDIT FOR LOAD (80520000)",
+            Step::ResetSam => "reset of the PSAM",
+            Step::ReadSamSerial => "READ BINARY PSAM EF 0015 (00B09500)",
+            Step::ReadTerminalId => "READ BINARY PSAM EF 0016 (00B09600)",
+            Step::SelectSamApplication => "SELECT PSAM application (00A40000)",
+            Step::ReadSamApplication => "READ BINARY PSAM EF 0017 (00B09700)",
+            Step::InitSam => "INIT SAM FOR PURCHASE (80700000)",
+            Step::CreditSam => "CREDIT SAM (80720000)",
+        })
+    }
+}
+
+/// How a step stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CardError {
+    /// No answer came.
+    #[error("{step}: {cause}")]
+    Silent {
+        /// The step.
+        step: Step,
+        /// Why.
+        cause: ChannelError,
+    },
+    /// The card said no.
+    #[error("{step}: expected 9000, found {sw}")]
+    Refused {
+        /// The step.
+        step: Step,
+        /// What it said.
+        sw: StatusWord,
+    },
+    /// The card said yes with data that cannot be.
+    #[error("{step}: {len} data bytes that are no such answer")]
+    Unreadable {
+        /// The step.
+        step: Step,
+        /// Data bytes that came.
+        len: usize,
+    },
+}
+
+/// Sends one command; whatever is answered comes back.
+pub(crate) fn ask(
+    channel: &mut (impl CardChannel + ?Sized),
+    step: Step,
+    command: &[u8],
+) -> Result<Response, CardError> {
+    channel.transmit(command).map_err(|cause| CardError::Silent { step, cause })
+}
+
+/// Sends one command that must be answered 9000 with data that `read` understands.
+pub(crate) fn demand<T>(
+    channel: &mut (impl CardChannel + ?Sized),
+    step: Step,
+    command: &[u8],
+    read: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<T, CardError> {
+    let answer = ask(channel, step, command)?;
+    if !answer.sw().is_ok() {
+        return Err(CardError::Refused { step, sw: answer.sw() });
+    }
+    read(answer.data()).ok_or(CardError::Unreadable { step, len: answer.data().len() })
+}
+
+/// As [`demand`], for a command without a type of its own.
+pub(crate) fn demand_plain<T>(
+    channel: &mut (impl CardChannel + ?Sized),
+    step: Step,
+    command: &Command<'_>,
+    read: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<T, CardError> {
+    demand(channel, step, command.encode(&mut [0; ykt_base::apdu::COMMAND_LEN_MAX]), read)
+}
+
+/// READ BINARY of a whole file, whose length in bytes fits one answer.
+pub(crate) fn read_file(sfi: u8, len: usize) -> Command<'static> {
+    command::read_binary(sfi, 0, u16::try_from(len).unwrap_or(256))
+}
+
+/// Selects the city card's application.
+///
+/// # Errors
+/// [`CardError`]; 6A82 is a card of somebody else.
+pub fn select(channel: &mut (impl CardChannel + ?Sized)) -> Result<(), CardError> {
+    demand_plain(channel, Step::SelectApplication, &command::select_name(&CITY_AID), |_| Some(()))
+}
+
+/// Reads the public application data of the selected application.
+///
+/// # Errors
+/// [`CardError`].
+pub fn public_data(channel: &mut (impl CardChannel + ?Sized)) -> Result<PublicData, CardError> {
+    let read = read_file(PUBLIC_DATA_SFI, PUBLIC_DATA_LEN);
+    demand_plain(channel, Step::ReadPublicData, &read, PublicData::from_bytes)
+}
+
+/// Reads the balance of the electronic purse.
+///
+/// # Errors
+/// [`CardError`].
+pub fn balance(channel: &mut (impl CardChannel + ?Sized)) -> Result<Fen, CardError> {
+    let four = |data: &[u8]| PurseFen::from_bytes(data.try_into().ok()?).map(PurseFen::fen);
+    demand_plain(channel, Step::ReadBalance, &command::balance(Purse::Ep), four)
+}
+
+/// Reads record `number` of the log, 1 being the newest; `None` when the log has no such record.
+///
+/// # Errors
+/// [`CardError`].
+pub fn log_record(
+    channel: &mut (impl CardChannel + ?Sized),
+    number: u8,
+) -> Result<Option<LogRecord>, CardError> {
+    let read = command::read_record(number, log::SFI, u16::try_from(log::RECORD_LEN).unwrap_or(256));
+    // A record that was never written is told by its type byte of 00 or by 6A83, card by card.
+    match demand_plain(channel, Step::ReadLog, &read, |data| Some(LogRecord::from_bytes(data))) {
+        Err(CardError::Refused { sw: StatusWord::RECORD_NOT_FOUND, .. }) => Ok(None),
+        other => other,
+    }
+}
+
+/// Reads the whole log, newest first.
+///
+/// # Errors
+/// [`CardError`].
+pub fn log(channel: &mut (impl CardChannel + ?Sized)) -> Result<Vec<LogRecord>, CardError> {
+    let mut records = Vec::new();
+    for number in 1..=LOG_RECORDS_MAX {
+        match log_record(channel, number)? {
+            Some(record) => records.push(record),
+            None => break,
+        }
+    }
+    Ok(records)
+}
+
+/// Asks for the proof of the transaction whose MACs used the counter `used`; `None` when the card has none.
+///
+/// # Errors
+/// [`CardError`].
+pub fn prove(
+    channel: &mut (impl CardChannel + ?Sized),
+    transaction: TransactionType,
+    used: CardCounter,
+) -> Result<Option<Proof>, CardError> {
+    // Deployed terminals ask with the value after increment; a counter at its end has only the one used.
+    let counter = log::logged_counter(used).unwrap_or(used);
+    let command = ProveTransaction { transaction, counter }.to_apdu();
+    match demand(channel, Step::Prove, &command, Proof::from_bytes) {
+        Ok(proof) => Ok(Some(proof)),
+        Err(CardError::Refused { sw: StatusWord::PROOF_NOT_AVAILABLE, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
