@@ -3,8 +3,18 @@
 //! A password is never stored, logged or shown: its Argon2id hash is stored. A session token is never stored
 //! either: its SM3 hash is. One user has one role, so roles that exclude each other never meet in a person.
 
+mod password;
+mod sign_in;
+mod store;
+
 use crate::life::coded;
 use ykt_base::DateTime;
+
+pub use password::{
+    HashCost, HashError, PASSWORD_CHARS_MIN, PASSWORD_HISTORY, PASSWORD_LEN_MAX, Password, WeakPassword,
+};
+pub use sign_in::{NAME_LEN_MAX, People, PeopleError, Refusal, SignInRules, Token};
+pub use store::{list, sessions};
 
 coded! {
     /// What a user is here for.
@@ -99,4 +109,50 @@ pub struct Session {
     pub must_change_password: bool,
     /// Since when.
     pub started_at: DateTime,
+}
+
+/// Whether a first password may stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstPassword {
+    /// Somebody else knows it: it is changed before anything else (P-04).
+    MustBeChanged,
+    /// The user chose it.
+    MayStay,
+}
+
+/// A user as it comes to the house.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// Sign-in name, 2 to 32 signs of a-z 0-9 . _ -
+    pub name: String,
+    /// The person's name.
+    pub full_name: String,
+    /// What the user is here for.
+    pub role: Role,
+    /// Whether the first password may stay.
+    pub first_password: FirstPassword,
+}
+
+/// A session as the security officer sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Sign-in name.
+    pub user: String,
+    /// The machine it came from.
+    pub from: String,
+    /// Since when.
+    pub started_at: DateTime,
+    /// Last request, to some seconds.
+    pub last_seen_at: DateTime,
+}
+
+/// Which users a list shows; what is `None` does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UserFilter {
+    /// Part of the sign-in name or the person's name.
+    pub text: Option<String>,
+    /// Role.
+    pub role: Option<Role>,
+    /// Only disabled users, or only the others.
+    pub disabled: Option<bool>,
 }

@@ -81,7 +81,8 @@ pub fn check_strength(password: &Password, name: &str) -> Result<(), WeakPasswor
     if text.len() > PASSWORD_LEN_MAX {
         return Err(WeakPassword::TooLong { found: text.len() });
     }
-    let classes: [(&'static str, fn(char) -> bool); 4] = [
+    type Class = (&'static str, fn(char) -> bool);
+    let classes: [Class; 4] = [
         ("upper-case letter", char::is_uppercase),
         ("lower-case letter", char::is_lowercase),
         ("digit", |sign| sign.is_ascii_digit()),
@@ -138,8 +139,8 @@ enum HashFault {
 /// [`HashError`] when the cost is outside what Argon2 allows.
 pub(crate) fn hash(password: &Password, cost: HashCost, rng: &mut dyn Rng) -> Result<String, HashError> {
     let failed = |source| HashError { cost, source };
-    let params = Params::new(cost.memory_kib, cost.passes, 1, None)
-        .map_err(|error| failed(HashFault::Cost(error)))?;
+    let params =
+        Params::new(cost.memory_kib, cost.passes, 1, None).map_err(|error| failed(HashFault::Cost(error)))?;
     let mut salt = [0; SALT_LEN];
     rng.fill(&mut salt);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)

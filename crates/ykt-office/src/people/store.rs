@@ -1,0 +1,186 @@
+//! Tables of users, passwords and sessions.
+
+use super::password::PASSWORD_HISTORY;
+use super::{SessionRow, UserFilter, UserRow};
+use crate::page::{Direction, Page, Paging};
+use crate::store::{Filter, contains};
+use ykt_base::DateTime;
+use ykt_crypto::chain::Hash32;
+use ykt_store::{Row, StoreError, Tx, params};
+
+const COLUMNS: &str = "SELECT name, full_name, role, must_change, failures, locked_until, disabled,
+    password_changed_at, last_sign_in_at, password_hash FROM office_user";
+const SESSION: &str = "SELECT user_name, from_where, started_at, last_seen_at FROM office_session";
+
+/// A user with the hash of the password.
+pub(crate) struct Account {
+    pub user: UserRow,
+    pub password_hash: String,
+}
+
+fn user_row(row: &Row) -> Result<UserRow, StoreError> {
+    Ok(UserRow {
+        name: row.get(0)?,
+        full_name: row.get(1)?,
+        role: row.get(2)?,
+        must_change_password: row.get(3)?,
+        failures: row.get(4)?,
+        locked_until: row.get(5)?,
+        disabled: row.get(6)?,
+        password_changed_at: row.get(7)?,
+        last_sign_in_at: row.get(8)?,
+    })
+}
+
+fn session_row(row: &Row) -> Result<SessionRow, StoreError> {
+    Ok(SessionRow {
+        user: row.get(0)?,
+        from: row.get(1)?,
+        started_at: row.get(2)?,
+        last_seen_at: row.get(3)?,
+    })
+}
+
+pub(crate) fn account(tx: &Tx, name: &str) -> Result<Option<Account>, StoreError> {
+    tx.query_one(&format!("{COLUMNS} WHERE name = $1"), params![name], |row| {
+        Ok(Account { user: user_row(row)?, password_hash: row.get(9)? })
+    })
+}
+
+pub(crate) fn insert(tx: &Tx, account: &Account) -> Result<(), StoreError> {
+    let Account { user, password_hash } = account;
+    tx.execute(
+        "INSERT INTO office_user (name, full_name, role, must_change, failures, locked_until, disabled,
+            password_changed_at, last_sign_in_at, password_hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        params![
+            &user.name,
+            &user.full_name,
+            user.role,
+            user.must_change_password,
+            user.failures,
+            user.locked_until,
+            user.disabled,
+            user.password_changed_at,
+            user.last_sign_in_at,
+            password_hash,
+        ],
+    )?;
+    remember(tx, &user.name, password_hash)
+}
+
+/// Writes everything of a user that changes but the password.
+pub(crate) fn update(tx: &Tx, user: &UserRow) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE office_user SET must_change = $2, failures = $3, locked_until = $4, disabled = $5,
+            last_sign_in_at = $6 WHERE name = $1",
+        params![
+            &user.name,
+            user.must_change_password,
+            user.failures,
+            user.locked_until,
+            user.disabled,
+            user.last_sign_in_at,
+        ],
+    )
+    .map(drop)
+}
+
+pub(crate) fn set_password(tx: &Tx, name: &str, hash: &str, at: DateTime) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE office_user SET password_hash = $2, password_changed_at = $3 WHERE name = $1",
+        params![name, hash, at],
+    )?;
+    remember(tx, name, hash)
+}
+
+/// Adds a hash to the user's history and lets the oldest go.
+fn remember(tx: &Tx, name: &str, hash: &str) -> Result<(), StoreError> {
+    let last = "SELECT MAX(seq) FROM office_password WHERE user_name = $1";
+    let seq = tx.query_one(last, params![name], |row| row.get::<Option<u32>>(0))?.flatten();
+    let seq = seq.unwrap_or(0).saturating_add(1);
+    tx.execute(
+        "INSERT INTO office_password (user_name, seq, password_hash) VALUES ($1, $2, $3)",
+        params![name, seq, hash],
+    )?;
+    tx.execute(
+        "DELETE FROM office_password WHERE user_name = $1 AND seq <= $2",
+        params![name, i64::from(seq).saturating_sub(i64::from(PASSWORD_HISTORY))],
+    )
+    .map(drop)
+}
+
+/// The hashes of the user's last passwords, the present one among them.
+pub(crate) fn remembered(tx: &Tx, name: &str) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT password_hash FROM office_password WHERE user_name = $1 ORDER BY seq DESC";
+    tx.query(sql, params![name], |row| row.get(0))
+}
+
+pub(crate) fn insert_session(tx: &Tx, token: &Hash32, session: &SessionRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO office_session (token_hash, user_name, from_where, started_at, last_seen_at)
+         VALUES ($1, $2, $3, $4, $5)",
+        params![token.as_bytes(), &session.user, &session.from, session.started_at, session.last_seen_at],
+    )
+    .map(drop)
+}
+
+pub(crate) fn session(tx: &Tx, token: &Hash32) -> Result<Option<SessionRow>, StoreError> {
+    tx.query_one(&format!("{SESSION} WHERE token_hash = $1"), params![token.as_bytes()], session_row)
+}
+
+/// All sessions, the latest first.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn sessions(tx: &Tx) -> Result<Vec<SessionRow>, StoreError> {
+    tx.query(&format!("{SESSION} ORDER BY started_at DESC, user_name"), &[], session_row)
+}
+
+pub(crate) fn touch(tx: &Tx, token: &Hash32, at: DateTime) -> Result<(), StoreError> {
+    let sql = "UPDATE office_session SET last_seen_at = $2 WHERE token_hash = $1";
+    tx.execute(sql, params![token.as_bytes(), at]).map(drop)
+}
+
+pub(crate) fn end_session(tx: &Tx, token: &Hash32) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM office_session WHERE token_hash = $1", params![token.as_bytes()]).map(drop)
+}
+
+/// Ends all sessions of a user but the one of `token`.
+pub(crate) fn end_other_sessions(tx: &Tx, name: &str, token: Option<&Hash32>) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM office_session WHERE user_name = $1 AND ($2 IS NULL OR token_hash <> $2)",
+        params![name, token.map(Hash32::as_bytes)],
+    )
+    .map(drop)
+}
+
+/// Ends all sessions that were last seen, or began, too long ago.
+pub(crate) fn end_stale_sessions(
+    tx: &Tx,
+    seen_before: DateTime,
+    started_before: DateTime,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM office_session WHERE last_seen_at <= $1 OR started_at <= $2",
+        params![seen_before, started_before],
+    )
+    .map(drop)
+}
+
+/// The users that pass `filter`, by name.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn list(tx: &Tx, filter: &UserFilter, paging: Paging) -> Result<Page<UserRow>, StoreError> {
+    let text = contains(filter.text.as_deref());
+    let mut conditions = Filter::default();
+    conditions
+        .when("role =", filter.role)
+        .when("disabled =", filter.disabled)
+        .when_any_like(&["name", "full_name"], text.as_ref());
+    let count = conditions.sql("SELECT COUNT(*) FROM office_user", "");
+    let total = tx.query_one(&count, conditions.values(), |row| row.get::<u32>(0))?.unwrap_or(0);
+    let sql = conditions.page_sql(COLUMNS, ("name", Direction::Up), "name", paging);
+    Ok(Page { rows: tx.query(&sql, conditions.values(), user_row)?, totals: total.into(), paging })
+}

@@ -1,0 +1,58 @@
+use crate::terminals::pair_of;
+use crate::{act, asn, at, contract, day, merchant_code, new_card, new_merchant, office, pos};
+use ykt_base::TerminalId;
+use ykt_office::blacklist::{self, ListVersion};
+use ykt_office::cards::{self, CardEvent, CardState};
+use ykt_office::terminals::{self, NewTerminal, TerminalState};
+use ykt_office::{RegisterError, Registers, merchants};
+
+#[test]
+fn the_snapshot_answers_what_clearing_asks() {
+    let store = office();
+    let batch: Vec<_> = (1..=50).map(|no| new_card(no * 3)).collect();
+    store
+        .write(|tx| -> Result<(), RegisterError> {
+            cards::register(tx, &batch, &act(0))?;
+            cards::issue(tx, &[asn(3), asn(6)], &act(0))?;
+            merchants::register(tx, &new_merchant(1), &act(0))?;
+            merchants::agree(tx, &merchant_code(1), &contract("20260101", None, 8_000), &act(0))?;
+            for no in 1..=2 {
+                terminals::register(tx, &NewTerminal { pos: pos(no), merchant: merchant_code(1) }, &act(0))?;
+            }
+            terminals::pair(tx, &pair_of(1, 77, 0), &act(0))?;
+            terminals::pair(tx, &pair_of(1, 78, 60), &act(0))?;
+            terminals::pair(tx, &pair_of(2, 77, 90), &act(0))?;
+            cards::change(tx, &asn(6), CardEvent::Lock, "", &act(1))?;
+            cards::report_loss(tx, &asn(3), at(10), &act(10))?;
+            blacklist::list_delivered(tx, &pos(1), ListVersion(1), at(5))?;
+            blacklist::list_delivered(tx, &pos(1), ListVersion(2), at(20))?;
+            cards::change(tx, &asn(3), CardEvent::RemoveLoss, "", &act(30)).map(drop)
+        })
+        .unwrap();
+    let registers = store.read(Registers::load).unwrap();
+    for no in 0..=151 {
+        let known = no > 0 && no % 3 == 0;
+        assert_eq!(registers.card(&asn(no)).map(|row| row.card), known.then(|| new_card(no)));
+    }
+    assert_eq!(registers.card(&asn(6)).unwrap().state, CardState::Locked);
+    assert_eq!(registers.terminal(&pos(1)).unwrap().pair, Some(pair_of(1, 78, 60)));
+    assert_eq!(registers.terminal(&pos(2)).unwrap().state, TerminalState::Registered);
+    assert!(registers.terminal(&pos(3)).is_none());
+    let psam: TerminalId = pair_of(1, 77, 0).terminal_id;
+    let holder = |minutes| registers.pair_at(&psam, at(minutes)).map(|pair| pair.pos);
+    assert_eq!((holder(-1), holder(59), holder(60), holder(90)), (None, Some(pos(1)), None, Some(pos(2))));
+    assert!(registers.psam(&TerminalId([9; 6])).is_empty());
+    assert_eq!(registers.contract(&merchant_code(1), day("20260302")).unwrap().commission_ppm, 8_000);
+    assert!(registers.contract(&merchant_code(1), day("20251231")).is_none());
+    assert!(registers.merchant(&merchant_code(2)).is_none());
+    assert_eq!(registers.merchants().count(), 1);
+    let loss = |minutes| registers.loss_of(&asn(3), at(minutes));
+    assert!(loss(9).is_none() && loss(30).is_none());
+    assert_eq!(loss(10).unwrap().version, ListVersion(2));
+    assert_eq!(
+        registers.list_reached(&pos(1), loss(10).unwrap()),
+        Some(at(20)),
+        "version 1 does not name it"
+    );
+    assert_eq!(registers.list_reached(&pos(2), loss(10).unwrap()), None);
+}
