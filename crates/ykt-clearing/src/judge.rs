@@ -1,0 +1,528 @@
+//! The judgement of a clearing day: every purchase that came, and every parked one that may be decided now,
+//! against the registers, the TACs and the card books.
+//!
+//! Nothing here reads a clock or a table: what earlier days left comes in through [`Past`], TACs are asked in
+//! batches, and what changes goes out as a [`Judgement`]. Judging the same day again gives the same judgement.
+//!
+//! The chain of `clearing.md` 3 runs stage by stage over all records, so that each stage sees them in the order
+//! that suits it: by card and counter for duplicates and books, by PSAM and sequence for conflicts. A key is
+//! occupied by accepted records only; a forged, grey or parked one never stands in the way of the genuine.
+
+use crate::book::{Bearer, CardBook, Difference, Loads, Proof};
+use crate::chain::{self, LossBearer};
+use crate::loads::Load;
+use crate::policy::Policy;
+use crate::purchase::{Purchase, RecordId};
+use crate::ranges::Ranges;
+use crate::verdict::{Cause, State};
+use std::collections::BTreeMap;
+use ykt_base::{Asn8, CardCounter, Date, Fen, IssuerFactor, KeyVersion, TerminalId};
+use ykt_office::Registers;
+use ykt_store::StoreError;
+
+/// TAC questions of one batch.
+pub const TAC_BATCH_LEN_MAX: usize = 4_096;
+
+/// What the days before left, as of the start of the day.
+pub trait Past {
+    /// The book of a card; a new one when it has none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn card_book(&mut self, asn: &Asn8) -> Result<CardBook, StoreError>;
+
+    /// Sequences of a PSAM that accepted purchases occupy.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn psam_book(&mut self, terminal: &TerminalId) -> Result<Ranges, StoreError>;
+
+    /// The accepted purchase of a card with that counter; `None` when the counter is covered by the take-over
+    /// from another system, or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn booked(&mut self, asn: &Asn8, counter: CardCounter) -> Result<Option<Purchase>, StoreError>;
+
+    /// Every load the card has credited.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn loads(&mut self, asn: &Asn8) -> Result<Vec<Load>, StoreError>;
+}
+
+/// One TAC to check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TacQuestion {
+    /// The purchase with its TAC.
+    pub purchase: Purchase,
+    /// Version of the card's TAC key.
+    pub key_version: KeyVersion,
+    /// Factor of the level above the card.
+    pub factor: IssuerFactor,
+}
+
+/// What the vault says of a TAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TacAnswer {
+    /// It fits.
+    Right,
+    /// It does not.
+    Wrong,
+    /// There is no key of that version to tell.
+    UnknownKeyVersion,
+}
+
+/// A record under judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Case {
+    /// The purchase.
+    pub purchase: Purchase,
+    /// Why it was parked on an earlier day; `None` for a record of this day.
+    pub parked: Option<Cause>,
+}
+
+/// What became of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Accepted, charged to the purse.
+    Accepted,
+    /// A grey or parked record that is accepted now.
+    Proven(
+        /// Why it waited, in this day or before.
+        Cause,
+    ),
+    /// Anything else.
+    Otherwise(State, Cause),
+}
+
+impl Fate {
+    /// Whether the merchant is paid.
+    #[must_use]
+    pub fn is_paid(self) -> bool {
+        match self {
+            Fate::Accepted | Fate::Proven(_) => true,
+            Fate::Otherwise(state, _) => state.is_paid(),
+        }
+    }
+}
+
+/// A balance that does not follow (V15), with the record that shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenDifference {
+    /// The record.
+    pub record: RecordId,
+    /// Expected and found.
+    pub difference: Difference,
+}
+
+/// The outcome of a day.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Judgement {
+    /// Every case with its fate, by card, counter and record.
+    pub cases: Vec<(Case, Fate)>,
+    /// Books of the cards that changed, by card.
+    pub cards: Vec<(Asn8, CardBook)>,
+    /// Books of the PSAMs that changed, by terminal id.
+    pub psams: Vec<(TerminalId, Ranges)>,
+    /// Balances that do not follow, by card.
+    pub differences: Vec<SeenDifference>,
+}
+
+/// What a day is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// The clearing day.
+    pub day: Date,
+    /// Registers as of the close.
+    pub registers: &'a Registers,
+    /// Parameters.
+    pub policy: &'a Policy,
+}
+
+/// Judges a day. `cases` are the records of the day, and of earlier days the grey ones and those whose cause
+/// [is judged again](Cause::is_judged_again). `tacs` answers as many verdicts as it gets questions.
+///
+/// # Errors
+/// [`StoreError`] when the past cannot be read.
+pub fn judge(
+    rules: Rules<'_>,
+    mut cases: Vec<Case>,
+    past: &mut dyn Past,
+    tacs: &mut dyn FnMut(&[TacQuestion]) -> Vec<TacAnswer>,
+) -> Result<Judgement, StoreError> {
+    cases.sort_unstable_by_key(|case| (case.purchase.asn, case.purchase.counter, case.purchase.id));
+    let mut bench = Bench { rules, open: vec![Open::Undecided; cases.len()], cases, past };
+    let books = bench.look_up()?;
+    bench.check_tacs(tacs);
+    bench.check_plausible();
+    let psams = bench.find_conflicts()?;
+    bench.settle_losses();
+    bench.keep_books(books, psams)
+}
+
+/// Where a case stands between the stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    /// Passed every step so far.
+    Undecided,
+    /// As before, but an accepted record with other content has its counter.
+    Rivalled,
+    /// Grey: waits for the books.
+    Grey,
+    /// Passed; the operator bears it.
+    Operator,
+    /// Decided.
+    Done(State, Cause),
+}
+
+struct Bench<'a> {
+    rules: Rules<'a>,
+    cases: Vec<Case>,
+    open: Vec<Open>,
+    past: &'a mut dyn Past,
+}
+
+/// State of a record that fails a step for this cause.
+const fn state_of(cause: Cause) -> State {
+    match cause {
+        Cause::Illegal
+        | Cause::DuplicateInFile
+        | Cause::DuplicateInHistory
+        | Cause::TacWrong
+        | Cause::LostCard => State::Refused,
+        Cause::TestCard => State::Test,
+        _ => State::Parked,
+    }
+}
+
+const fn failed(cause: Cause) -> Open {
+    Open::Done(state_of(cause), cause)
+}
+
+impl Bench<'_> {
+    /// Duplicates of accepted records (V03), then V04 to V09. Brings the books of the cards along.
+    fn look_up(&mut self) -> Result<Vec<(Asn8, CardBook)>, StoreError> {
+        let mut books: Vec<(Asn8, CardBook)> = Vec::new();
+        for (case, open) in self.cases.iter().zip(&mut self.open) {
+            let purchase = &case.purchase;
+            if books.last().is_none_or(|(asn, _)| *asn != purchase.asn) {
+                books.push((purchase.asn, self.past.card_book(&purchase.asn)?));
+            }
+            let covered = books.last().is_some_and(|(_, book)| book.covers(purchase.counter));
+            if covered && !purchase.is_grey() {
+                let booked = self.past.booked(&purchase.asn, purchase.counter)?;
+                if booked.is_none_or(|booked| booked.is_same(purchase)) {
+                    *open = failed(Cause::DuplicateInHistory);
+                    continue;
+                }
+                *open = Open::Rivalled;
+            }
+            if let Err(cause) = chain::registered(purchase, self.rules.day, self.rules.registers) {
+                *open = failed(cause);
+            }
+        }
+        Ok(books)
+    }
+
+    /// V10, in batches. A grey record has no TAC to believe.
+    fn check_tacs(&mut self, tacs: &mut dyn FnMut(&[TacQuestion]) -> Vec<TacAnswer>) {
+        let mut questions = Vec::with_capacity(TAC_BATCH_LEN_MAX);
+        let mut asked = Vec::with_capacity(TAC_BATCH_LEN_MAX);
+        let mut from = 0usize;
+        while from < self.cases.len() {
+            questions.clear();
+            asked.clear();
+            while let (Some(case), Some(open)) = (self.cases.get(from), self.open.get(from)) {
+                if questions.len() == TAC_BATCH_LEN_MAX {
+                    break;
+                }
+                let is_open = matches!(open, Open::Undecided | Open::Rivalled) && !case.purchase.is_grey();
+                if let Some(row) = self.rules.registers.card(&case.purchase.asn).filter(|_| is_open) {
+                    let (key_version, factor) = (row.card.key_version, row.card.factor);
+                    questions.push(TacQuestion { purchase: case.purchase, key_version, factor });
+                    asked.push(from);
+                }
+                from = from.saturating_add(1);
+            }
+            let answers = tacs(&questions);
+            // A verdict that is not there is no right one.
+            let answers = answers.into_iter().chain(std::iter::repeat(TacAnswer::UnknownKeyVersion));
+            for (at, answer) in asked.iter().zip(answers) {
+                let cause = match answer {
+                    TacAnswer::Right => continue,
+                    TacAnswer::Wrong => Cause::TacWrong,
+                    TacAnswer::UnknownKeyVersion => Cause::KeyVersionUnknown,
+                };
+                if let Some(open) = self.open.get_mut(*at) {
+                    *open = failed(cause);
+                }
+            }
+        }
+    }
+
+    /// V11, V12, V13.
+    fn check_plausible(&mut self) {
+        for (case, open) in self.cases.iter().zip(&mut self.open) {
+            if !matches!(open, Open::Undecided | Open::Rivalled) {
+                continue;
+            }
+            if case.purchase.is_grey() {
+                *open = Open::Grey;
+            } else if let Err(cause) = chain::plausible(&case.purchase, self.rules.day, self.rules.policy) {
+                *open = failed(cause);
+            }
+        }
+    }
+
+    /// V02, V03 and E31 among the records that passed so far: by card and counter, then by PSAM and sequence.
+    fn find_conflicts(&mut self) -> Result<BTreeMap<TerminalId, Ranges>, StoreError> {
+        let mut first: Option<usize> = None;
+        for at in 0..self.cases.len() {
+            let (Some(case), Some(open)) = (self.cases.get(at), self.open.get(at).copied()) else {
+                continue;
+            };
+            let purchase = case.purchase;
+            match open {
+                Open::Rivalled => self.decide(at, Cause::Conflict),
+                Open::Undecided => {
+                    let rival = first
+                        .and_then(|first| Some((first, self.cases.get(first)?.purchase)))
+                        .filter(|(_, p)| (p.asn, p.counter) == (purchase.asn, purchase.counter));
+                    match rival {
+                        None => first = Some(at),
+                        Some((_, rival)) if rival.is_same(&purchase) => {
+                            let is_in_file = rival.id.file() == purchase.id.file();
+                            let cause =
+                                if is_in_file { Cause::DuplicateInFile } else { Cause::DuplicateInHistory };
+                            self.decide(at, cause);
+                        }
+                        Some((rival, _)) => {
+                            self.decide(rival, Cause::Conflict);
+                            self.decide(at, Cause::Conflict);
+                        }
+                    }
+                }
+                Open::Grey | Open::Operator | Open::Done(..) => {}
+            }
+        }
+        let mut order: Vec<(TerminalId, u32, usize)> = Vec::with_capacity(self.cases.len());
+        for (at, (case, open)) in self.cases.iter().zip(&self.open).enumerate() {
+            if matches!(open, Open::Undecided | Open::Grey) {
+                order.push((case.purchase.terminal, case.purchase.sequence.0, at));
+            }
+        }
+        order.sort_unstable();
+        let mut psams: BTreeMap<TerminalId, Ranges> = BTreeMap::new();
+        let mut before: Option<(TerminalId, u32, usize)> = None;
+        for (terminal, sequence, at) in order {
+            if !psams.contains_key(&terminal) {
+                psams.insert(terminal, self.past.psam_book(&terminal)?);
+            }
+            if self.open.get(at) == Some(&Open::Grey) {
+                continue;
+            }
+            let is_taken = psams.get(&terminal).is_some_and(|taken| taken.contains(sequence));
+            match before {
+                Some((t, s, rival)) if (t, s) == (terminal, sequence) => {
+                    self.decide(rival, Cause::Conflict);
+                    self.decide(at, Cause::Conflict);
+                }
+                _ if is_taken => self.decide(at, Cause::Conflict),
+                _ => {}
+            }
+            before = Some((terminal, sequence, at));
+        }
+        Ok(psams)
+    }
+
+    fn decide(&mut self, at: usize, cause: Cause) {
+        if let Some(open) = self.open.get_mut(at) {
+            *open = failed(cause);
+        }
+    }
+
+    /// V17.
+    fn settle_losses(&mut self) {
+        for (case, open) in self.cases.iter().zip(&mut self.open) {
+            if *open == Open::Undecided {
+                *open = match chain::loss_bearer(&case.purchase, self.rules.registers, self.rules.policy) {
+                    LossBearer::Holder => Open::Undecided,
+                    LossBearer::Operator => Open::Operator,
+                    LossBearer::Merchant => failed(Cause::LostCard),
+                };
+            }
+        }
+    }
+
+    /// V14 and V15 by merging what was accepted into the books; then the grey records the books can decide.
+    fn keep_books(
+        mut self,
+        books: Vec<(Asn8, CardBook)>,
+        mut psams: BTreeMap<TerminalId, Ranges>,
+    ) -> Result<Judgement, StoreError> {
+        let mut judgement = Judgement::default();
+        let mut changed_psams: BTreeMap<TerminalId, ()> = BTreeMap::new();
+        let cases = std::mem::take(&mut self.cases);
+        let mut rest = cases.as_slice();
+        let mut rest_open = self.open.as_slice();
+        judgement.cases.reserve(cases.len());
+        for (asn, mut book) in books {
+            let len = rest.partition_point(|case| case.purchase.asn == asn);
+            let (of_card, after) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+            let (open_of_card, open_after) = rest_open.split_at_checked(len).unwrap_or((rest_open, &[]));
+            (rest, rest_open) = (after, open_after);
+            let mut card = CardCases {
+                rules: self.rules,
+                loads: LazyLoads { asn, past: &mut *self.past, all: None },
+                psams: &mut psams,
+                changed_psams: &mut changed_psams,
+                differences: &mut judgement.differences,
+                is_changed: false,
+            };
+            let mut fates = card.accept(&mut book, of_card, open_of_card)?;
+            if open_of_card.contains(&Open::Grey) {
+                card.resolve(&mut book, of_card, &mut fates)?;
+            }
+            if card.is_changed {
+                judgement.cards.push((asn, book));
+            }
+            judgement.cases.extend(of_card.iter().copied().zip(fates));
+        }
+        psams.retain(|terminal, _| changed_psams.contains_key(terminal));
+        judgement.psams = psams.into_iter().collect();
+        Ok(judgement)
+    }
+}
+
+struct LazyLoads<'a> {
+    asn: Asn8,
+    past: &'a mut dyn Past,
+    all: Option<Vec<Load>>,
+}
+
+impl Loads for LazyLoads<'_> {
+    type Error = StoreError;
+
+    fn all(&mut self) -> Result<&[Load], StoreError> {
+        let all = match self.all.take() {
+            Some(all) => all,
+            None => self.past.loads(&self.asn)?,
+        };
+        Ok(self.all.insert(all))
+    }
+}
+
+/// The cases of one card while they enter its book.
+struct CardCases<'a> {
+    rules: Rules<'a>,
+    loads: LazyLoads<'a>,
+    psams: &'a mut BTreeMap<TerminalId, Ranges>,
+    changed_psams: &'a mut BTreeMap<TerminalId, ()>,
+    differences: &'a mut Vec<SeenDifference>,
+    is_changed: bool,
+}
+
+impl CardCases<'_> {
+    fn accept(
+        &mut self,
+        book: &mut CardBook,
+        cases: &[Case],
+        open: &[Open],
+    ) -> Result<Vec<Fate>, StoreError> {
+        let mut fates = Vec::with_capacity(cases.len());
+        for (case, open) in cases.iter().zip(open) {
+            fates.push(match open {
+                Open::Undecided | Open::Rivalled => {
+                    self.take(book, &case.purchase, Bearer::Purse)?;
+                    case.parked.map_or(Fate::Accepted, Fate::Proven)
+                }
+                Open::Operator => {
+                    self.take(book, &case.purchase, Bearer::Operator)?;
+                    Fate::Otherwise(State::OperatorBears, Cause::LostCard)
+                }
+                Open::Grey => Fate::Otherwise(State::Parked, Cause::Grey),
+                Open::Done(state, cause) => Fate::Otherwise(*state, *cause),
+            });
+        }
+        Ok(fates)
+    }
+
+    fn take(&mut self, book: &mut CardBook, purchase: &Purchase, bearer: Bearer) -> Result<(), StoreError> {
+        let accepted = book.accept(purchase, bearer, self.rules.day, &mut self.loads)?;
+        if let Some(difference) = accepted.difference {
+            self.differences.push(SeenDifference { record: purchase.id, difference });
+        }
+        self.psams.entry(purchase.terminal).or_default().insert(purchase.sequence.0);
+        self.changed_psams.insert(purchase.terminal, ());
+        self.is_changed = true;
+        Ok(())
+    }
+
+    /// Grey records by counter (`clearing.md` 3.3). Of several with one counter at most one debited: the one
+    /// whose balances agree, if there is only one.
+    fn resolve(&mut self, book: &mut CardBook, cases: &[Case], fates: &mut [Fate]) -> Result<(), StoreError> {
+        let is_grey = |fate: &Fate| *fate == Fate::Otherwise(State::Parked, Cause::Grey);
+        let mut from = 0usize;
+        while let Some(head) = cases.get(from) {
+            let counter = head.purchase.counter;
+            let end = cases.partition_point(|case| case.purchase.counter <= counter);
+            let greys: Vec<usize> = (from..end).filter(|at| fates.get(*at).is_some_and(is_grey)).collect();
+            from = end.max(from.saturating_add(1));
+            let mut debited: Vec<usize> = Vec::new();
+            let mut set = |at: usize, state: State, cause: Cause| {
+                if let Some(fate) = fates.get_mut(at) {
+                    *fate = Fate::Otherwise(state, cause);
+                }
+            };
+            for at in greys.iter().copied() {
+                let Some(case) = cases.get(at) else { continue };
+                match book.prove(&case.purchase, &mut self.loads)? {
+                    Proof::NoDebit => set(at, State::Void, Cause::Grey),
+                    Proof::Debit => debited.push(at),
+                    Proof::Open => set(at, self.waiting(case), Cause::Grey),
+                    Proof::Disagrees(_) => set(at, self.waiting(case), Cause::GreyDisagrees),
+                }
+            }
+            let Some((first, others)) = debited.split_first() else { continue };
+            let Some(case) = cases.get(*first) else { continue };
+            let is_one =
+                |at: &usize| cases.get(*at).is_some_and(|other| other.purchase.is_same(&case.purchase));
+            let taken = self.psams.get(&case.purchase.terminal);
+            if !others.iter().all(is_one)
+                || taken.is_some_and(|taken| taken.contains(case.purchase.sequence.0))
+            {
+                debited.iter().for_each(|at| set(*at, State::Parked, Cause::Conflict));
+                continue;
+            }
+            let bearer = chain::loss_bearer(&case.purchase, self.rules.registers, self.rules.policy);
+            let fate = match bearer {
+                LossBearer::Holder => Fate::Proven(Cause::Grey),
+                LossBearer::Operator => Fate::Otherwise(State::OperatorBears, Cause::LostCard),
+                LossBearer::Merchant => Fate::Otherwise(State::Refused, Cause::LostCard),
+            };
+            match bearer {
+                LossBearer::Holder => self.take(book, &case.purchase, Bearer::Purse)?,
+                LossBearer::Operator => self.take(book, &case.purchase, Bearer::Operator)?,
+                LossBearer::Merchant => {}
+            }
+            others.iter().for_each(|at| set(*at, State::Refused, Cause::DuplicateInHistory));
+            if let Some(slot) = fates.get_mut(*first) {
+                *slot = fate;
+            }
+        }
+        Ok(())
+    }
+
+    /// A grey record waits as long as the policy says.
+    fn waiting(&self, case: &Case) -> State {
+        let age_days = self.rules.day.days_since(case.purchase.at.date);
+        if age_days > self.rules.policy.grey_days_max.into() { State::Refused } else { State::Parked }
+    }
+}
+
+/// Sum of amounts that were bounded by their parser: 99,999,999 records of 99,999,999 fen fit 64 bits.
+#[must_use]
+pub fn total<'a>(amounts: impl Iterator<Item = &'a Fen>) -> Fen {
+    Fen::new(amounts.fold(0, |sum, amount| sum.saturating_add(amount.fen())))
+}
