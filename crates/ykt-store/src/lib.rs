@@ -25,14 +25,18 @@
 //! ```
 
 mod error;
+mod filter;
 mod group;
 mod lock;
+mod page;
 mod sqlite;
 mod store;
 mod value;
 
 pub use error::StoreError;
+pub use filter::{Filter, contains};
 pub use group::{GroupError, GroupLimits, GroupWriter, Ticket};
+pub use page::{Direction, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, Paging};
 pub use sqlite::{Row, Tx};
 pub use store::{DATABASE_FILE, LOCK_FILE, Module, READERS_MAX, Store};
 pub use value::{Column, Value};

@@ -228,7 +228,11 @@ impl Tx<'_> {
     ) -> Result<T, E> {
         self.execute("SAVEPOINT part", &[])?;
         let done = work(self);
-        if done.is_err() && !self.connection.is_autocommit() {
+        // A grave fault takes the whole transaction with it: then there is no part left to end.
+        if done.is_err() && self.connection.is_autocommit() {
+            return done;
+        }
+        if done.is_err() {
             self.execute("ROLLBACK TO part", &[])?;
         }
         self.execute("RELEASE part", &[])?;
