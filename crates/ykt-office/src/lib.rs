@@ -13,13 +13,12 @@ pub mod blacklist;
 pub mod cards;
 pub mod life;
 pub mod merchants;
-pub mod page;
 pub mod people;
 pub mod registers;
 mod store;
 pub mod terminals;
 
 pub use act::Act;
-pub use page::{Direction, Page, Paging};
 pub use registers::Registers;
 pub use store::{MODULE, RegisterError};
+pub use ykt_store::{Direction, Page, Paging};

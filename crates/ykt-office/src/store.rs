@@ -4,11 +4,9 @@
 //! a day. History (card events, pairs, contracts, losses, deliveries) is only ever added to or closed.
 
 use crate::life::IllegalStep;
-use crate::page::{Direction, Paging};
-use std::fmt::Write as _;
 use thiserror::Error;
 use ykt_base::Asn8;
-use ykt_store::{Module, StoreError, Value};
+use ykt_store::{Module, StoreError};
 
 /// The tables of the office, for [`ykt_store::Store::open`].
 pub const MODULE: Module = Module { name: "office", migrations: &[FIRST] };
@@ -191,107 +189,5 @@ pub enum RegisterError {
 impl RegisterError {
     pub(crate) fn unknown_card(asn: &Asn8) -> RegisterError {
         RegisterError::Unknown { what: "card", id: asn.masked().to_string() }
-    }
-}
-
-/// The conditions of a list, each with its value.
-#[derive(Default)]
-pub(crate) struct Filter<'v> {
-    text: String,
-    values: Vec<Value<'v>>,
-}
-
-impl<'v> Filter<'v> {
-    /// Adds the condition `left value` (such as `state =`) when there is a value.
-    pub fn when(&mut self, left: &str, value: Option<impl Into<Value<'v>>>) -> &mut Self {
-        if let Some(value) = value {
-            self.values.push(value.into());
-            self.join();
-            // Writing to a string cannot fail.
-            let _ = write!(self.text, "{left} ${}", self.values.len());
-        }
-        self
-    }
-
-    /// Adds the condition that one of `columns` contains a text, the pattern of [`contains`].
-    pub fn when_any_like(&mut self, columns: &[&str], pattern: Option<&'v String>) -> &mut Self {
-        if let Some(pattern) = pattern {
-            self.values.push(pattern.into());
-            let no = self.values.len();
-            let any: Vec<String> =
-                columns.iter().map(|column| format!("LOWER({column}) LIKE ${no} ESCAPE '!'")).collect();
-            self.join();
-            let _ = write!(self.text, "({})", any.join(" OR "));
-        }
-        self
-    }
-
-    fn join(&mut self) {
-        self.text.push_str(if self.text.is_empty() { " WHERE " } else { " AND " });
-    }
-
-    /// `select`, the conditions, and `rest`.
-    pub fn sql(&self, select: &str, rest: &str) -> String {
-        format!("{select}{} {rest}", self.text)
-    }
-
-    /// `select`, the conditions, sorted by `column` and then by `key`, one page.
-    pub fn page_sql(
-        &self,
-        select: &str,
-        (column, direction): (&str, Direction),
-        key: &str,
-        paging: Paging,
-    ) -> String {
-        let way = match direction {
-            Direction::Up => "ASC",
-            Direction::Down => "DESC",
-        };
-        let rest = format!(
-            "ORDER BY {column} {way}, {key} {way} LIMIT {} OFFSET {}",
-            paging.rows(),
-            paging.offset()
-        );
-        self.sql(select, &rest)
-    }
-
-    /// The values, for the statement.
-    pub fn values(&self) -> &[Value<'v>] {
-        &self.values
-    }
-}
-
-/// The pattern for [`Filter::when_any_like`]: `text` anywhere, its own wildcards taken literally.
-pub(crate) fn contains(text: Option<&str>) -> Option<String> {
-    let text = text.map(str::trim).filter(|text| !text.is_empty())?;
-    let mut pattern = String::from("%");
-    for sign in text.to_lowercase().chars() {
-        if matches!(sign, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(sign);
-    }
-    pattern.push('%');
-    Some(pattern)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_number_their_values_and_escape_patterns() {
-        let pattern = contains(Some(" 100%_A! ")).unwrap();
-        assert_eq!(pattern, "%100!%!_a!!%");
-        assert_eq!(contains(Some("  ")), None);
-        let mut filter = Filter::default();
-        filter.when("state =", Some(3_i64)).when("day >=", None::<i64>);
-        filter.when_any_like(&["a", "b"], Some(&pattern));
-        assert_eq!(
-            filter.page_sql("SELECT x FROM t", ("a", Direction::Down), "k", Paging::new(3, 20)),
-            "SELECT x FROM t WHERE state = $1 AND (LOWER(a) LIKE $2 ESCAPE '!' OR LOWER(b) LIKE $2 ESCAPE '!') \
-             ORDER BY a DESC, k DESC LIMIT 20 OFFSET 40"
-        );
-        assert_eq!(filter.values().len(), 2);
     }
 }

@@ -2,10 +2,8 @@
 
 use super::{AuditFilter, AuditRow, ChainReport, Outcome};
 use crate::act::Act;
-use crate::page::{Direction, Page, Paging};
-use crate::store::{Filter, contains};
 use ykt_crypto::chain::{self, Hash32};
-use ykt_store::{Row, StoreError, Tx, params};
+use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, contains, params};
 
 /// Records that one step of a verification reads.
 const VERIFY_BATCH_ROWS: u32 = 10_000;

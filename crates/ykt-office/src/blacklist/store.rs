@@ -3,10 +3,9 @@
 use super::{
     Delivery, Increment, ListChange, ListEntry, ListFilter, ListKind, ListOp, ListVersion, Loss, VersionRow,
 };
-use crate::page::{Direction, Page, Paging};
-use crate::store::{Filter, RegisterError};
+use crate::store::RegisterError;
 use ykt_base::{Asn8, DateTime, PosNo};
-use ykt_store::{Row, StoreError, Tx, params};
+use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, params};
 
 const ENTRY: &str = "SELECT asn, kind, version, since FROM office_list_entry";
 const CHANGE: &str = "SELECT version, asn, kind, at FROM office_list_change";

@@ -6,10 +6,9 @@ use super::{
 use crate::act::Act;
 use crate::audit::{self, Outcome};
 use crate::blacklist::{self, ListKind, ListOp};
-use crate::page::{Direction, Page, Paging};
-use crate::store::{Filter, RegisterError};
+use crate::store::RegisterError;
 use ykt_base::{Asn8, DateTime};
-use ykt_store::{Row, StoreError, Tx, params};
+use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, params};
 
 /// Largest card type; two digits in the files of `clearing.md` 2.1.
 const TYPE_MAX: u8 = 99;

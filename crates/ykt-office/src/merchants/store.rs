@@ -3,11 +3,10 @@
 use super::{Contract, MerchantFilter, MerchantRow, MerchantSort, NewMerchant, PayeeAccount};
 use crate::act::Act;
 use crate::audit::{self, Outcome};
-use crate::page::{Direction, Page, Paging};
-use crate::store::{Filter, RegisterError, contains};
+use crate::store::RegisterError;
 use std::collections::BTreeMap;
 use ykt_base::MerchantCode;
-use ykt_store::{Row, StoreError, Tx, params};
+use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, contains, params};
 
 /// Largest industry code; two digits in the files of `clearing.md` 2.1.
 const INDUSTRY_MAX: u8 = 99;

@@ -2,11 +2,9 @@
 
 use super::password::PASSWORD_HISTORY;
 use super::{SessionRow, UserFilter, UserRow};
-use crate::page::{Direction, Page, Paging};
-use crate::store::{Filter, contains};
 use ykt_base::DateTime;
 use ykt_crypto::chain::Hash32;
-use ykt_store::{Row, StoreError, Tx, params};
+use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, contains, params};
 
 const COLUMNS: &str = "SELECT name, full_name, role, must_change, failures, locked_until, disabled,
     password_changed_at, last_sign_in_at, password_hash FROM office_user";

@@ -6,10 +6,9 @@ use super::{
 };
 use crate::act::Act;
 use crate::audit::{self, Outcome};
-use crate::page::{Direction, Page, Paging};
-use crate::store::{Filter, RegisterError};
+use crate::store::RegisterError;
 use ykt_base::{DateTime, PosNo};
-use ykt_store::{Row, StoreError, Tx, params};
+use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, params};
 
 const COLUMNS: &str = "SELECT pos, merchant, state, state_since FROM office_terminal";
 const PAIR: &str = "SELECT pos, terminal_id, psam_serial, valid_from, valid_until FROM office_pair";
