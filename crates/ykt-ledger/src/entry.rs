@@ -224,7 +224,7 @@ mod tests {
         let account = || "1001".parse::<AccountCode>().unwrap();
         let one = Entry { legs: entry().legs[..1].to_vec(), ..entry() };
         assert!(matches!(one.check(), Err(PostError::Legs { found: 1, .. })));
-        let many = Entry { legs: entry().legs.repeat(129), ..entry() };
+        let many = Entry { legs: vec![entry().legs; 129].concat(), ..entry() };
         assert!(matches!(many.check(), Err(PostError::Legs { found: 258, .. })));
         let zero = entry().debit(account(), Fen::ZERO);
         assert!(matches!(zero.check(), Err(PostError::ZeroLeg { .. })));
