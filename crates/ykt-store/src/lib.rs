@@ -24,6 +24,7 @@
 //! # Ok::<(), StoreError>(())
 //! ```
 
+mod coded;
 mod error;
 mod filter;
 mod group;

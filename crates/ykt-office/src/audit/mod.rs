@@ -5,13 +5,12 @@
 
 mod store;
 
-use crate::life::coded;
 use ykt_base::DateTime;
 use ykt_crypto::chain::Hash32;
 
 pub use store::{append, list, verify};
 
-coded! {
+ykt_store::coded! {
     /// How an act ended.
     Outcome {
         /// Done.

@@ -6,7 +6,6 @@
 
 mod store;
 
-use crate::life::coded;
 use ykt_base::{Asn8, DateTime, PosNo};
 
 pub(crate) use store::{change, close_loss, deliveries, losses, open_loss};
@@ -17,7 +16,7 @@ pub use store::{
 /// Cards a terminal can hold; a longer list is cut to the newest (`clearing.md` 11).
 pub const TERMINAL_LIST_LEN_MAX: u32 = 10_000;
 
-coded! {
+ykt_store::coded! {
     /// Why a card is on the list (`clearing.md` 11).
     ListKind {
         /// Dead card.

@@ -5,7 +5,7 @@
 
 mod store;
 
-use crate::life::{self, IllegalStep, Row, coded};
+use crate::life::{self, IllegalStep, Row};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ pub use store::{
     card, change, count, history, issue, lapse_pre_reports, list, lock_reported, register, report_loss,
 };
 
-coded! {
+ykt_store::coded! {
     /// State of a card (卡状态, `clearing.md` 10); the codes are those of the sources.
     CardState {
         /// Made, not yet given to anybody (未启用).
@@ -36,7 +36,7 @@ coded! {
     }
 }
 
-coded! {
+ykt_store::coded! {
     /// What can happen to a card.
     CardEvent {
         /// Handed to its holder (发放).
@@ -108,7 +108,7 @@ impl CardState {
     }
 }
 
-coded! {
+ykt_store::coded! {
     /// Whether a card's money is real.
     CardKind {
         /// A holder's card.

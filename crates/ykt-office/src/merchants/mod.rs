@@ -5,13 +5,12 @@
 
 mod store;
 
-use crate::life::coded;
 use ykt_base::{Date, MerchantCode};
 
 pub(crate) use store::all;
 pub use store::{agree, list, merchant, register};
 
-coded! {
+ykt_store::coded! {
     /// Who owns a payee account (`payeeCifType` of the bank transfer file, `clearing.md` 6.2 C).
     PayeeKind {
         /// A company.

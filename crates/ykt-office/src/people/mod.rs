@@ -7,7 +7,6 @@ mod password;
 mod sign_in;
 mod store;
 
-use crate::life::coded;
 use ykt_base::DateTime;
 
 pub use password::{
@@ -16,7 +15,7 @@ pub use password::{
 pub use sign_in::{NAME_LEN_MAX, People, PeopleError, Refusal, SignInRules, Token};
 pub use store::{list, sessions};
 
-coded! {
+ykt_store::coded! {
     /// What a user is here for.
     Role {
         /// Works at the desk: cards, terminals, merchants, clearing.
@@ -32,7 +31,7 @@ coded! {
     }
 }
 
-coded! {
+ykt_store::coded! {
     /// Something a role may do.
     Permission {
         /// Look at cards, terminals, merchants, records, bills and books.

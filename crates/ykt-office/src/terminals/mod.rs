@@ -5,14 +5,14 @@
 
 mod store;
 
-use crate::life::{self, IllegalStep, Row, coded};
+use crate::life::{self, IllegalStep, Row};
 use std::collections::BTreeMap;
 use ykt_base::{DateTime, MerchantCode, PosNo, PsamSerial, TerminalId};
 
 pub use store::{change, list, pair, pairs_of, register, terminal};
 pub(crate) use store::{pairs, terminals};
 
-coded! {
+ykt_store::coded! {
     /// State of a terminal.
     TerminalState {
         /// Known, not yet in trade.
@@ -26,7 +26,7 @@ coded! {
     }
 }
 
-coded! {
+ykt_store::coded! {
     /// What can happen to a terminal.
     TerminalEvent {
         /// Goes into trade.
