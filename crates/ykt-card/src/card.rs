@@ -1,13 +1,18 @@
 //! The card as the reader sees it: power, reset, one command after the other.
 
+use crate::answer::Outcome;
+use crate::command::CardCommand;
+use crate::files::master;
 use crate::image::{self, Blank, BlankError, Factory, PowerOnError};
-use crate::memory::{Memory, Store};
+use crate::memory::{Memory, MemoryFault, Store};
+use crate::session::{Carried, Session};
 use ykt_base::{Response, Rng, StatusWord};
 
 /// A powered card over its memory.
 pub struct Card<M> {
     pub(crate) store: Store<M>,
     pub(crate) factory: Factory,
+    pub(crate) session: Session,
 }
 
 impl<M: Memory> Card<M> {
@@ -17,7 +22,7 @@ impl<M: Memory> Card<M> {
     /// [`BlankError`] when the memory or the ATR has no fitting length, or a write fails.
     pub fn blank(mut memory: M, blank: &Blank<'_>) -> Result<Card<M>, BlankError> {
         image::write_blank(&mut memory, blank)?;
-        Card::power_on(memory).map_err(|_| BlankError::Memory(crate::MemoryFault))
+        Card::power_on(memory).map_err(|_| BlankError::Memory(MemoryFault))
     }
 
     /// Powers on the card in `memory`. What a power cut left unfinished is finished or gone.
@@ -27,19 +32,54 @@ impl<M: Memory> Card<M> {
     pub fn power_on(memory: M) -> Result<Card<M>, PowerOnError> {
         let factory = Factory::read(&memory)?;
         let store = Store::power_on(memory)?;
-        Ok(Card { store, factory })
+        let session = Session::new(master(&store, &factory));
+        Ok(Card { store, factory, session })
     }
 
-    /// Answers one command APDU. Never fails: what is wrong is said by the status word.
+    /// Answers one command APDU. Never fails: what is wrong is said by the status word (`epurse.md` 5), and
+    /// nothing but counted tries has changed then. After a write that failed every command answers 6581 until
+    /// [`Card::reset`].
     pub fn process(&mut self, rng: &mut (impl Rng + ?Sized), apdu: &[u8]) -> Response {
-        let _ = (rng, apdu);
-        Response::status(StatusWord::UNKNOWN_INS)
+        let mut rng = rng;
+        let carried = self.session.carried();
+        if self.store.is_faulty() {
+            return Response::status(StatusWord::MEMORY_FAILURE);
+        }
+        CardCommand::parse(self.factory.kind, apdu)
+            .and_then(|command| self.execute(&mut rng, command, carried))
+            .unwrap_or_else(Response::status)
+    }
+
+    fn execute(&mut self, rng: &mut dyn Rng, command: CardCommand<'_>, carried: Carried) -> Outcome {
+        let Carried { challenge, pending } = carried;
+        match command {
+            CardCommand::Select(select) => self.select(select),
+            CardCommand::ReadBinary(read) => self.read_binary(read, challenge),
+            CardCommand::UpdateBinary(update) => self.update_binary(update, challenge),
+            CardCommand::ReadRecord(read) => self.read_record(read, challenge),
+            CardCommand::CreateFile(new) => self.create_file(new),
+            CardCommand::GetChallenge(len) => self.give_challenge(rng, len),
+            CardCommand::ExternalAuthenticate(proof) => self.external_authenticate(proof, challenge),
+            CardCommand::Verify(verify) => self.verify(verify),
+            CardCommand::WriteKey(write) => self.write_key(write, challenge),
+            CardCommand::GetBalance(purse) => self.balance(purse),
+            CardCommand::InitializeForLoad(init) => self.initialize_for_load(rng, init),
+            CardCommand::CreditForLoad(credit) => self.credit_for_load(credit, pending),
+            CardCommand::InitializeForPurchase(init) => self.initialize_for_purchase(rng, init),
+            CardCommand::DebitForPurchase(debit) => self.debit_for_purchase(debit, pending),
+            CardCommand::Prove(asked) => self.prove(asked),
+            CardCommand::InitSamForPurchase(init) => self.init_sam_for_purchase(init),
+            CardCommand::CreditSam(credit) => self.credit_sam(credit, pending),
+            CardCommand::DeliverKey(deliver) => self.deliver_key(deliver),
+            CardCommand::CipherData(cipher) => self.cipher_data(cipher),
+        }
     }
 
     /// Warm reset: volatile state is gone; what a failed write left unfinished is finished or gone.
     pub fn reset(&mut self) {
         // A memory that still takes no writes leaves the store faulty, and every command answers 6581.
         let _ = self.store.recover();
+        self.session = Session::new(master(&self.store, &self.factory));
     }
 
     /// Answer to reset.

@@ -8,11 +8,11 @@
 //! | 120 | 392 | journal body |
 //! | 512 | rest | the MF's files |
 
-use crate::access::AccessRight;
-use crate::memory::{Memory, MemoryFault, Store, crc32};
+use crate::memory::{Memory, MemoryFault, crc32};
 use core::fmt;
 use ykt_crypto::Key16;
 use ykt_crypto::sm::Bytes;
+use ykt_purse::create::Access;
 
 /// Smallest memory that makes a card, in bytes.
 pub const IMAGE_LEN_MIN: usize = 1024;
@@ -101,20 +101,14 @@ pub struct Blank<'a> {
     /// Control key until the card master key is loaded.
     pub transport_key: &'a Key16,
     /// Right to create files in the MF. Before the MF has a key file, this file alone may be created freely.
-    pub mf_create: AccessRight,
+    pub mf_create: Access,
 }
 
 impl<'a> Blank<'a> {
     /// A user card that lets files into its MF after the card master key was authenticated (state 1 or more).
     #[must_use]
     pub const fn user_card(serial: [u8; 8], transport_key: &'a Key16) -> Blank<'a> {
-        Blank {
-            kind: CardKind::User,
-            atr: &ATR_USER_CARD,
-            serial,
-            transport_key,
-            mf_create: AccessRight::AUTHENTICATED,
-        }
+        Blank { kind: CardKind::User, atr: &ATR_USER_CARD, serial, transport_key, mf_create: Access::STATE_1 }
     }
 
     /// A PSAM, otherwise as [`Blank::user_card`].
@@ -219,7 +213,7 @@ impl From<MemoryFault> for PowerOnError {
 /// The part of the factory header that commands need at hand.
 pub(crate) struct Factory {
     pub(crate) kind: CardKind,
-    pub(crate) mf_create: AccessRight,
+    pub(crate) mf_create: Access,
     pub(crate) atr: Bytes<ATR_LEN_MAX>,
 }
 
@@ -242,7 +236,7 @@ impl Factory {
         let atr = header[ATR_AT..].get(..usize::from(header[ATR_LEN_AT]));
         Ok(Factory {
             kind: CardKind::from_byte(header[KIND_AT]).ok_or(PowerOnError::NotACard)?,
-            mf_create: AccessRight(header[MF_CREATE_AT]),
+            mf_create: Access(header[MF_CREATE_AT]),
             atr: atr.and_then(|atr| Bytes::from_parts(&[atr])).ok_or(PowerOnError::NotACard)?,
         })
     }
@@ -281,9 +275,4 @@ pub(crate) fn write_blank<M: Memory>(memory: &mut M, blank: &Blank<'_>) -> Resul
     memory.write(TRANSPORT_TRIES_AT, &changing)?;
     memory.write(0, &header)?;
     Ok(())
-}
-
-/// The transport key.
-pub(crate) fn transport_key<M: Memory>(store: &Store<M>) -> Key16 {
-    Key16::from_bytes(store.read(TRANSPORT_KEY_AT))
 }

@@ -10,15 +10,22 @@
 #[cfg(test)]
 extern crate std;
 
-mod access;
+mod answer;
 mod card;
+mod command;
+mod files;
 mod image;
 mod memory;
+mod psam;
+mod purse;
+mod security;
+mod session;
 
-pub use access::AccessRight;
 pub use card::Card;
+pub use files::{DF_HEADER_LEN, FILE_HEADER_LEN};
 pub use image::{
     ATR_LEN_MAX, ATR_PSAM, ATR_USER_CARD, Blank, BlankError, CardKind, IMAGE_LEN_DEMO, IMAGE_LEN_MAX,
     IMAGE_LEN_MIN, PowerOnError,
 };
 pub use memory::{ArrayMemory, Memory, MemoryFault};
+pub use security::KEY_SLOT_LEN;

@@ -1,0 +1,306 @@
+//! The tree in memory. A directory is a region; its entries stand in it one after the other and are never moved.
+//! Finding is a walk over their headers, of which a card has about ten.
+//!
+//! An entry is a header, then the body. The header keeps what CREATE FILE said, and is read back by the same
+//! parser: length of its data, FID (2), the data; a DF's header ends with the bytes used of it.
+
+use crate::image::{FILES_AT, Factory, MF_USED_AT};
+use crate::memory::{Memory, Store};
+use ykt_base::Command;
+use ykt_purse::create::{
+    Access, AccessByte, CreateFile, NAME_LEN_MAX, NewFile, Protection, Structure, Switches,
+};
+
+/// Bytes each EF costs in its directory beside its body.
+pub const FILE_HEADER_LEN: usize = 16;
+/// Bytes each DF costs in the MF beside its own size.
+pub const DF_HEADER_LEN: usize = 32;
+
+/// Longest CREATE FILE data: a DF with the longest name.
+const SPEC_LEN_MAX: usize = 8 + NAME_LEN_MAX;
+const SPEC_AT: usize = 3;
+/// Where a DF's header keeps the bytes used.
+const USED_AT: usize = DF_HEADER_LEN - 2;
+/// Bytes before the records of a cyclic file: slot of the newest record, number of records.
+pub(crate) const RING_HEADER_LEN: usize = 2;
+/// Bytes of a purse file: its state, and room for a grey lock.
+const PURSE_BODY_LEN: usize = 32;
+
+/// File identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId(pub(crate) [u8; 2]);
+
+impl FileId {
+    pub(crate) const MF: FileId = FileId([0x3F, 0x00]);
+    pub(crate) const KEYS: FileId = FileId([0x00, 0x00]);
+
+    /// The short identifier: the low five bits of an FID 00xx.
+    pub(crate) const fn sfi(self) -> Option<Sfi> {
+        match self.0 {
+            [0, low] => Sfi::new(low & 0x1F),
+            _ => None,
+        }
+    }
+}
+
+/// Short file identifier, 1 to 30.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sfi(u8);
+
+impl Sfi {
+    pub(crate) const fn new(value: u8) -> Option<Sfi> {
+        match value {
+            1..=30 => Some(Sfi(value)),
+            _ => None,
+        }
+    }
+}
+
+/// What an EF is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Data(Structure),
+    Purse {
+        /// The log it writes.
+        log: Sfi,
+    },
+    Keys,
+}
+
+impl FileKind {
+    /// Length of the body.
+    fn body_len(self) -> usize {
+        match self {
+            FileKind::Data(Structure::Binary { size } | Structure::VariableRecords { size }) => {
+                usize::from(size)
+            }
+            FileKind::Data(Structure::FixedRecords { count, len }) => {
+                usize::from(count).saturating_mul(usize::from(len))
+            }
+            FileKind::Data(Structure::CyclicRecords { count, len }) => {
+                usize::from(count).saturating_mul(usize::from(len)).saturating_add(RING_HEADER_LEN)
+            }
+            FileKind::Purse { .. } => PURSE_BODY_LEN,
+            FileKind::Keys => 0,
+        }
+    }
+}
+
+/// An EF as it stands in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct File {
+    pub(crate) id: FileId,
+    pub(crate) kind: FileKind,
+    pub(crate) protection: Protection,
+    /// Right to read; of a purse, to see the balance and to begin transactions.
+    pub(crate) read: Access,
+    /// Right to write; of a key file, to add keys.
+    pub(crate) write: Access,
+    pub(crate) access: AccessByte,
+    /// Where the body begins.
+    pub(crate) body: usize,
+    /// Length of the body.
+    pub(crate) len: usize,
+}
+
+impl File {
+    /// Whether commands without a MAC may read it.
+    pub(crate) fn is_readable_plainly(&self) -> bool {
+        self.protection == Protection::Plain || self.access.allows_plain_read()
+    }
+}
+
+/// The MF, or a DF in it: what is selected, and where its files are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Directory {
+    pub(crate) id: FileId,
+    pub(crate) create: Access,
+    /// The EF whose content the FCI shows (application byte of CREATE FILE: 80 | SFI).
+    pub(crate) info: Option<Sfi>,
+    pub(crate) switches: Switches,
+    /// Name, and how many of its bytes count.
+    name: [u8; NAME_LEN_MAX],
+    name_len: usize,
+    /// The region of its files.
+    files: usize,
+    pub(crate) end: usize,
+    /// Where the count of used bytes stands.
+    pub(crate) used_at: usize,
+}
+
+impl Directory {
+    /// Whether it is the MF.
+    pub(crate) fn is_master(&self) -> bool {
+        self.id == FileId::MF
+    }
+
+    pub(crate) fn name(&self) -> &[u8] {
+        self.name.get(..self.name_len).unwrap_or_default()
+    }
+
+    /// Bytes of the region in use.
+    pub(crate) fn used<M: Memory>(&self, store: &Store<M>) -> usize {
+        usize::from(u16::from_be_bytes(store.read(self.used_at)))
+    }
+
+    /// The first free byte of the region.
+    pub(crate) fn free<M: Memory>(&self, store: &Store<M>) -> usize {
+        self.files.saturating_add(self.used(store))
+    }
+}
+
+/// One entry of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    File(File),
+    Directory(Directory),
+}
+
+impl Entry {
+    pub(crate) const fn id(&self) -> FileId {
+        match self {
+            Entry::File(file) => file.id,
+            Entry::Directory(directory) => directory.id,
+        }
+    }
+
+    /// What an entry at `at` is for a CREATE FILE that said this, and where the next one begins.
+    pub(crate) fn of(command: &CreateFile<'_>, at: usize) -> Option<(Entry, usize)> {
+        let id = FileId(command.fid);
+        let body = at.checked_add(FILE_HEADER_LEN)?;
+        let (kind, protection, read, write, access, len) = match command.file {
+            NewFile::Data { structure, protection, read, write, access } => {
+                (FileKind::Data(structure), protection, read, write, access, None)
+            }
+            NewFile::Purse { usage, change, log_sfi, .. } => {
+                let kind = FileKind::Purse { log: Sfi::new(log_sfi)? };
+                (kind, Protection::Plain, usage, change, AccessByte::KEY_0, None)
+            }
+            NewFile::Keys { size, add, .. } => {
+                let len = Some(usize::from(size));
+                (FileKind::Keys, Protection::Plain, Access::NEVER, add, AccessByte::KEY_0, len)
+            }
+            NewFile::Application { size, create, app_id, switches, name, .. } => {
+                let files = at.checked_add(DF_HEADER_LEN)?;
+                let end = files.checked_add(usize::from(size))?;
+                let mut directory = Directory {
+                    id,
+                    create,
+                    info: Sfi::new(app_id & 0x1F),
+                    switches,
+                    name: [0; NAME_LEN_MAX],
+                    name_len: name.len(),
+                    files,
+                    end,
+                    used_at: at.checked_add(USED_AT)?,
+                };
+                directory.name.get_mut(..name.len())?.copy_from_slice(name);
+                return Some((Entry::Directory(directory), end));
+            }
+        };
+        let len = len.unwrap_or_else(|| kind.body_len());
+        let file = File { id, kind, protection, read, write, access, body, len };
+        Some((Entry::File(file), body.checked_add(len)?))
+    }
+
+    /// The entry at `at` and where the next one begins.
+    fn read<M: Memory>(store: &Store<M>, at: usize) -> Option<(Entry, usize)> {
+        let header: [u8; DF_HEADER_LEN] = store.read(at);
+        let [spec_len, p1, p2, spec @ ..] = &header;
+        let data = spec.get(..usize::from(*spec_len).min(SPEC_LEN_MAX))?;
+        let command = CreateFile::parse(&Command::write(0x80, 0xE0, *p1, *p2, data, None)).ok()?;
+        Entry::of(&command, at)
+    }
+}
+
+/// The header of a file that CREATE FILE (FID, data) makes.
+pub(crate) struct Header {
+    bytes: [u8; DF_HEADER_LEN],
+    len: usize,
+}
+
+impl Header {
+    /// `None` when the data are longer than any CREATE FILE's.
+    pub(crate) fn new(fid: [u8; 2], data: &[u8], entry: &Entry) -> Option<Header> {
+        let mut bytes = [0; DF_HEADER_LEN];
+        let [p1, p2] = fid;
+        bytes[..SPEC_AT].copy_from_slice(&[u8::try_from(data.len()).ok()?, p1, p2]);
+        bytes[SPEC_AT..USED_AT].get_mut(..data.len())?.copy_from_slice(data);
+        let len = match entry {
+            Entry::File(_) => FILE_HEADER_LEN,
+            Entry::Directory(_) => DF_HEADER_LEN,
+        };
+        Some(Header { bytes, len })
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// The MF.
+pub(crate) fn master<M: Memory>(store: &Store<M>, factory: &Factory) -> Directory {
+    Directory {
+        id: FileId::MF,
+        create: factory.mf_create,
+        info: None,
+        switches: Switches::default(),
+        name: [0; NAME_LEN_MAX],
+        name_len: 0,
+        files: FILES_AT,
+        end: store.memory().len(),
+        used_at: MF_USED_AT,
+    }
+}
+
+/// Everything in a directory, in the order of its creation.
+pub(crate) fn entries<M: Memory>(store: &Store<M>, directory: &Directory) -> impl Iterator<Item = Entry> {
+    let end = directory.free(store).min(directory.end);
+    let mut at = directory.files;
+    core::iter::from_fn(move || {
+        let (entry, next) = (at < end).then(|| Entry::read(store, at)).flatten()?;
+        at = next;
+        Some(entry)
+    })
+}
+
+/// The EF of an id.
+pub(crate) fn file<M: Memory>(store: &Store<M>, directory: &Directory, id: FileId) -> Option<File> {
+    files(store, directory).find(|file| file.id == id)
+}
+
+/// The EF of a short id.
+pub(crate) fn file_by_sfi<M: Memory>(store: &Store<M>, directory: &Directory, sfi: Sfi) -> Option<File> {
+    files(store, directory).find(|file| file.id.sfi() == Some(sfi))
+}
+
+fn files<M: Memory>(store: &Store<M>, directory: &Directory) -> impl Iterator<Item = File> {
+    entries(store, directory).filter_map(|entry| match entry {
+        Entry::File(file) => Some(file),
+        Entry::Directory(_) => None,
+    })
+}
+
+/// The DFs of the MF.
+pub(crate) fn applications<M: Memory>(
+    store: &Store<M>,
+    master: &Directory,
+) -> impl Iterator<Item = Directory> {
+    entries(store, master).filter_map(|entry| match entry {
+        Entry::Directory(directory) => Some(directory),
+        Entry::File(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_ids() {
+        assert_eq!(FileId([0, 0x15]).sfi(), Sfi::new(0x15));
+        assert_eq!(FileId([0, 0]).sfi(), None);
+        assert_eq!(FileId([0, 0x1F]).sfi(), None);
+        assert_eq!(FileId([0xDF, 0x01]).sfi(), None);
+    }
+}

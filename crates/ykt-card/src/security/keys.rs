@@ -1,0 +1,311 @@
+//! The key file: slots of 24 bytes, found by a walk.
+//!
+//! Slot: 80 | id (00 = empty), usage, version, algorithm, right to use, state it leads to, right to change, tries,
+//! key (16; an 8-byte key or a PIN stands left, the PIN filled with FF).
+//!
+//! A user card tells its keys apart by usage and id (`epurse.md` 3.1), a PSAM by usage and version (7.2).
+
+use crate::card::Card;
+use crate::files::{Directory, File, FileId, file};
+use crate::image::{TRANSPORT_KEY_AT, TRANSPORT_TRIES_AT};
+use crate::memory::{Batch, BatchFull, Memory, Store};
+use ykt_base::{KeyIndex, KeyVersion, Mac4, StatusWord};
+use ykt_crypto::{BlockKey, Key8, Key16, tac_key};
+use ykt_purse::Algorithm;
+use ykt_purse::create::Access;
+use ykt_purse::psam::{SamKeyType, SamUsage};
+use ykt_purse::write_key::{ErrorCounter, KeyUsage};
+
+/// Bytes of a key file each key takes.
+pub const KEY_SLOT_LEN: usize = 24;
+const USED: u8 = 0x80;
+const TRIES_AT: usize = 7;
+const MATERIAL_AT: usize = 8;
+
+/// By what a command asks for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyName {
+    /// A user card's key: usage and id.
+    User(KeyUsage, KeyIndex),
+    /// A PSAM's own key: master or maintenance; there is one of each in a directory.
+    SamOwn(SamKeyType),
+    /// A PSAM's working key.
+    SamWorking(SamUsage, KeyVersion),
+}
+
+impl KeyName {
+    /// Usage byte and id byte, and whether the version belongs to the name.
+    const fn parts(self) -> (u8, u8, Option<u8>) {
+        match self {
+            KeyName::User(usage, id) => (usage.code(), id.0, None),
+            KeyName::SamOwn(SamKeyType::Maintenance) => (SamUsage::MAINTENANCE.code(), 0, None),
+            KeyName::SamOwn(_) => (SamUsage::MASTER.code(), 0, None),
+            KeyName::SamWorking(usage, version) => (usage.code(), 0, Some(version.0)),
+        }
+    }
+}
+
+/// Error counter (错误计数器, `epurse.md` 0). One that allows no tries at all is not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tries(pub(crate) ErrorCounter);
+
+impl Tries {
+    pub(crate) const fn is_counted(self) -> bool {
+        self.0.allowed() != 0
+    }
+
+    /// Whether none is left.
+    const fn is_locked(self) -> bool {
+        self.is_counted() && self.0.left() == 0
+    }
+
+    /// # Errors
+    /// 6983 when no try is left.
+    pub(crate) const fn not_locked(self) -> Result<(), StatusWord> {
+        if self.is_locked() { Err(StatusWord::BLOCKED) } else { Ok(()) }
+    }
+
+    /// After a check: one less, or all back.
+    const fn after(self, outcome: Check) -> Tries {
+        match outcome {
+            _ if !self.is_counted() => self,
+            Check::Right => Tries(self.0.after_success()),
+            Check::Wrong => Tries(self.0.after_failure()),
+        }
+    }
+}
+
+/// Key bytes: what is computed follows their length (`epurse.md` 1.1).
+pub(crate) enum KeyMaterial {
+    Double(Key16),
+    Single(Key8),
+}
+
+impl KeyMaterial {
+    /// The TAC key (1.1): halves XORed; a single-DES key is it already.
+    pub(crate) fn to_tac_key(&self) -> Key8 {
+        match self {
+            KeyMaterial::Double(key) => tac_key(key),
+            KeyMaterial::Single(key) => key.clone(),
+        }
+    }
+}
+
+impl BlockKey for KeyMaterial {
+    fn encrypt_block(&self, block: [u8; 8]) -> [u8; 8] {
+        match self {
+            KeyMaterial::Double(key) => key.encrypt_block(block),
+            KeyMaterial::Single(key) => key.encrypt_block(block),
+        }
+    }
+
+    fn decrypt_block(&self, block: [u8; 8]) -> [u8; 8] {
+        match self {
+            KeyMaterial::Double(key) => key.decrypt_block(block),
+            KeyMaterial::Single(key) => key.decrypt_block(block),
+        }
+    }
+
+    fn smac_block(&self, iv: [u8; 8], parts: &[&[u8]]) -> [u8; 8] {
+        match self {
+            KeyMaterial::Double(key) => key.smac_block(iv, parts),
+            KeyMaterial::Single(key) => key.smac_block(iv, parts),
+        }
+    }
+
+    fn smac(&self, iv: [u8; 8], parts: &[&[u8]]) -> Mac4 {
+        match self {
+            KeyMaterial::Double(key) => key.smac(iv, parts),
+            KeyMaterial::Single(key) => key.smac(iv, parts),
+        }
+    }
+}
+
+/// A key as it stands in its file, without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeySlot {
+    at: usize,
+    usage: u8,
+    id: u8,
+    pub(crate) version: KeyVersion,
+    /// Algorithm byte; the length in a PIN's slot.
+    pub(crate) algorithm: u8,
+    pub(crate) use_right: Access,
+    pub(crate) leads_to: u8,
+    pub(crate) change_right: Access,
+    pub(crate) tries: Tries,
+}
+
+impl KeySlot {
+    fn read<M: Memory>(store: &Store<M>, at: usize) -> Option<KeySlot> {
+        let [id, usage, version, algorithm, use_right, leads_to, change_right, tries] = store.read(at);
+        (id & USED != 0).then_some(KeySlot {
+            at,
+            usage,
+            id: id ^ USED,
+            version: KeyVersion(version),
+            algorithm,
+            use_right: Access(use_right),
+            leads_to,
+            change_right: Access(change_right),
+            tries: Tries(ErrorCounter(tries)),
+        })
+    }
+
+    fn is_named(&self, name: KeyName) -> bool {
+        let (usage, id, version) = name.parts();
+        self.usage == usage && self.id == id && version.is_none_or(|version| self.version.0 == version)
+    }
+
+    /// The key's bytes.
+    pub(crate) fn material<M: Memory>(&self, store: &Store<M>) -> KeyMaterial {
+        let at = self.at.saturating_add(MATERIAL_AT);
+        if self.algorithm == Algorithm::Des.code() {
+            KeyMaterial::Single(Key8::from_bytes(store.read(at)))
+        } else {
+            KeyMaterial::Double(Key16::from_bytes(store.read(at)))
+        }
+    }
+
+    /// A PIN's bytes, filled with FF.
+    pub(crate) fn pin<M: Memory>(&self, store: &Store<M>) -> [u8; PIN_FIELD_LEN] {
+        store.read(self.at.saturating_add(MATERIAL_AT))
+    }
+}
+
+/// A key as secure messaging uses it: its bytes, and where its tries are counted.
+pub(crate) struct CountedKey {
+    pub(crate) material: KeyMaterial,
+    pub(crate) tries: Tries,
+    tries_at: usize,
+}
+
+impl CountedKey {
+    /// The transport key of the factory.
+    pub(crate) fn transport<M: Memory>(store: &Store<M>) -> CountedKey {
+        let [tries] = store.read(TRANSPORT_TRIES_AT);
+        let material = KeyMaterial::Double(Key16::from_bytes(store.read(TRANSPORT_KEY_AT)));
+        CountedKey { material, tries: Tries(ErrorCounter(tries)), tries_at: TRANSPORT_TRIES_AT }
+    }
+
+    /// A key of a key file.
+    pub(crate) fn of_slot<M: Memory>(store: &Store<M>, slot: &KeySlot) -> CountedKey {
+        let tries_at = slot.at.saturating_add(TRIES_AT);
+        CountedKey { material: slot.material(store), tries: slot.tries, tries_at }
+    }
+
+    /// What a check that ended like this writes. A counted key is written after a success too, so that cutting
+    /// the power at the first write after a check teaches nobody how the check ended.
+    pub(crate) fn checked(&self, outcome: Check) -> Result<Batch, BatchFull> {
+        let mut batch = Batch::new();
+        if self.tries.is_counted() {
+            batch.write(self.tries_at, &[&[self.tries.after(outcome).0.0]])?;
+        }
+        Ok(batch)
+    }
+
+    /// The tries left after a check that ended like this.
+    pub(crate) const fn tries_after(&self, outcome: Check) -> u8 {
+        self.tries.after(outcome).0.left()
+    }
+}
+
+/// How a check with a key ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    Right,
+    Wrong,
+}
+
+impl Check {
+    pub(crate) fn of(right: impl Into<bool>) -> Check {
+        if right.into() { Check::Right } else { Check::Wrong }
+    }
+}
+
+/// A PIN's place in its slot: longer than any PIN, so that FF ends it.
+pub(crate) const PIN_FIELD_LEN: usize = 8;
+
+/// A key about to be stored.
+pub(crate) struct NewKey {
+    pub(crate) name: KeyName,
+    pub(crate) version: KeyVersion,
+    pub(crate) algorithm: u8,
+    pub(crate) use_right: Access,
+    pub(crate) leads_to: u8,
+    pub(crate) change_right: Access,
+    pub(crate) tries: Tries,
+    pub(crate) material: Key16,
+}
+
+impl NewKey {
+    /// Puts it into a slot.
+    pub(crate) fn put(&self, batch: &mut Batch, at: usize) -> Result<(), BatchFull> {
+        let (usage, id, _) = self.name.parts();
+        let header = [
+            USED | id,
+            usage,
+            self.version.0,
+            self.algorithm,
+            self.use_right.0,
+            self.leads_to,
+            self.change_right.0,
+            self.tries.0.0,
+        ];
+        batch.write(at, &[&header, self.material.expose()])
+    }
+}
+
+impl<M: Memory> Card<M> {
+    /// The key of a name in the current directory, when it may be used now.
+    ///
+    /// # Errors
+    /// `missing` without one, 6983 when it is locked, 6982 when its right of use is not given.
+    pub(crate) fn usable_key(&self, name: KeyName, missing: StatusWord) -> Result<KeySlot, StatusWord> {
+        let slot = key(&self.store, &self.session.directory, name).ok_or(missing)?;
+        slot.tries.not_locked()?;
+        self.session.require(slot.use_right)?;
+        Ok(slot)
+    }
+}
+
+/// The key file of a directory.
+pub(crate) fn key_file<M: Memory>(store: &Store<M>, directory: &Directory) -> Option<File> {
+    file(store, directory, FileId::KEYS)
+}
+
+/// The key of a name in a directory.
+pub(crate) fn key<M: Memory>(store: &Store<M>, directory: &Directory, name: KeyName) -> Option<KeySlot> {
+    let file = key_file(store, directory)?;
+    slots(&file).filter_map(|at| KeySlot::read(store, at)).find(|slot| slot.is_named(name))
+}
+
+/// Where the key of a name is to be written: its own slot, or the first free one.
+pub(crate) fn slot_for<M: Memory>(store: &Store<M>, file: &File, present: Option<KeySlot>) -> Option<usize> {
+    match present {
+        Some(slot) => Some(slot.at),
+        None => slots(file).find(|at| KeySlot::read(store, *at).is_none()),
+    }
+}
+
+fn slots(file: &File) -> impl Iterator<Item = usize> + use<> {
+    let end = file.body.saturating_add(file.len);
+    (file.body..end).step_by(KEY_SLOT_LEN).take_while(move |at| at.saturating_add(KEY_SLOT_LEN) <= end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_count_down_and_come_back() {
+        let full = Tries(ErrorCounter::THREE);
+        let once = full.after(Check::Wrong);
+        assert_eq!((once.0, once.after(Check::Right)), (ErrorCounter(0x32), full));
+        let none = once.after(Check::Wrong).after(Check::Wrong);
+        assert!(none.is_locked() && none.after(Check::Wrong).is_locked());
+        let uncounted = Tries(ErrorCounter(0x00));
+        assert_eq!(uncounted.after(Check::Wrong), uncounted);
+        assert!(!uncounted.is_locked());
+    }
+}
