@@ -1,6 +1,13 @@
 //! Rules about the documents: what they point at exists.
 
 use crate::house::{Finding, House, TextFile};
+use crate::source::Source;
+use std::collections::BTreeSet;
+
+/// The catalogue of codes for people.
+const CODES: &str = "docs/errors.md";
+/// Where codes are given: each in a line `Name = ..., "code", ...` of a macro that makes an enum of them.
+const CODE_SOURCES: &[&str] = &["crates/ykt-web/src/problem.rs", "crates/ykt-clearing/src/verdict.rs"];
 
 fn documents(house: &House) -> impl Iterator<Item = &TextFile> {
     house.files.iter().filter(|file| file.is("md"))
@@ -58,4 +65,48 @@ pub fn make_targets_exist(house: &House) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Rule: every code that a program or a partner may read is explained in [`CODES`].
+pub fn codes_are_documented(house: &House) -> Vec<Finding> {
+    let catalogue = &house.file(CODES).text;
+    let documented: BTreeSet<&str> =
+        catalogue.lines().flat_map(|line| line.split(['|', '`', ' '])).filter(|word| is_code(word)).collect();
+    let mut findings = Vec::new();
+    for path in CODE_SOURCES {
+        let source = Source::parse(&house.file(path).text).without_tests();
+        let given: BTreeSet<usize> =
+            source.lines().filter(|(_, line)| gives_code(line)).map(|(line, _)| line).collect();
+        let codes = source.texts.iter().filter(|(line, text)| given.contains(line) && is_code(text));
+        let mut is_empty = true;
+        for (line, code) in codes {
+            is_empty = false;
+            if !documented.contains(code.as_str()) {
+                findings.push(Finding::new(path, *line, format!("{code} is not in {CODES}")));
+            }
+        }
+        if is_empty {
+            findings.push(Finding::new(path, 0, "gives no code any more"));
+        }
+    }
+    findings
+}
+
+/// A line of a catalogue: a name, then what it is equal to, ended by a semicolon.
+fn gives_code(line: &str) -> bool {
+    line.trim().split_once(" = ").is_some_and(|(name, value)| {
+        name.starts_with(char::is_uppercase)
+            && name.chars().all(char::is_alphanumeric)
+            && value.ends_with(';')
+    })
+}
+
+/// `bad-request`, `V01`, `E0A`.
+fn is_code(word: &str) -> bool {
+    let is_step = word.len() >= 3
+        && word.starts_with(['V', 'E'])
+        && word.chars().skip(1).all(|c| c.is_ascii_alphanumeric())
+        && word.chars().any(|c| c.is_ascii_digit());
+    let is_name = !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    is_step || is_name
 }
