@@ -241,6 +241,14 @@ impl KeyTarget {
         Ok(if p1 & 0x80 == 0 { KeyTarget::Change { id, usage } } else { KeyTarget::Add { id, usage } })
     }
 
+    /// Usage: P2.
+    #[must_use]
+    pub const fn usage(self) -> KeyUsage {
+        match self {
+            KeyTarget::Add { usage, .. } | KeyTarget::Change { usage, .. } => usage,
+        }
+    }
+
     /// CLA INS P1 P2.
     #[must_use]
     pub const fn header(self) -> [u8; 4] {

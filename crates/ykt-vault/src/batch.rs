@@ -1,0 +1,83 @@
+//! TACs in masses: a clearing day has a million, and nearly all stand under a handful of city keys.
+//!
+//! The round keys of each key directly above the cards are made once and kept; a job then costs one
+//! diversification and one MAC.
+
+use crate::vault::{CardKeyRef, KeyRef, MacVerdict, Receipt, TacJob, TacVerdict};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use ykt_base::{IssuerFactor, Mac4};
+use ykt_crypto::{Key8, Key16, Tdes, tac_key};
+use ykt_purse::{load, purchase};
+
+/// Most keys directly above the cards whose round keys are kept ready.
+const READY_KEYS_MAX: usize = 4_096;
+
+/// Which key, of which issuer.
+type Place = (KeyRef, IssuerFactor);
+
+/// Round keys of the keys directly above the cards.
+#[derive(Default)]
+pub(crate) struct ReadyKeys(RwLock<BTreeMap<Place, Arc<Tdes>>>);
+
+impl ReadyKeys {
+    /// The round keys at this place, made from `key` when they are not there yet.
+    pub(crate) fn above(&self, place: Place, key: impl FnOnce() -> Option<Key16>) -> Option<Arc<Tdes>> {
+        if let Some(ready) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
+            return Some(Arc::clone(ready));
+        }
+        let ready = Arc::new(Tdes::new(&key()?));
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= READY_KEYS_MAX {
+            kept.clear();
+        }
+        kept.insert(place, Arc::clone(&ready));
+        Some(ready)
+    }
+
+    /// Forgets them all: the vault's keys have changed.
+    pub(crate) fn forget(&mut self) {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Where the TAC key of a card comes from.
+pub(crate) enum TacSource {
+    /// Diversified from the key above, the same for every card of the issuer.
+    Above(Arc<Tdes>),
+    /// The finished key of this one card.
+    Finished(Key8),
+}
+
+/// Judges the jobs in their order; the source of a key is asked for again only when issuer or key change.
+pub(crate) fn verify(jobs: &[TacJob], source: impl Fn(&CardKeyRef) -> Option<TacSource>) -> Vec<TacVerdict> {
+    let mut last: Option<(Place, Arc<Tdes>)> = None;
+    let judge = |job: &TacJob| {
+        let place = (job.key.key, job.key.factor);
+        if last.as_ref().is_none_or(|(known, _)| *known != place) {
+            match source(&job.key) {
+                None => return TacVerdict::UnknownKeyVersion,
+                Some(TacSource::Finished(key)) => return verdict(&key, job),
+                Some(TacSource::Above(above)) => last = Some((place, above)),
+            }
+        }
+        last.as_ref().map_or(TacVerdict::UnknownKeyVersion, |(_, above)| {
+            verdict(&tac_key(&above.diversify(&job.key.asn.0)), job)
+        })
+    };
+    jobs.iter().map(judge).collect()
+}
+
+fn verdict(key: &Key8, job: &TacJob) -> TacVerdict {
+    match MacVerdict::of(&receipt_tac(key, &job.receipt), &job.tac) {
+        MacVerdict::Right => TacVerdict::Right,
+        MacVerdict::Wrong => TacVerdict::Wrong,
+    }
+}
+
+fn receipt_tac(key: &Key8, receipt: &Receipt) -> Mac4 {
+    match receipt {
+        Receipt::Load { load, new_balance, counter, at } => load::tac(key, load, *new_balance, *counter, *at),
+        Receipt::Purchase { purchase, sequence, at } => purchase::tac(key, purchase, *sequence, *at),
+    }
+}

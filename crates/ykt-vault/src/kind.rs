@@ -1,0 +1,237 @@
+//! What keys are for (密钥种类, `keys-and-ca.md` 1), and how each kind finds its way down to one card.
+
+use core::fmt;
+use ykt_purse::write_key::KeyUsage;
+
+/// How a kind of key is diversified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// Down the levels of the vault to one user card.
+    Card,
+    /// One level, by the PSAM's serial number (its last eight bytes).
+    Sam,
+    /// Not at all: one value for every new card of a batch.
+    Shared,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])+ $name:ident = $code:literal, $text:literal, $scheme:ident, $usage:expr;)+) => {
+        /// What a key is for.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum KeyKind {
+            $($(#[$doc])+ $name,)+
+        }
+
+        impl KeyKind {
+            /// Every kind.
+            pub const ALL: &'static [KeyKind] = &[$(KeyKind::$name,)+];
+
+            /// Name in key files and lists.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(KeyKind::$name => $text,)+ }
+            }
+
+            /// Number in sealed files; never changes.
+            #[must_use]
+            pub const fn code(self) -> u8 {
+                match self { $(KeyKind::$name => $code,)+ }
+            }
+
+            /// How it is diversified.
+            #[must_use]
+            pub const fn scheme(self) -> Scheme {
+                match self { $(KeyKind::$name => Scheme::$scheme,)+ }
+            }
+
+            /// What it is on a user card: P2 of WRITE KEY. `None` for keys that no user card holds.
+            #[must_use]
+            pub const fn card_usage(self) -> Option<KeyUsage> {
+                match self { $(KeyKind::$name => $usage,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Card master key CCK (卡片主控).
+    CardMaster = 1, "card-master", Card, Some(KeyUsage::ExternalAuthentication);
+    /// Card maintenance key (卡片维护).
+    CardMaintenance = 2, "card-maintenance", Card, Some(KeyUsage::LineProtection);
+    /// Application master key (应用主控).
+    ApplicationMaster = 3, "application-master", Card, Some(KeyUsage::ExternalAuthentication);
+    /// Application maintenance key DAMK (应用维护).
+    ApplicationMaintenance = 4, "application-maintenance", Card, Some(KeyUsage::LineProtection);
+    /// Purchase key DPK (消费); in a PSAM as its working key.
+    Purchase = 5, "purchase", Card, Some(KeyUsage::Purchase);
+    /// Load key DLK (圈存).
+    Load = 6, "load", Card, Some(KeyUsage::Load);
+    /// Unload key DULK (圈提).
+    Unload = 7, "unload", Card, Some(KeyUsage::Unload);
+    /// Overdraft limit key DUK (透支).
+    Overdraft = 8, "overdraft", Card, Some(KeyUsage::Overdraft);
+    /// TAC key DTK.
+    Tac = 9, "tac", Card, Some(KeyUsage::InternalTac);
+    /// PIN unblock key DPUK (PIN 解锁).
+    PinUnblock = 10, "pin-unblock", Card, Some(KeyUsage::PinUnblock);
+    /// PIN reload key DRPK (PIN 重装).
+    PinReload = 11, "pin-reload", Card, Some(KeyUsage::PinReload);
+    /// Internal authentication key (内部认证).
+    InternalAuthentication = 12, "internal-authentication", Card, Some(KeyUsage::InternalTac);
+    /// External authentication key (外部认证).
+    ExternalAuthentication = 13, "external-authentication", Card, Some(KeyUsage::ExternalAuthentication);
+    /// Transport key of blank user cards (传输密钥).
+    CardTransport = 14, "card-transport", Shared, None;
+    /// Transport key of blank PSAMs.
+    SamTransport = 15, "psam-transport", Shared, None;
+    /// The centre's initialisation key of PSAMs: between transport and master (`keys-and-ca.md` 5, step 1).
+    SamInitialisation = 16, "psam-initialisation", Shared, None;
+    /// PSAM master key (PSAM 主控).
+    SamMaster = 17, "psam-master", Sam, None;
+    /// PSAM maintenance key (PSAM 维护).
+    SamMaintenance = 18, "psam-maintenance", Sam, None;
+    /// Master key of the PSAM's application.
+    SamApplicationMaster = 19, "psam-application-master", Sam, None;
+    /// Maintenance key of the PSAM's application.
+    SamApplicationMaintenance = 20, "psam-application-maintenance", Sam, None;
+}
+
+impl KeyKind {
+    /// The kind of a name, or `None`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<KeyKind> {
+        KeyKind::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// The kind of a number in a sealed file, or `None`.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<KeyKind> {
+        KeyKind::ALL.iter().copied().find(|kind| kind.code() == code)
+    }
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Where keys come from: never mix a demonstration's with a city's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// Made from a seed or printed in a document: worth nothing.
+    Demo,
+    /// Made from real randomness, or brought in by a ceremony.
+    Production,
+}
+
+impl Origin {
+    /// Name in key files and lists.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Origin::Demo => "demo",
+            Origin::Production => "production",
+        }
+    }
+
+    /// The origin of a name, or `None`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Origin> {
+        [Origin::Demo, Origin::Production].into_iter().find(|origin| origin.name() == name)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A key's life (`keys-and-ca.md` 1): generated → active → retired → (active | destroyed).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyState {
+    /// Made or brought in, not in use yet.
+    Generated,
+    /// In use: written to cards, signs and checks.
+    Active,
+    /// Signs and checks for cards that hold it; written to no card any more.
+    Retired,
+    /// Gone; only its record is left.
+    Destroyed,
+}
+
+impl KeyState {
+    /// Every state.
+    pub const ALL: [KeyState; 4] =
+        [KeyState::Generated, KeyState::Active, KeyState::Retired, KeyState::Destroyed];
+
+    /// Name in lists.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            KeyState::Generated => "generated",
+            KeyState::Active => "active",
+            KeyState::Retired => "retired",
+            KeyState::Destroyed => "destroyed",
+        }
+    }
+
+    /// Number in sealed files; never changes.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            KeyState::Generated => 0,
+            KeyState::Active => 1,
+            KeyState::Retired => 2,
+            KeyState::Destroyed => 3,
+        }
+    }
+
+    /// Whether a key of this state may become one of `next`.
+    #[must_use]
+    pub const fn may_become(self, next: KeyState) -> bool {
+        matches!(
+            (self, next),
+            (KeyState::Generated, KeyState::Active | KeyState::Destroyed)
+                | (KeyState::Active, KeyState::Retired)
+                | (KeyState::Retired, KeyState::Active | KeyState::Destroyed)
+        )
+    }
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_and_numbers_are_unique_and_come_back() {
+        let names: BTreeSet<_> = KeyKind::ALL.iter().map(|kind| kind.name()).collect();
+        let codes: BTreeSet<_> = KeyKind::ALL.iter().map(|kind| kind.code()).collect();
+        assert_eq!((names.len(), codes.len()), (KeyKind::ALL.len(), KeyKind::ALL.len()));
+        for kind in KeyKind::ALL {
+            assert_eq!(KeyKind::from_name(kind.name()), Some(*kind));
+            assert_eq!(KeyKind::from_code(kind.code()), Some(*kind));
+            assert_eq!(kind.card_usage().is_some(), kind.scheme() == Scheme::Card);
+        }
+        assert_eq!(Origin::from_name("production"), Some(Origin::Production));
+        assert_eq!(Origin::from_name("Production"), None);
+    }
+
+    #[test]
+    fn nothing_comes_back_from_destruction() {
+        for next in KeyState::ALL {
+            assert!(!KeyState::Destroyed.may_become(next));
+            assert!(!next.may_become(next));
+        }
+        assert!(KeyState::Retired.may_become(KeyState::Active));
+        assert!(!KeyState::Active.may_become(KeyState::Destroyed), "retire first");
+    }
+}

@@ -1,0 +1,417 @@
+//! What a vault (加密机) does for the house, whatever holds the keys: ask it, and get cryptograms, MACs and verdicts.
+//!
+//! Issuing asks for WRITE KEY commands and secure messages, the load host for MAC1 checks and MAC2, clearing for
+//! verdicts over batches of TACs. No call returns a key.
+
+use crate::kind::{KeyKind, KeyState, Origin};
+use crate::levels::Levels;
+use core::fmt;
+use thiserror::Error;
+use ykt_base::hex::Hex;
+use ykt_base::{
+    Asn8, CardCounter, DateTime, IssuerFactor, KeyIndex, KeyVersion, Mac4, PsamSerial, Random4, TerminalSeq,
+};
+use ykt_crypto::sm::CommandBytes;
+use ykt_purse::PurseFen;
+use ykt_purse::load::Load;
+use ykt_purse::purchase::Purchase;
+use ykt_purse::write_key::{KeyHeader, KeyTarget, Pin, SamKeyHeader};
+
+/// Which key of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyRef {
+    /// What for.
+    pub kind: KeyKind,
+    /// Index: the one a command names.
+    pub index: KeyIndex,
+    /// Version: the one a card states.
+    pub version: KeyVersion,
+}
+
+impl KeyRef {
+    /// The key of this kind, index and version.
+    #[must_use]
+    pub const fn new(kind: KeyKind, index: u8, version: u8) -> KeyRef {
+        KeyRef { kind, index: KeyIndex(index), version: KeyVersion(version) }
+    }
+}
+
+impl fmt::Display for KeyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} key, index {}, version {}", self.kind, self.index, self.version)
+    }
+}
+
+/// A key as one user card holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CardKeyRef {
+    /// Which key.
+    pub key: KeyRef,
+    /// Factor of the level above the card: city or issuer.
+    pub factor: IssuerFactor,
+    /// Card number.
+    pub asn: Asn8,
+}
+
+/// A key as its holder has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyAddress {
+    /// A user card's key.
+    Card(CardKeyRef),
+    /// A PSAM's own control key.
+    Sam {
+        /// Which key.
+        key: KeyRef,
+        /// The PSAM.
+        serial: PsamSerial,
+    },
+    /// A key that is the same for all: transport and initialisation keys.
+    Shared(KeyRef),
+}
+
+impl KeyAddress {
+    /// Which key.
+    #[must_use]
+    pub const fn key(&self) -> KeyRef {
+        match self {
+            KeyAddress::Card(card) => card.key,
+            KeyAddress::Sam { key, .. } | KeyAddress::Shared(key) => *key,
+        }
+    }
+}
+
+/// What a WRITE KEY brings.
+pub enum NewKey<'a> {
+    /// A key diversified for its holder.
+    Own(KeyAddress),
+    /// A working key of a PSAM: the issuer's, diversified only so far that as many levels are left as its usage
+    /// byte says.
+    Working {
+        /// Which key.
+        key: KeyRef,
+        /// The issuer's factor, for levels above the one stored.
+        factor: IssuerFactor,
+    },
+    /// A PIN.
+    Pin(&'a Pin),
+}
+
+/// The layout of a WRITE KEY: user card or PSAM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyLayout {
+    /// A user card (`epurse.md` 0).
+    Card {
+        /// P1 and P2.
+        target: KeyTarget,
+        /// The header before the key.
+        header: KeyHeader,
+    },
+    /// A PSAM (`epurse.md` 3.3).
+    Sam {
+        /// The header before the key.
+        header: SamKeyHeader,
+    },
+}
+
+/// One WRITE KEY to be made.
+pub struct WriteKeyJob<'a> {
+    /// The key the card protects its key file with at this moment.
+    pub control: KeyAddress,
+    /// The key it gets.
+    pub new: NewKey<'a>,
+    /// How it is written.
+    pub layout: KeyLayout,
+    /// IV of the card's challenge ([`ykt_crypto::sm::iv_from_challenge`]).
+    pub iv: [u8; 8],
+}
+
+/// Whether the data of a secure message travel in clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrecy {
+    /// In clear, with a MAC.
+    Clear,
+    /// Enciphered (padding always), with a MAC.
+    Enciphered,
+}
+
+/// One command under secure messaging to be made.
+pub struct SecureMessage<'a> {
+    /// The key that protects it.
+    pub key: KeyAddress,
+    /// IV of the card's challenge.
+    pub iv: [u8; 8],
+    /// CLA INS P1 P2.
+    pub header: [u8; 4],
+    /// Data in clear.
+    pub data: &'a [u8],
+    /// Whether they are enciphered.
+    pub secrecy: Secrecy,
+}
+
+/// A load that has begun: what the session key is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadSession {
+    /// The card's load key.
+    pub key: CardKeyRef,
+    /// The card's random number.
+    pub random: Random4,
+    /// Its online counter before the load.
+    pub counter: CardCounter,
+}
+
+/// What a card signs with a TAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipt {
+    /// A load.
+    Load {
+        /// Terms.
+        load: Load,
+        /// Balance after.
+        new_balance: PurseFen,
+        /// Online counter before.
+        counter: CardCounter,
+        /// Date and time of the host.
+        at: DateTime,
+    },
+    /// A purchase.
+    Purchase {
+        /// Terms.
+        purchase: Purchase,
+        /// Terminal sequence.
+        sequence: TerminalSeq,
+        /// Date and time of the terminal.
+        at: DateTime,
+    },
+}
+
+/// One TAC to be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TacJob {
+    /// The card's TAC key.
+    pub key: CardKeyRef,
+    /// What it signed.
+    pub receipt: Receipt,
+    /// The TAC it gave.
+    pub tac: Mac4,
+}
+
+/// The verdict over one TAC of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TacVerdict {
+    /// It is this card's.
+    Right,
+    /// It is not.
+    Wrong,
+    /// The vault has no usable key of this index and version for this card.
+    UnknownKeyVersion,
+}
+
+/// The verdict over one MAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MacVerdict {
+    /// It is right.
+    Right,
+    /// It is wrong.
+    Wrong,
+}
+
+impl MacVerdict {
+    /// Compares in constant time.
+    pub(crate) fn of(computed: &Mac4, given: &Mac4) -> MacVerdict {
+        if ykt_crypto::macs_equal(computed, given) { MacVerdict::Right } else { MacVerdict::Wrong }
+    }
+}
+
+/// What a list shows of a key; never the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Kind, index and version.
+    pub key: KeyRef,
+    /// Name of its level.
+    pub level: String,
+    /// Whose it is at its level: city factor, card number, or the last eight bytes of a PSAM's serial number.
+    pub owner: Option<[u8; 8]>,
+    /// Check value: the first three bytes of a zero block enciphered; zero once destroyed.
+    pub kcv: [u8; 3],
+    /// Its state.
+    pub state: KeyState,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+impl fmt::Display for KeyInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.key, self.level)?;
+        if let Some(owner) = &self.owner {
+            write!(f, " {}", Hex(owner))?;
+        }
+        write!(f, ": KCV {}, {}, {}", Hex(&self.kcv), self.state, self.origin)
+    }
+}
+
+/// What a vault is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultStatus {
+    /// Which backend.
+    pub backend: &'static str,
+    /// Its version.
+    pub version: String,
+    /// Where its keys come from.
+    pub origin: Origin,
+    /// Its levels.
+    pub levels: Levels,
+    /// How many keys it holds, destroyed ones not counted.
+    pub keys: usize,
+}
+
+/// Why a vault does not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum VaultError {
+    /// It has no such key for this holder.
+    #[error("the vault has no {key} for this holder; list its keys, or import the one that is missing")]
+    NoSuchKey {
+        /// The key asked for.
+        key: KeyRef,
+    },
+    /// The key is there, but its state forbids the use.
+    #[error("the {key} is {state} and may not be used for this; activate it or name another version")]
+    WrongState {
+        /// The key asked for.
+        key: KeyRef,
+        /// Its state.
+        state: KeyState,
+    },
+    /// A key of this kind has no such holder.
+    #[error("the {key} is diversified for another sort of holder than the one asked for")]
+    WrongHolder {
+        /// The key asked for.
+        key: KeyRef,
+    },
+    /// The header of a WRITE KEY names another usage, algorithm or level than the key has.
+    #[error(
+        "WRITE KEY of the {key}: {what} of the header does not fit it: expected {expected}, found {found}"
+    )]
+    HeaderMismatch {
+        /// The key asked for.
+        key: KeyRef,
+        /// Which field.
+        what: &'static str,
+        /// What the key is.
+        expected: String,
+        /// What the header says.
+        found: String,
+    },
+    /// A header for a PIN with a key, or the other way round.
+    #[error("WRITE KEY: expected {expected}, found {found}")]
+    NotThatKind {
+        /// What the header is for.
+        expected: &'static str,
+        /// What was brought.
+        found: &'static str,
+    },
+    /// Data too long for one command.
+    #[error("{len} data bytes do not fit one command; send them in parts")]
+    TooLong {
+        /// How many there are.
+        len: usize,
+    },
+    /// A key of this kind, index, version and holder is there already.
+    #[error("the vault already has a {key} for this holder; give the new one another version")]
+    AlreadyThere {
+        /// The key.
+        key: KeyRef,
+    },
+    /// A key cannot become this.
+    #[error("the {key} is {from} and cannot become {to}")]
+    NoSuchStep {
+        /// The key.
+        key: KeyRef,
+        /// What it is.
+        from: KeyState,
+        /// What it should become.
+        to: KeyState,
+    },
+    /// The level or owner named for a key is not one a key of its kind can have.
+    #[error("the {key} cannot be held at level {level}: {reason}")]
+    NoSuchLevel {
+        /// The key.
+        key: KeyRef,
+        /// Position of the level, 0 = root.
+        level: u8,
+        /// Why not.
+        reason: &'static str,
+    },
+}
+
+/// A vault: one interface for every backend.
+pub trait Vault: Send + Sync {
+    /// What it is.
+    fn status(&self) -> VaultStatus;
+
+    /// Every key it holds or held, ordered by kind, index, version and level.
+    fn list(&self) -> Vec<KeyInfo>;
+
+    /// Check value of a key as its holder has it.
+    ///
+    /// # Errors
+    /// [`VaultError`] when there is no such key.
+    fn kcv(&self, key: &KeyAddress) -> Result<[u8; 3], VaultError>;
+
+    /// A ready WRITE KEY command `84 D4` (`epurse.md` 0 and 3.3).
+    ///
+    /// # Errors
+    /// [`VaultError`] when a key is missing or not active, or the header does not fit it.
+    fn write_key(&self, job: &WriteKeyJob<'_>) -> Result<CommandBytes, VaultError>;
+
+    /// The cryptogram of EXTERNAL AUTHENTICATE over a challenge (4-byte challenges filled up with zeros).
+    ///
+    /// # Errors
+    /// [`VaultError`] when there is no such key.
+    fn external_authenticate(&self, key: &KeyAddress, challenge: [u8; 8]) -> Result<[u8; 8], VaultError>;
+
+    /// A secure-messaging MAC over concatenated parts.
+    ///
+    /// # Errors
+    /// [`VaultError`] when there is no such key.
+    fn sm_mac(&self, key: &KeyAddress, iv: [u8; 8], parts: &[&[u8]]) -> Result<Mac4, VaultError>;
+
+    /// A ready command under secure messaging.
+    ///
+    /// # Errors
+    /// [`VaultError`] when there is no such key or the data are too long.
+    fn secure_message(&self, message: &SecureMessage<'_>) -> Result<CommandBytes, VaultError>;
+
+    /// Checks the MAC1 of an INITIALIZE FOR LOAD.
+    ///
+    /// # Errors
+    /// [`VaultError`] when there is no such key.
+    fn check_load_mac1(
+        &self,
+        session: &LoadSession,
+        load: &Load,
+        balance: PurseFen,
+        mac1: &Mac4,
+    ) -> Result<MacVerdict, VaultError>;
+
+    /// Makes the MAC2 of a CREDIT FOR LOAD.
+    ///
+    /// # Errors
+    /// [`VaultError`] when there is no such key.
+    fn load_mac2(&self, session: &LoadSession, load: &Load, at: DateTime) -> Result<Mac4, VaultError>;
+
+    /// Checks TACs, one verdict per job in the order of the jobs. Made for masses: jobs of one city should stand
+    /// together.
+    fn verify_tacs(&self, jobs: &[TacJob]) -> Vec<TacVerdict>;
+
+    /// Checks the TAC of one load.
+    ///
+    /// # Errors
+    /// [`VaultError::NoSuchKey`] when there is no such key.
+    fn check_load_tac(&self, job: &TacJob) -> Result<MacVerdict, VaultError> {
+        match self.verify_tacs(core::slice::from_ref(job)).as_slice() {
+            [TacVerdict::Right] => Ok(MacVerdict::Right),
+            [TacVerdict::Wrong] => Ok(MacVerdict::Wrong),
+            _ => Err(VaultError::NoSuchKey { key: job.key.key }),
+        }
+    }
+}
