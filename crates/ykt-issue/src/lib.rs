@@ -1,7 +1,47 @@
 //! Personalisation: a blank card becomes a city card, a blank PSAM a terminal's security module.
 //!
-//! The actors: a [`ykt_base::CardChannel`] to the card and a profile that says, as data, which files and
-//! keys belong on it. Everything happens by commands that a real card would get, and a key travels only
-//! inside a ready command.
+//! The actors: a [`CardChannel`] to the card, a [`Vault`] that holds the keys, and a [`Profile`] that says, as
+//! data, which files and keys belong on the card. Everything happens by commands that a real card would get,
+//! and a key travels only inside a command that the vault has made.
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
+
+mod content;
+mod personalise;
+pub mod profile;
+
+pub use content::{CardData, HolderData, PsamData};
+pub use personalise::{IssueError, Progress};
+pub use profile::{Profile, ProfileError};
+
+use content::Holder;
+use ykt_base::CardChannel;
+use ykt_vault::Vault;
+
+/// Makes a user card of the blank one in `channel`; returns the number of commands it took.
+///
+/// # Errors
+/// [`IssueError`] at the first wrong answer, naming step, command, expected and found status word.
+pub fn personalise_card(
+    channel: &mut (impl CardChannel + ?Sized),
+    vault: &dyn Vault,
+    profile: &Profile,
+    data: &CardData,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<usize, IssueError> {
+    personalise::run(channel, vault, profile, &Holder::Card(data), progress)
+}
+
+/// Makes a PSAM of the blank one in `channel` (`keys-and-ca.md` 5); returns the number of commands it took.
+///
+/// # Errors
+/// As [`personalise_card`].
+pub fn personalise_psam(
+    channel: &mut (impl CardChannel + ?Sized),
+    vault: &dyn Vault,
+    profile: &Profile,
+    data: &PsamData,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<usize, IssueError> {
+    personalise::run(channel, vault, profile, &Holder::Sam(data), progress)
+}
