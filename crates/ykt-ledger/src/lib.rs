@@ -27,9 +27,9 @@ pub use entry::{
 pub use post::{PostError, Posting, post, post_groups};
 pub use store::{
     AccountLine, Alteration, BalanceDifference, BookedEntry, ChainReport, ClosedDay, EntryFilter, MODULE,
-    Order, PAGE_LEN_MAX, Page, Totals, TrialLine, balance, balance_at, balance_at_moment, closed_days,
-    entries, entry, last_closed_day, open_days, subject_balance, trial_balance, verify_balances,
-    verify_chain,
+    Totals, TrialLine, balance, balance_at, balance_at_moment, closed_days, entries, entry, last_closed_day,
+    open_days, subject_balance, trial_balance, verify_balances, verify_chain,
 };
 pub use writer::{Answer, LedgerWriter, PostTicket};
 pub use ykt_crypto::chain::Hash32;
+pub use ykt_store::{Direction, Page, Paging};

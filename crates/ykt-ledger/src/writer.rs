@@ -3,7 +3,7 @@
 
 use crate::entry::Entry;
 use crate::post::{PostError, Posting, post_groups};
-use ykt_store::{GroupError, GroupLimits, GroupWriter, Store, StoreError};
+use ykt_store::{GroupCounts, GroupError, GroupLimits, GroupWriter, Store, StoreError};
 
 /// Answer to a group of entries.
 pub type Answer = Result<Vec<Posting>, PostError>;
@@ -55,6 +55,12 @@ impl LedgerWriter {
         then: impl FnOnce(Answer) + Send + 'static,
     ) -> Result<(), GroupError> {
         self.writer.submit_then(entries, |answer| then(flatten(answer)))
+    }
+
+    /// What was done so far, for metrics.
+    #[must_use]
+    pub fn counts(&self) -> GroupCounts {
+        self.writer.counts()
     }
 }
 

@@ -21,11 +21,22 @@ pub struct Filter<'v> {
 impl<'v> Filter<'v> {
     /// Adds the condition `left value` (such as `state =`) when there is a value.
     pub fn when(&mut self, left: &str, value: Option<impl Into<Value<'v>>>) -> &mut Self {
+        self.when_between(left, value, "")
+    }
+
+    /// Adds the condition `left value right` (such as `id IN (SELECT id FROM t WHERE state =`, `)`) when there is
+    /// a value.
+    pub fn when_between(
+        &mut self,
+        left: &str,
+        value: Option<impl Into<Value<'v>>>,
+        right: &str,
+    ) -> &mut Self {
         if let Some(value) = value {
             self.values.push(value.into());
             self.join();
             // Writing to a string cannot fail.
-            let _ = write!(self.text, "{left} ${}", self.values.len());
+            let _ = write!(self.text, "{left} ${}{right}", self.values.len());
         }
         self
     }

@@ -29,6 +29,17 @@ impl Default for GroupLimits {
     }
 }
 
+/// What a writer did so far, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupCounts {
+    /// Batches committed.
+    pub batches: u64,
+    /// Jobs of those batches.
+    pub jobs: u64,
+    /// Jobs that wait now.
+    pub queue_len: usize,
+}
+
 /// Why a job has no answer. Its effect is not in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GroupError {
@@ -75,6 +86,8 @@ struct Shared<J, R> {
 
 struct Queue<J, R> {
     waiting: VecDeque<(J, Reply<R>)>,
+    batches: u64,
+    jobs: u64,
     stopped: bool,
 }
 
@@ -95,7 +108,7 @@ impl<J: Send + 'static, R: Send + 'static> GroupWriter<J, R> {
         };
         let shared = Arc::new(Shared {
             limits,
-            queue: Mutex::new(Queue { waiting: VecDeque::new(), stopped: false }),
+            queue: Mutex::new(Queue { waiting: VecDeque::new(), batches: 0, jobs: 0, stopped: false }),
             arrived: Condvar::new(),
             room: Condvar::new(),
         });
@@ -149,6 +162,13 @@ impl<J: Send + 'static, R: Send + 'static> GroupWriter<J, R> {
         self.push(job, Reply(Some(To::Call(Box::new(then)))))
     }
 
+    /// What was done so far.
+    #[must_use]
+    pub fn counts(&self) -> GroupCounts {
+        let queue = held(&self.shared.queue);
+        GroupCounts { batches: queue.batches, jobs: queue.jobs, queue_len: queue.waiting.len() }
+    }
+
     fn push(&self, job: J, mut reply: Reply<R>) -> Result<(), GroupError> {
         let mut queue = held(&self.shared.queue);
         let refused = if queue.stopped {
@@ -198,6 +218,7 @@ impl<J, R> Shared<J, R> {
             jobs.clear();
             match outcome {
                 Ok(answers) => {
+                    self.count(answers.len());
                     for (reply, answer) in replies.drain(..).zip(answers) {
                         reply.send(Ok(answer));
                     }
@@ -209,6 +230,12 @@ impl<J, R> Shared<J, R> {
                 }
             }
         }
+    }
+
+    fn count(&self, jobs: usize) {
+        let mut queue = held(&self.queue);
+        queue.batches = queue.batches.saturating_add(1);
+        queue.jobs = queue.jobs.saturating_add(u64::try_from(jobs).unwrap_or(u64::MAX));
     }
 
     /// Waits for jobs and moves up to a batch of them over; `false` when stopped and nothing waits.

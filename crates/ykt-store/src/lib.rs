@@ -36,7 +36,7 @@ mod value;
 
 pub use error::StoreError;
 pub use filter::{Filter, contains};
-pub use group::{GroupError, GroupLimits, GroupWriter, Ticket};
+pub use group::{GroupCounts, GroupError, GroupLimits, GroupWriter, Ticket};
 pub use page::{Direction, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, Paging};
 pub use sqlite::{Row, Tx};
 pub use store::{DATABASE_FILE, LOCK_FILE, Module, READERS_MAX, Store};

@@ -11,8 +11,8 @@ mod report;
 
 pub use audit::{Alteration, BalanceDifference, ChainReport, verify_balances, verify_chain};
 pub use report::{
-    AccountLine, BookedEntry, EntryFilter, Order, PAGE_LEN_MAX, Page, Totals, TrialLine, balance, balance_at,
-    balance_at_moment, entries, entry, subject_balance, trial_balance,
+    AccountLine, BookedEntry, EntryFilter, Totals, TrialLine, balance, balance_at, balance_at_moment,
+    entries, entry, subject_balance, trial_balance,
 };
 
 use crate::chart::AccountCode;

@@ -6,10 +6,7 @@ use crate::entry::{Entry, EntryId, Leg};
 use std::collections::BTreeMap;
 use ykt_base::{Date, DateTime, Fen};
 use ykt_crypto::chain::Hash32;
-use ykt_store::{Row, StoreError, Tx, Value, params};
-
-/// Most entries of a page.
-pub const PAGE_LEN_MAX: u32 = 1_000;
+use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, Value, params};
 
 /// The balance of an account now: debits less credits; zero when nothing was ever posted to it.
 ///
@@ -171,7 +168,7 @@ fn trial_sums(tx: &Tx<'_>, day: Option<Date>, key: &str) -> Result<BTreeMap<Stri
     Ok(sums.into_iter().collect())
 }
 
-/// Which entries, in which order, and which of them.
+/// Which entries are wanted: those that meet every condition given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EntryFilter {
     /// With a leg on this account.
@@ -186,31 +183,6 @@ pub struct EntryFilter {
     pub from: Option<Date>,
     /// Up to this day of the books, inclusive.
     pub until: Option<Date>,
-    /// Order of the page.
-    pub order: Order,
-    /// Entries before the page.
-    pub offset: u32,
-    /// Entries of the page, at most [`PAGE_LEN_MAX`]; 0 for the totals alone.
-    pub limit: u32,
-}
-
-/// Order of entries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Order {
-    /// The newest first.
-    #[default]
-    NewestFirst,
-    /// As they were booked.
-    OldestFirst,
-}
-
-/// A page of entries, with the totals of all that the filter lets through.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// The entries of the page.
-    pub entries: Vec<BookedEntry>,
-    /// Totals of all pages.
-    pub total: Totals,
 }
 
 /// Totals of what a filter lets through.
@@ -240,45 +212,58 @@ pub struct BookedEntry {
 /// Columns as [`read_entry`] reads them.
 pub(super) const ENTRY_COLUMNS: &str = "e.seq, e.id, e.day, e.booked_at, e.event, e.memo, e.digest, e.link";
 
-/// The entries that a filter lets through.
+/// The entries that a filter lets through, by their number, with the totals of all pages.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn entries(tx: &Tx<'_>, filter: &EntryFilter) -> Result<Page, StoreError> {
+pub fn entries(
+    tx: &Tx<'_>,
+    filter: &EntryFilter,
+    direction: Direction,
+    paging: Paging,
+) -> Result<Page<BookedEntry, Totals>, StoreError> {
+    let width = legs_per_entry();
     // Every character of an id sorts before DEL.
     let id_end = filter.id_prefix.as_ref().map(|prefix| format!("{prefix}\u{7f}"));
-    let mut conditions = Conditions::of(filter, id_end.as_deref());
-    let (of_entry, of_leg) = (conditions.of_entry.join(" AND "), conditions.of_leg.join(" AND "));
-    let total = tx.query_one(
-        &format!(
-            "SELECT COUNT(DISTINCT e.seq),
-                CAST(COALESCE(SUM(CASE WHEN l.amount > 0 THEN l.amount ELSE 0 END), 0) AS BIGINT),
-                CAST(COALESCE(SUM(CASE WHEN l.amount < 0 THEN -l.amount ELSE 0 END), 0) AS BIGINT)
-             FROM ledger_leg l JOIN ledger_entry e ON e.seq = l.leg_no / $1
-             WHERE {of_leg} AND {of_entry}"
-        ),
-        &conditions.values,
-        |row| Ok(Totals { entries: row.i64(0)?, debit: row.get(1)?, credit: row.get(2)? }),
-    )?;
-    let direction = match filter.order {
-        Order::NewestFirst => "DESC",
-        Order::OldestFirst => "ASC",
+    let of_entry = || {
+        let mut conditions = Filter::default();
+        conditions
+            .when("e.event =", filter.event.as_ref())
+            .when("e.id >=", filter.id_prefix.as_ref())
+            .when("e.id <", id_end.as_ref())
+            .when("e.day >=", filter.from)
+            .when("e.day <=", filter.until);
+        conditions
     };
-    let limit = conditions.bind(Value::from(filter.limit.min(PAGE_LEN_MAX)));
-    let offset = conditions.bind(Value::from(filter.offset));
-    let found = tx.query(
-        &format!(
-            "SELECT {ENTRY_COLUMNS} FROM ledger_entry e
-             WHERE EXISTS (SELECT 1 FROM ledger_leg l
-                WHERE l.leg_no >= e.seq * $1 AND l.leg_no < e.seq * $1 + $1 AND {of_leg}) AND {of_entry}
-             ORDER BY e.seq {direction} LIMIT {limit} OFFSET {offset}"
-        ),
-        &conditions.values,
-        read_entry,
-    )?;
-    let total = total.unwrap_or(Totals { entries: 0, debit: Fen::ZERO, credit: Fen::ZERO });
-    let entries = found.into_iter().map(|booked| with_legs(tx, booked)).collect::<Result<_, _>>()?;
-    Ok(Page { entries, total })
+    let (code, subject) =
+        (filter.account.as_ref().map(AccountCode::as_str), filter.subject.map(|line| line.code));
+
+    let mut of_leg = of_entry();
+    of_leg.when("a.code =", code).when("a.subject =", subject);
+    let sums = format!(
+        "SELECT COUNT(DISTINCT e.seq),
+            CAST(COALESCE(SUM(CASE WHEN l.amount > 0 THEN l.amount ELSE 0 END), 0) AS BIGINT),
+            CAST(COALESCE(SUM(CASE WHEN l.amount < 0 THEN -l.amount ELSE 0 END), 0) AS BIGINT)
+         FROM ledger_leg l JOIN ledger_account a ON a.account_no = l.account_no
+         JOIN ledger_entry e ON e.seq = l.leg_no / {width}"
+    );
+    let totals = tx.query_one(&of_leg.sql(&sums, ""), of_leg.values(), |row| {
+        Ok(Totals { entries: row.i64(0)?, debit: row.get(1)?, credit: row.get(2)? })
+    })?;
+
+    let with_leg = format!(
+        "e.seq IN (SELECT l.leg_no / {width} FROM ledger_leg l
+            JOIN ledger_account a ON a.account_no = l.account_no WHERE"
+    );
+    let mut on_page = of_entry();
+    on_page.when_between(&format!("{with_leg} a.code ="), code, ")");
+    on_page.when_between(&format!("{with_leg} a.subject ="), subject, ")");
+    let select = format!("SELECT {ENTRY_COLUMNS} FROM ledger_entry e");
+    let sql = on_page.page_sql(&select, ("e.seq", direction), "e.seq", paging);
+    let rows =
+        tx.query(&sql, on_page.values(), |row| read_entry(row).and_then(|booked| with_legs(tx, booked)))?;
+    let totals = totals.unwrap_or(Totals { entries: 0, debit: Fen::ZERO, credit: Fen::ZERO });
+    Ok(Page { rows, totals, paging })
 }
 
 /// The entry of an id.
@@ -289,55 +274,6 @@ pub fn entry(tx: &Tx<'_>, id: &EntryId) -> Result<Option<BookedEntry>, StoreErro
     let sql = format!("SELECT {ENTRY_COLUMNS} FROM ledger_entry e WHERE e.id = $1");
     let found = tx.query_one(&sql, params![id.as_str()], read_entry)?;
     found.map(|booked| with_legs(tx, booked)).transpose()
-}
-
-/// A filter as conditions on entry `e` and on leg `l`, and their values; `$1` is the legs per entry.
-struct Conditions<'f> {
-    of_entry: Vec<String>,
-    of_leg: Vec<String>,
-    values: Vec<Value<'f>>,
-}
-
-impl<'f> Conditions<'f> {
-    fn of(filter: &'f EntryFilter, id_end: Option<&'f str>) -> Conditions<'f> {
-        let mut all = Conditions {
-            of_entry: vec!["e.seq > 0".to_owned()],
-            of_leg: vec!["l.amount <> 0".to_owned()],
-            values: vec![Value::from(legs_per_entry())],
-        };
-        let on_entry = [
-            ("e.event =", filter.event.as_ref().map(Value::from)),
-            ("e.id >=", filter.id_prefix.as_ref().map(Value::from)),
-            ("e.id <", id_end.map(Value::from)),
-            ("e.day >=", filter.from.map(Value::from)),
-            ("e.day <=", filter.until.map(Value::from)),
-        ];
-        for (condition, value) in on_entry {
-            if let Some(value) = value {
-                let place = all.bind(value);
-                all.of_entry.push(format!("{condition} {place}"));
-            }
-        }
-        let on_leg = [
-            ("code", filter.account.as_ref().map(AccountCode::as_str)),
-            ("subject", filter.subject.map(|subject| subject.code)),
-        ];
-        for (column, value) in on_leg {
-            if let Some(value) = value {
-                let place = all.bind(Value::from(value));
-                all.of_leg.push(format!(
-                    "l.account_no IN (SELECT account_no FROM ledger_account WHERE {column} = {place})"
-                ));
-            }
-        }
-        all
-    }
-
-    /// Adds a value; answers with its place, `$n`.
-    fn bind(&mut self, value: Value<'f>) -> String {
-        self.values.push(value);
-        format!("${}", self.values.len())
-    }
 }
 
 /// An entry without its legs.

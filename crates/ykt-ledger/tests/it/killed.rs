@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use ykt_base::Fen;
-use ykt_ledger::{EntryFilter, EntryId, LedgerWriter, MODULE, balance, entries, entry};
+use ykt_ledger::{Direction, EntryFilter, EntryId, LedgerWriter, MODULE, Paging, balance, entries, entry};
 use ykt_store::{GroupLimits, Store};
 
 /// Data directory of the child, and the first number each caller posts: `dir|n,n,n,n`.
@@ -90,7 +90,8 @@ fn a_killed_process_loses_and_doubles_nothing() {
             booked += n + usize::from(is_booked(*n));
             assert!(!is_booked(n + 1));
         }
-        let total = read(&store, |tx| entries(tx, &EntryFilter::default())).total;
+        let total =
+            read(&store, |tx| entries(tx, &EntryFilter::default(), Direction::Up, Paging::default())).totals;
         assert_eq!(total.entries, i64::try_from(booked).unwrap());
         assert_eq!(read(&store, |tx| balance(tx, &account("1001"))), Fen::new(total.entries));
     }

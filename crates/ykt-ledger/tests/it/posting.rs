@@ -3,8 +3,8 @@
 use crate::{account, assert_sound, book, day, moment, post_all, read, simple};
 use ykt_base::Fen;
 use ykt_ledger::{
-    AMOUNT_MAX, Entry, EntryFilter, EntryId, LedgerWriter, PostError, Posting, balance, entries, entry, post,
-    post_groups,
+    AMOUNT_MAX, Direction, Entry, EntryFilter, EntryId, LedgerWriter, Paging, PostError, Posting, balance,
+    entries, entry, post, post_groups,
 };
 use ykt_store::{GroupLimits, StoreError};
 
@@ -12,10 +12,10 @@ use ykt_store::{GroupLimits, StoreError};
 fn an_id_is_booked_once() {
     let store = book();
     let first = simple("a/1", day(1), "1001", "2011", 2_000);
-    assert_eq!(post_all(&store, &[first.clone()]), Ok(vec![Posting::Posted { seq: 1 }]));
+    assert_eq!(post_all(&store, std::slice::from_ref(&first)), Ok(vec![Posting::Posted { seq: 1 }]));
     let later = Entry { at: moment(day(2), 5), ..first.clone() };
     for again in [&first, &later] {
-        assert_eq!(post_all(&store, &[again.clone()]), Ok(vec![Posting::Repeated { seq: 1 }]));
+        assert_eq!(post_all(&store, std::slice::from_ref(again)), Ok(vec![Posting::Repeated { seq: 1 }]));
     }
     let both = [simple("a/2", day(1), "1001", "2011", 1), simple("a/2", day(1), "1001", "2011", 1)];
     assert_eq!(post_all(&store, &both), Ok(vec![Posting::Posted { seq: 2 }, Posting::Repeated { seq: 2 }]));
@@ -28,8 +28,8 @@ fn other_content_under_the_same_id_is_refused_with_both_digests() {
     let store = book();
     let first = simple("a/1", day(1), "1001", "2011", 2_000);
     let other = simple("a/1", day(1), "1001", "2011", 2_001);
-    post_all(&store, &[first.clone()]).unwrap();
-    let refused = post_all(&store, &[other.clone()]).unwrap_err();
+    post_all(&store, std::slice::from_ref(&first)).unwrap();
+    let refused = post_all(&store, std::slice::from_ref(&other)).unwrap_err();
     let (expected, found) = (first.digest(), other.digest());
     assert_eq!(refused, PostError::Conflict { id: first.id, seq: 1, expected, found });
     let text = refused.to_string();
@@ -50,9 +50,9 @@ fn a_slice_is_booked_whole_or_not_at_all() {
             post(tx, &[simple("a/3", day(1), "1002.01", "2011", 7)])
         })
         .unwrap();
-    let page = read(&store, |tx| entries(tx, &EntryFilter { limit: 10, ..EntryFilter::default() }));
-    assert_eq!(page.entries.iter().map(|booked| booked.entry.id.as_str()).collect::<Vec<_>>(), ["a/3"]);
-    assert_eq!(page.entries[0].seq, 1, "a refused entry takes no number");
+    let page = read(&store, |tx| entries(tx, &EntryFilter::default(), Direction::Up, Paging::first(10)));
+    assert_eq!(page.rows.iter().map(|booked| booked.entry.id.as_str()).collect::<Vec<_>>(), ["a/3"]);
+    assert_eq!(page.rows[0].seq, 1, "a refused entry takes no number");
     assert_sound(&store);
 }
 
@@ -88,7 +88,7 @@ fn turnover_that_would_not_fit_is_refused_and_leaves_no_trace() {
     let all: Vec<Entry> = (0..fitting).map(huge).collect();
     post_all(&store, &all).unwrap();
     let over = huge(fitting);
-    let refused = post_all(&store, &[over.clone()]).unwrap_err();
+    let refused = post_all(&store, std::slice::from_ref(&over)).unwrap_err();
     assert_eq!(refused, PostError::Overflow { id: over.id.clone(), account: account("1001") });
     // The leg before the one that does not fit must be taken back.
     let part =
@@ -104,7 +104,7 @@ fn turnover_that_would_not_fit_is_refused_and_leaves_no_trace() {
 fn an_entry_comes_back_as_it_was_posted() {
     let store = book();
     let posted = simple("a/1", day(1), "1221.01/WECHAT", "2002/load-orders", 5_000).memo("充值 order 1");
-    post_all(&store, &[posted.clone()]).unwrap();
+    post_all(&store, std::slice::from_ref(&posted)).unwrap();
     let booked = read(&store, |tx| entry(tx, &posted.id)).unwrap();
     assert_eq!((booked.seq, booked.digest), (1, posted.digest()));
     assert_eq!(booked.entry, posted);

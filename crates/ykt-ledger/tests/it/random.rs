@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use ykt_base::{Date, Fen};
 use ykt_ledger::{
-    Entry, EntryFilter, EntryId, Leg, Order, PostError, Posting, balance, balance_at, balance_at_moment,
-    close_day, entries, post_groups,
+    Direction, Entry, EntryFilter, EntryId, Leg, Paging, PostError, Posting, balance, balance_at,
+    balance_at_moment, close_day, entries, post_groups,
 };
 
 const ACCOUNTS: [&str; 5] = ["1001", "2001", "2001/x", "2202.01/M1", "5001"];
@@ -116,9 +116,8 @@ proptest! {
                 Ok(())
             });
         }
-        let filter = EntryFilter { order: Order::OldestFirst, limit: 100, ..EntryFilter::default() };
-        let page = read(&store, |tx| entries(tx, &filter));
-        let booked: Vec<Entry> = page.entries.into_iter().map(|booked| booked.entry).collect();
+        let page = read(&store, |tx| entries(tx, &EntryFilter::default(), Direction::Up, Paging::first(100)));
+        let booked: Vec<Entry> = page.rows.into_iter().map(|booked| booked.entry).collect();
         prop_assert_eq!(booked, model.booked);
     }
 

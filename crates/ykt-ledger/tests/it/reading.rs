@@ -3,7 +3,7 @@
 use crate::{account, book, day, moment, post_all, read, simple};
 use ykt_base::{DateTime, Fen};
 use ykt_ledger::{
-    Entry, EntryFilter, Order, PAGE_LEN_MAX, balance_at, balance_at_moment, chart, entries, subject_balance,
+    Direction, Entry, EntryFilter, Paging, balance_at, balance_at_moment, chart, entries, subject_balance,
     trial_balance,
 };
 use ykt_store::Store;
@@ -23,11 +23,10 @@ fn sample() -> Store {
 }
 
 fn ids(store: &Store, filter: EntryFilter) -> (Vec<u32>, i64, i64, i64) {
-    let page =
-        read(store, |tx| entries(tx, &EntryFilter { order: Order::OldestFirst, limit: 100, ..filter }));
+    let page = read(store, |tx| entries(tx, &filter, Direction::Up, Paging::first(100)));
     let number = |id: &str| id.split('/').nth(1).unwrap().parse().unwrap();
-    let ids = page.entries.iter().map(|booked| number(booked.entry.id.as_str())).collect();
-    (ids, page.total.entries, page.total.debit.fen(), page.total.credit.fen())
+    let ids = page.rows.iter().map(|booked| number(booked.entry.id.as_str())).collect();
+    (ids, page.totals.entries, page.totals.debit.fen(), page.totals.credit.fen())
 }
 
 #[test]
@@ -54,7 +53,6 @@ fn filters_narrow_entries_and_totals_alike() {
         id_prefix: Some("clearing/".to_owned()),
         from: Some(day(2)),
         until: Some(day(3)),
-        ..none()
     };
     assert_eq!(ids(&store, all_at_once), (vec![4, 6, 8], 3, 0, 18));
 }
@@ -63,18 +61,16 @@ fn filters_narrow_entries_and_totals_alike() {
 fn pages_follow_each_other_and_keep_the_totals_of_all() {
     let store = sample();
     let mut seen = Vec::new();
-    for offset in (0..).step_by(4) {
-        let filter = EntryFilter { offset, limit: 4, ..EntryFilter::default() };
-        let page = read(&store, |tx| entries(tx, &filter));
-        assert_eq!((page.total.entries, page.total.debit), (10, Fen::new(55)));
-        if page.entries.is_empty() {
+    for no in 1.. {
+        let paging = Paging::new(no, 4);
+        let page = read(&store, |tx| entries(tx, &EntryFilter::default(), Direction::Down, paging));
+        assert_eq!((page.paging, page.totals.entries, page.totals.debit), (paging, 10, Fen::new(55)));
+        if page.rows.is_empty() {
             break;
         }
-        seen.extend(page.entries.iter().map(|booked| booked.seq));
+        seen.extend(page.rows.iter().map(|booked| booked.seq));
     }
     assert_eq!(seen, (1..=10).rev().collect::<Vec<_>>());
-    let filter = EntryFilter { limit: u32::MAX, ..EntryFilter::default() };
-    assert!(read(&store, |tx| entries(tx, &filter)).entries.len() <= usize::try_from(PAGE_LEN_MAX).unwrap());
 }
 
 #[test]
@@ -84,9 +80,9 @@ fn two_legs_on_one_account_are_one_entry() {
         .debit(account("1001"), Fen::new(2))
         .credit(account("2001"), Fen::new(2));
     post_all(&store, &[entry]).unwrap();
-    let filter = EntryFilter { account: Some(account("1001")), limit: 10, ..EntryFilter::default() };
-    let page = read(&store, |tx| entries(tx, &filter));
-    assert_eq!((page.entries.len(), page.total.entries, page.total.debit.fen()), (1, 1, 7));
+    let filter = EntryFilter { account: Some(account("1001")), ..EntryFilter::default() };
+    let page = read(&store, |tx| entries(tx, &filter, Direction::Up, Paging::default()));
+    assert_eq!((page.rows.len(), page.totals.entries, page.totals.debit.fen()), (1, 1, 7));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use ykt_store::{GroupError, GroupLimits, GroupWriter, Store, StoreError, Tx, params};
+use ykt_store::{GroupCounts, GroupError, GroupLimits, GroupWriter, Store, StoreError, Tx, params};
 
 /// Adds each word under the next id; a word there already is that job's own error.
 fn add_words(tx: &Tx<'_>, jobs: &[String]) -> Result<Vec<Result<i64, StoreError>>, StoreError> {
@@ -55,6 +55,7 @@ fn what_waits_together_is_committed_together_and_in_order() {
     let ids: Vec<_> = tickets.into_iter().map(|ticket| ticket.wait().unwrap().unwrap()).collect();
     assert_eq!(ids, [2, 3, 4, 5, 6, 7]);
     assert_eq!(batches.try_iter().collect::<Vec<_>>(), [4, 2]);
+    assert_eq!(writer.counts(), GroupCounts { batches: 3, jobs: 7, queue_len: 0 });
 }
 
 #[test]
