@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use ykt_base::{Date, Fen};
-use ykt_files::transfer::{PaymentOutcome, PaymentResult, ReturnFile, TransferFile};
+use ykt_files::{PaymentOutcome, PaymentResult, ReturnFile, TransferFile};
 
 /// One movement on an account, as the bank writes it on the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,13 @@
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
 
 pub mod bank;
+pub mod company;
+pub mod courier;
 pub mod gateway;
 pub mod hand;
 pub mod names;
 pub mod plan;
+pub mod proof;
 pub mod rng;
+pub mod street;
+pub mod tally;
