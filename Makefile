@@ -21,9 +21,8 @@ demo: ## build and let a city live a day; ends with the proof of the books (need
 test: setup ## install what the tests need (Debian, Ubuntu), then run the whole suite
 	$(CARGO) test $(CARGO_FLAGS) --workspace $(FEATURES) --no-fail-fast
 
-bench: ## measure: purchases, APDUs, postings, clearing records per second
-	@scripts/need rust cc
-	$(CARGO) run $(CARGO_FLAGS) --quiet --release -p ykt -- bench $(ARGS)
+bench: setup ## measure purchases, APDUs, postings and clearing records per second
+	$(CARGO) bench $(CARGO_FLAGS) --quiet --workspace $(FEATURES) --bench '*'
 
 lint: ## format check, clippy with warnings denied, licences when cargo-deny is there
 	@scripts/need rust cc
