@@ -10,6 +10,7 @@
 pub mod bank;
 pub mod company;
 pub mod courier;
+pub mod factory;
 pub mod gateway;
 pub mod hand;
 pub mod names;

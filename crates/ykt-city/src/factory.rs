@@ -1,0 +1,127 @@
+//! The factory and the personalisation line: blank chips become city cards and PSAMs, by commands only.
+
+use crate::company::{self, CITY_CODE, CompanyError};
+use crate::hand::{CardMemory, HeldCard};
+use crate::rng::SeededRng;
+use ykt_base::Date;
+use ykt_card::{Blank, BlankError, Card, PowerOnError};
+use ykt_crypto::Key16;
+use ykt_issue::{CardData, IssueError, Profile, PsamData};
+use ykt_purse::write_key::Pin;
+use ykt_vault::{DEMO_TRANSPORT_KEY, Vault};
+
+/// PIN of the demo's cards.
+const DEMO_PIN: &str = "123456";
+
+/// Why a card or PSAM cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum FactoryError {
+    /// The chip does not take the blank image.
+    #[error(transparent)]
+    Blank(#[from] BlankError),
+    /// The chip does not start.
+    #[error(transparent)]
+    PowerOn(#[from] PowerOnError),
+    /// A command of the personalisation went wrong.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// A number does not fit.
+    #[error(transparent)]
+    Number(#[from] CompanyError),
+    /// The demo PIN is none.
+    #[error("the demo PIN is not a PIN")]
+    Pin,
+}
+
+/// The line with its keys and profiles.
+pub struct Factory<'a> {
+    vault: &'a dyn Vault,
+    card_profile: Profile,
+    psam_profile: Profile,
+    first_day: Date,
+    expiry: Date,
+    seed: u64,
+}
+
+impl<'a> Factory<'a> {
+    /// A line that makes cards valid from `first_day` on.
+    #[must_use]
+    pub fn new(vault: &'a dyn Vault, first_day: Date, seed: u64) -> Factory<'a> {
+        Factory {
+            vault,
+            card_profile: Profile::city_cpu(),
+            psam_profile: Profile::psam(),
+            first_day,
+            expiry: company::card_expiry(first_day),
+            seed,
+        }
+    }
+
+    /// Makes user card `index`.
+    ///
+    /// # Errors
+    /// [`FactoryError`] naming the step that went wrong.
+    pub fn card(&self, index: usize) -> Result<HeldCard, FactoryError> {
+        let asn = company::card_number(index)?;
+        let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
+        let blank = Card::blank(CardMemory::new(), &Blank::user_card(asn.0, &transport))?;
+        let mut held = HeldCard::new(blank, SeededRng::stream(self.seed, &format!("card {index}")));
+        held.present(None)?;
+        let pin = Pin::from_digits(DEMO_PIN).ok_or(FactoryError::Pin)?;
+        let data = CardData::of_city(asn, CITY_CODE, self.first_day, self.expiry, pin);
+        ykt_issue::personalise_card(&mut held, self.vault, &self.card_profile, &data, &mut |_| {})?;
+        held.remove();
+        Ok(held)
+    }
+
+    /// Makes the PSAM of terminal `index`, and leaves it powered in its slot.
+    ///
+    /// # Errors
+    /// [`FactoryError`] naming the step that went wrong.
+    pub fn psam(&self, index: usize) -> Result<HeldCard, FactoryError> {
+        let serial = company::psam_serial(index)?;
+        let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
+        let [_, _, chip @ ..] = serial.0;
+        let blank = Card::blank(CardMemory::new(), &Blank::psam(chip, &transport))?;
+        let mut held = HeldCard::new(blank, SeededRng::stream(self.seed, &format!("psam {index}")));
+        held.present(None)?;
+        let terminal = company::terminal_id(index)?;
+        let data = PsamData::of_city(serial, terminal, CITY_CODE, self.first_day, self.expiry);
+        ykt_issue::personalise_psam(&mut held, self.vault, &self.psam_profile, &data, &mut |_| {})?;
+        held.present(None)?;
+        Ok(held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::street::{Purchase, Street};
+    use ykt_base::{DateTime, Fen, Time};
+    use ykt_files::Industry;
+    use ykt_terminal::pos::{Pos, PosConfig};
+    use ykt_terminal::store::MemoryStore;
+    use ykt_vault::{Levels, Origin, SoftVault};
+
+    #[test]
+    fn a_card_from_the_line_can_be_read_and_declines_what_it_has_not() {
+        let mut rng = SeededRng::stream(1, "keys");
+        let vault = SoftVault::generate(Levels::nation_city_card(), &mut rng, Origin::Demo);
+        let first_day: Date = "20260302".parse().unwrap();
+        let factory = Factory::new(&vault, first_day, 1);
+        let mut card = factory.card(0).unwrap();
+        let reading = crate::proof::read_card(&mut card).unwrap();
+        assert_eq!((reading.asn, reading.balance), (company::card_number(0).unwrap(), Fen::ZERO));
+        let config = PosConfig::new(
+            company::merchant_code(0).unwrap(),
+            company::pos_number(0).unwrap(),
+            Industry::BUS,
+        );
+        let mut pos = Pos::open(config, factory.psam(0).unwrap(), MemoryStore::default()).unwrap();
+        let mut street = Street::new(1);
+        let at = DateTime { date: first_day, time: Time::new(8, 0, 0).unwrap() };
+        let errand = Purchase { amount: Fen::new(200), fault: None, comes_back: true, at };
+        street.purchase(0, &mut card, &mut pos, errand).unwrap();
+        assert_eq!(street.tally.declined.values().map(|count| count.count).sum::<u32>(), 1);
+    }
+}
