@@ -1,0 +1,113 @@
+//! The lists of the consoles, one file per room they come from, and the handlers all of them share.
+
+pub mod audit;
+pub mod books;
+pub mod cards;
+pub mod users;
+
+use crate::export;
+use crate::layers::render;
+use crate::list::{Ask, EXPORT_ROWS_MAX, Found, List, Look};
+use crate::problem::{Code, Problem};
+use crate::view::frame::Frame;
+use crate::view::table::Table;
+use crate::web::{Asked, Shared, blocking};
+use askama::Template;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use ykt_office::people::Permission;
+use ykt_store::Tx;
+
+/// Rows read at once for an export.
+const EXPORT_BATCH_ROWS: u32 = 1_000;
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct ListPage {
+    f: Frame,
+    lead: &'static str,
+    table: Table,
+}
+
+/// What it takes to see list `L`.
+fn allowed<L: List>(asked: &Asked) -> Result<(), Problem> {
+    asked.signed.must(L::NEEDS)
+}
+
+/// The list as a page.
+pub(crate) async fn page<L: List>(
+    State(shared): State<Arc<Shared>>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    allowed::<L>(&asked)?;
+    let ask = Ask::parse::<L>(&asked.query)?;
+    let look = asked.look();
+    let (found, ask) = shared.read(move |tx| Ok((L::find(tx, &ask, look)?, ask))).await?;
+    let f = asked.frame(&shared, asked.prefs.lang.t(L::TITLE), L::PATH);
+    let table = Table::new::<L>(&ask, &found, look);
+    Ok(render(&ListPage { f, lead: L::LEAD, table })?.into_response())
+}
+
+/// The list as CSV.
+pub(crate) async fn csv<L: List>(
+    State(shared): State<Arc<Shared>>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    allowed::<L>(&asked)?;
+    let (ask, found) = everything::<L>(&shared, &asked).await?;
+    let body = export::csv::<L>(&ask, &found, asked.look());
+    Ok(file::<L>("csv", "text/csv; charset=utf-8", body))
+}
+
+/// The list as a spreadsheet.
+pub(crate) async fn xlsx<L: List>(
+    State(shared): State<Arc<Shared>>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    allowed::<L>(&asked)?;
+    let (ask, found) = everything::<L>(&shared, &asked).await?;
+    let look = asked.look();
+    let body =
+        blocking(move || export::xlsx::<L>(&ask, &found, look).map_err(|e| Problem::internal(&e))).await?;
+    Ok(file::<L>("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", body))
+}
+
+fn file<L: List>(ending: &str, kind: &'static str, body: Vec<u8>) -> Response {
+    let name = format!("attachment; filename=\"ykt-{}.{ending}\"", L::PATH.trim_start_matches('/'));
+    ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)], body).into_response()
+}
+
+/// All rows that pass the filter, read in one transaction so that rows and totals belong together.
+async fn everything<L: List>(shared: &Arc<Shared>, asked: &Asked) -> Result<(Ask, Found<L::Row>), Problem> {
+    let ask = Ask::parse::<L>(&asked.query)?;
+    let look = asked.look();
+    shared.read(move |tx| Ok((ask.clone(), all::<L>(tx, &ask, look)?))).await
+}
+
+/// All rows of a list that pass the filter of `ask`.
+///
+/// # Errors
+/// [`Code::ExportTooLong`] above [`EXPORT_ROWS_MAX`] rows.
+pub(crate) fn all<L: List>(tx: &Tx<'_>, ask: &Ask, look: Look) -> Result<Found<L::Row>, Problem> {
+    let part = |page| ask.with(|a| (a.page, a.rows) = (page, EXPORT_BATCH_ROWS));
+    let mut found = L::find(tx, &part(1), look)?;
+    if found.count > u64::from(EXPORT_ROWS_MAX) {
+        let detail = format!("at most {EXPORT_ROWS_MAX} rows, found {}", found.count);
+        return Err(Problem::new(Code::ExportTooLong, detail));
+    }
+    let mut page = 1;
+    while u64::try_from(found.rows.len()).unwrap_or(u64::MAX) < found.count {
+        page += 1;
+        let more = L::find(tx, &part(page), look)?.rows;
+        if more.is_empty() {
+            break;
+        }
+        found.rows.extend(more);
+    }
+    Ok(found)
+}
+
+/// What most lists need.
+pub(crate) const READ: Permission = Permission::ReadBusiness;

@@ -1,0 +1,185 @@
+//! The routes, and the life of the server: bind, serve, stop without breaking off what runs.
+
+use crate::config::{Config, ConfigError};
+use crate::list::List;
+use crate::lists::audit::Audit;
+use crate::lists::books::{Entries, Trial};
+use crate::lists::cards::{Blacklist, Cards, Merchants, Terminals};
+use crate::lists::users::Users;
+use crate::metrics::Metrics;
+use crate::problem::{Code, Problem};
+use crate::rate::{Limiter, Rate};
+use crate::tokens::Tokens;
+use crate::web::{App, Shared};
+use crate::{assets, auth, health, layers, lists, pages};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use ykt_office::people::{People, SignInRules};
+
+/// Largest body of a request, in bytes: forms and load messages are small.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Attempts to sign in or to use a token that may follow each other from one address, and how they come back.
+const ATTEMPTS: Rate = Rate { burst: 10, refill: Duration::from_secs(6) };
+
+/// Why the server does not start or ended badly.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The settings contradict each other, or a secret cannot be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {listen}: {source}; choose another address with server.listen")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Certificate or key cannot be used.
+    #[error("TLS certificate or key: {0}")]
+    Tls(std::io::Error),
+    /// The sign-in rules cannot be used.
+    #[error("sign-in: {0}")]
+    People(#[from] ykt_office::people::HashError),
+    /// The server broke down.
+    #[error("the server ended: {0}")]
+    Run(std::io::Error),
+}
+
+/// A server that listens already and can say where.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+    config: Config,
+}
+
+impl Server {
+    /// Checks the settings, prepares everything and listens.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub fn bind(config: Config, app: App) -> Result<Server, ServeError> {
+        config.check()?;
+        let listen = config.server.listen;
+        let router = router(config.clone(), app)?;
+        let failed = |source| ServeError::Listen { listen, source };
+        let listener = TcpListener::bind(listen).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Server { listener, address, router, config })
+    }
+
+    /// The address the server listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:8080` or alike, as people open it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.config.tls() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Serves until `stop` is ready; then takes no more connections and gives running requests their time.
+    ///
+    /// # Errors
+    /// [`ServeError::Tls`], [`ServeError::Run`].
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
+        let handle = Handle::new();
+        let grace = Duration::from_secs(self.config.server.stop_within_s.into());
+        let stopper = handle.clone();
+        tokio::spawn(async move {
+            stop.await;
+            tracing::info!("stopping; running requests get {} s", grace.as_secs());
+            stopper.graceful_shutdown(Some(grace));
+        });
+        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
+        match (&self.config.server.tls_certificate, &self.config.server.tls_key) {
+            (Some(certificate), Some(key)) => {
+                // Another part of the process may have chosen the provider already; ours is the same.
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                let tls = RustlsConfig::from_pem_file(certificate, key).await.map_err(ServeError::Tls)?;
+                axum_server::from_tcp_rustls(self.listener, tls)
+                    .map_err(ServeError::Run)?
+                    .handle(handle)
+                    .serve(service)
+                    .await
+            }
+            _ => {
+                axum_server::from_tcp(self.listener)
+                    .map_err(ServeError::Run)?
+                    .handle(handle)
+                    .serve(service)
+                    .await
+            }
+        }
+        .map_err(ServeError::Run)
+    }
+}
+
+/// The whole server as a service, for tests and for [`Server`].
+///
+/// # Errors
+/// [`ServeError`] when the sign-in rules or the tokens cannot be used.
+pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
+    let people = People::new(app.store.clone(), SignInRules::default(), &mut *(app.rng)())?;
+    let tokens = match &config.api.tokens_file {
+        Some(path) => Tokens::read(path)?,
+        None => Tokens::default(),
+    };
+    let shared = Arc::new(Shared {
+        app,
+        config,
+        people,
+        metrics: Metrics::default(),
+        attempts: Limiter::new(ATTEMPTS),
+        tokens,
+    });
+    let pages = Router::new()
+        .merge(list::<Cards>())
+        .merge(list::<Terminals>())
+        .merge(list::<Merchants>())
+        .merge(list::<Blacklist>())
+        .merge(list::<Trial>())
+        .merge(list::<Entries>())
+        .merge(list::<Users>())
+        .merge(list::<Audit>())
+        .route("/entries/{*id}", get(pages::entry::page))
+        .route("/system", get(pages::system::page))
+        .route("/account", get(auth::account_page).post(auth::change_password))
+        .route("/sign-out", axum::routing::post(auth::sign_out))
+        .fallback(|| async { Problem::not_found("") })
+        .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "") })
+        .layer(from_fn(auth::signed_in))
+        .merge(Router::new().route("/sign-in", get(auth::sign_in_page).post(auth::sign_in)))
+        .layer(from_fn_with_state(Arc::clone(&shared), layers::page))
+        .layer(from_fn_with_state(Arc::clone(&shared), auth::session));
+    Ok(Router::new()
+        .merge(pages)
+        .route("/assets/{name}", get(assets::serve))
+        .route("/healthz", get(health::healthz))
+        .route("/metrics", get(health::metrics))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(Arc::clone(&shared), layers::observe))
+        .with_state(shared))
+}
+
+/// A list with its exports.
+fn list<L: List>() -> Router<Arc<Shared>> {
+    Router::new()
+        .route(L::PATH, get(lists::page::<L>))
+        .route(&format!("{}.csv", L::PATH), get(lists::csv::<L>))
+        .route(&format!("{}.xlsx", L::PATH), get(lists::xlsx::<L>))
+}

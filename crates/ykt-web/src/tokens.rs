@@ -1,0 +1,91 @@
+//! Bearer tokens of machines that call the API: read from a file at the start, kept as hashes only.
+
+use crate::config::ConfigError;
+use std::collections::BTreeMap;
+use std::path::Path;
+use ykt_crypto::chain::{Hash32, sm3};
+
+/// Fewest characters of a token.
+pub const TOKEN_CHARS_MIN: usize = 24;
+/// Most lines of a token file.
+pub const TOKENS_LEN_MAX: usize = 1_000;
+
+/// The names of machines by the hash of their token.
+#[derive(Debug, Clone, Default)]
+pub struct Tokens {
+    names: BTreeMap<[u8; 32], String>,
+}
+
+impl Tokens {
+    /// Reads a token file: `name token` a line, `#` begins a comment.
+    ///
+    /// # Errors
+    /// [`ConfigError::Secret`] naming the line, never its token.
+    pub fn read(path: &Path) -> Result<Tokens, ConfigError> {
+        let bad = |why: String| ConfigError::Secret { what: "API tokens", path: path.to_owned(), why };
+        let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+        Tokens::parse(&text).map_err(bad)
+    }
+
+    fn parse(text: &str) -> Result<Tokens, String> {
+        let mut names = BTreeMap::new();
+        for (no, line) in (1..).zip(text.lines()) {
+            let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+            let (name, token) = match (words.next(), words.next(), words.next()) {
+                (None, ..) => continue,
+                (Some(name), Some(token), None) => (name, token),
+                _ => return Err(format!("line {no}: expected a name and a token")),
+            };
+            if token.chars().count() < TOKEN_CHARS_MIN {
+                return Err(format!(
+                    "line {no}: the token of {name} has fewer than {TOKEN_CHARS_MIN} characters"
+                ));
+            }
+            if names.insert(hash(token), name.to_owned()).is_some() {
+                return Err(format!("line {no}: the token of {name} is given twice"));
+            }
+            if names.len() > TOKENS_LEN_MAX {
+                return Err(format!("line {no}: more than {TOKENS_LEN_MAX} tokens"));
+            }
+        }
+        Ok(Tokens { names })
+    }
+
+    /// The machine a token belongs to. Tokens are looked up by hash, so timing tells nothing about them.
+    #[must_use]
+    pub fn owner(&self, token: &str) -> Option<&str> {
+        self.names.get(&hash(token)).map(String::as_str)
+    }
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    let Hash32(bytes) = sm3(&[b"ykt api token", token.as_bytes()]);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_found_by_value_and_kept_as_hashes() {
+        let tokens = Tokens::parse("# machines\nkiosk-1 0123456789abcdefghijklmn # hall\n\n").unwrap();
+        assert_eq!(tokens.owner("0123456789abcdefghijklmn"), Some("kiosk-1"));
+        assert_eq!(tokens.owner("0123456789abcdefghijklmN"), None);
+        assert!(!format!("{tokens:?}").contains("0123456789"));
+    }
+
+    #[test]
+    fn a_bad_line_is_named_without_its_token() {
+        for (text, message) in [
+            ("a", "line 1: expected a name and a token"),
+            ("\na short", "line 2: the token of a has fewer than 24 characters"),
+            (
+                "a 0123456789abcdefghijklmn\nb 0123456789abcdefghijklmn",
+                "line 2: the token of b is given twice",
+            ),
+        ] {
+            assert_eq!(Tokens::parse(text).unwrap_err(), message);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! How things look: cells, tables, charts, the frame, and addresses.
+
+pub mod cell;
+pub mod chart;
+pub mod frame;
+pub mod table;
+pub mod url;

@@ -1,0 +1,137 @@
+//! The words of the rooms below as codes of ours: one code in addresses, files, JSON and the catalogue, and
+//! how each is meant on a page.
+
+use crate::i18n::Lang;
+use crate::view::cell::{Cell, Tone};
+use ykt_office::audit::Outcome;
+use ykt_office::blacklist::ListKind;
+use ykt_office::cards::{CardEvent, CardKind, CardState};
+use ykt_office::people::Role;
+use ykt_office::terminals::TerminalState;
+
+/// A closed set of words.
+pub trait Word: Copy + PartialEq + Sized + 'static {
+    /// Section of the catalogue.
+    const SECTION: &'static str;
+    /// All codes, in the order people are offered them.
+    const CODES: &'static [&'static str];
+    /// All words, in the same order.
+    const ALL: &'static [Self];
+
+    /// Its code in addresses and files.
+    fn slug(self) -> &'static str;
+
+    /// How it is meant.
+    fn tone(self) -> Tone;
+
+    /// The word of a code.
+    fn from_slug(slug: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|word| word.slug() == slug)
+    }
+
+    /// As a cell of a list.
+    fn cell(self, lang: Lang) -> Cell {
+        Cell::status(lang, Self::SECTION, self.slug(), self.tone())
+    }
+
+    /// Its name.
+    fn in_words(self, lang: Lang) -> &'static str {
+        lang.find(&format!("{}.{}", Self::SECTION, self.slug())).unwrap_or(self.slug())
+    }
+}
+
+macro_rules! words {
+    ($($type:ident $section:literal { $($variant:ident = $code:literal $tone:ident;)+ })+) => {
+        $(impl Word for $type {
+            const SECTION: &'static str = $section;
+            const CODES: &'static [&'static str] = &[$($code),+];
+            const ALL: &'static [$type] = &[$($type::$variant),+];
+
+            fn slug(self) -> &'static str {
+                match self { $($type::$variant => $code,)+ }
+            }
+
+            fn tone(self) -> Tone {
+                match self { $($type::$variant => Tone::$tone,)+ }
+            }
+        })+
+
+        #[cfg(test)]
+        fn all_codes() -> Vec<String> {
+            let mut all = Vec::new();
+            $(all.extend(<$type as Word>::CODES.iter().map(|code| format!("{}.{code}", $section)));)+
+            all
+        }
+    };
+}
+
+words! {
+    CardState "state" {
+        NotEnabled = "not-enabled" Quiet;
+        Normal = "normal" Good;
+        LossPreReported = "loss-pre-reported" Warn;
+        Lost = "lost" Bad;
+        Locked = "locked" Warn;
+        Void = "void" Quiet;
+        Cancelled = "cancelled" Quiet;
+    }
+    CardKind "kind" {
+        Real = "real" Quiet;
+        Test = "test" Warn;
+    }
+    CardEvent "action" {
+        Issue = "issue" Good;
+        Void = "void" Quiet;
+        PreReportLoss = "pre-report-loss" Warn;
+        ReportLoss = "report-loss" Bad;
+        RemoveLoss = "remove-loss" Good;
+        Lock = "lock" Warn;
+        Unlock = "unlock" Good;
+        Replace = "replace" Quiet;
+        Exchange = "exchange" Quiet;
+        Return = "return" Quiet;
+        Cancel = "cancel" Quiet;
+    }
+    TerminalState "state" {
+        Registered = "registered" Quiet;
+        InUse = "in-use" Good;
+        Suspended = "suspended" Warn;
+        Retired = "retired" Quiet;
+    }
+    ListKind "kind" {
+        Dead = "dead" Bad;
+        Lost = "listed-lost" Bad;
+        TemporarilyLost = "temporarily-lost" Warn;
+        Locked = "listed-locked" Warn;
+        Unlocked = "listed-unlocked" Quiet;
+        Certificate = "certificate" Bad;
+        Cancelled = "listed-cancelled" Quiet;
+    }
+    Outcome "state" {
+        Done = "done" Good;
+        Refused = "refused" Bad;
+    }
+    Role "role" {
+        Operator = "operator" Quiet;
+        Finance = "finance" Quiet;
+        Security = "security" Quiet;
+        Auditor = "auditor" Quiet;
+        ReadOnly = "read_only" Quiet;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_in_both_languages() {
+        for key in all_codes() {
+            for lang in Lang::ALL {
+                assert!(lang.find(&key).is_some(), "{key}");
+            }
+        }
+        assert_eq!(CardState::from_slug("lost"), Some(CardState::Lost));
+        assert_eq!(CardState::from_slug("lots"), None);
+    }
+}

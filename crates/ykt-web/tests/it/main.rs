@@ -1,0 +1,6 @@
+//! The server as browsers and machines see it, without a socket.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod client;
+mod signing_in;
+mod world;

@@ -1,0 +1,155 @@
+//! A small believable company, kept through the rooms' own functions.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use ykt_base::{Asn8, Clock, Date, DateTime, IssuerFactor, KeyVersion, Rng};
+use ykt_office::Act;
+use ykt_office::cards::{self, CardEvent, CardKind, NewCard};
+use ykt_office::merchants::{self, Contract, NewMerchant, PayeeAccount, PayeeKind};
+use ykt_office::people::{FirstPassword, HashCost, NewUser, Password, People, Role, SignInRules};
+use ykt_office::terminals::{self, NewTerminal, Pair, TerminalEvent};
+use ykt_store::{Store, StoreError};
+use ykt_web::{App, Config};
+
+/// The password of every person of this world.
+pub const PASSWORD: &str = "Linjiang-2026";
+
+/// A clock that stands at one moment.
+pub struct Fixed(pub DateTime);
+
+impl Clock for Fixed {
+    fn now(&self) -> DateTime {
+        self.0
+    }
+}
+
+/// Counts up; every source is different from the one before.
+pub struct Count(u64);
+
+impl Rng for Count {
+    fn fill(&mut self, out: &mut [u8]) {
+        for byte in out {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = self.0.to_be_bytes()[0];
+        }
+    }
+}
+
+pub fn day() -> Date {
+    Date::new(2026, 11, 22).unwrap()
+}
+
+pub fn at(hour: i64, minute: i64) -> DateTime {
+    DateTime::start_of(day()).plus_seconds(hour * 3_600 + minute * 60).unwrap()
+}
+
+pub fn card(no: u32) -> Asn8 {
+    format!("17000101{no:08}").parse().unwrap()
+}
+
+/// An application without any data but its people: one of each role, named by it.
+pub fn empty() -> App {
+    let store = Store::in_memory(&[ykt_office::MODULE]).unwrap();
+    let seed = AtomicU64::new(1);
+    let rng = move || -> Box<dyn Rng> { Box::new(Count(seed.fetch_add(1, Ordering::Relaxed) << 20)) };
+    let rules = SignInRules { cost: HashCost::LEAST, ..SignInRules::default() };
+    let people = People::new(store.clone(), rules, &mut *rng()).unwrap();
+    for (name, full_name, role) in [
+        ("operator", "王芳", Role::Operator),
+        ("finance", "李伟", Role::Finance),
+        ("security", "张敏", Role::Security),
+        ("auditor", "刘洋", Role::Auditor),
+        ("reader", "陈静", Role::ReadOnly),
+    ] {
+        let new = NewUser {
+            name: name.to_owned(),
+            full_name: full_name.to_owned(),
+            role,
+            first_password: FirstPassword::MayStay,
+        };
+        people.add(&new, &Password::from(PASSWORD), &mut *rng(), &Act::of_system("setup", at(0, 0))).unwrap();
+    }
+    App { store, clock: Arc::new(Fixed(at(20, 30))), rng: Arc::new(rng) }
+}
+
+const SHOPS: [(&str, &str, u8); 6] = [
+    ("临江公交集团", "Linjiang Bus Group", 1),
+    ("临江轨道交通", "Linjiang Metro", 2),
+    ("东港轮渡公司", "East Harbour Ferries", 3),
+    ("蓝天出租汽车", "Blue Sky Taxis", 4),
+    ("中心广场停车场", "Central Square Parking", 5),
+    ("望江超市", "Riverview Supermarket", 6),
+];
+
+/// The company with cards, merchants and terminals.
+pub fn full() -> App {
+    let app = empty();
+    app.store.write(|tx| Ok::<_, StoreError>(registers(tx))).unwrap();
+    app
+}
+
+fn registers(tx: &ykt_store::Tx<'_>) {
+    let act = Act::of("operator", "192.0.2.10", at(6, 0));
+    for (no, (name_zh, name_en, industry)) in (1..).zip(SHOPS) {
+        let code = format!("M{no:014}").parse().unwrap();
+        let new = NewMerchant {
+            code,
+            name_zh: name_zh.to_owned(),
+            name_en: name_en.to_owned(),
+            industry,
+            address: "临江市滨河路 8 号".to_owned(),
+        };
+        merchants::register(tx, &new, &act).unwrap();
+        let account = PayeeAccount {
+            bank: "临江银行滨河支行".to_owned(),
+            bank_id: "102305000001".to_owned(),
+            account_no: format!("62220000000000{no:05}"),
+            account_name: name_zh.to_owned(),
+            payee: PayeeKind::Company,
+        };
+        let from = Date::new(2026, 1, 1).unwrap();
+        let contract = Contract { from, until: None, commission_ppm: 8_000, account };
+        merchants::agree(tx, &code, &contract, &act).unwrap();
+        for terminal in 0..3u32 {
+            let serial = no * 100 + terminal;
+            let pos = format!("{serial:08}").parse().unwrap();
+            terminals::register(tx, &NewTerminal { pos, merchant: code }, &act).unwrap();
+            let pair = Pair {
+                pos,
+                terminal_id: format!("1234{serial:08}").parse().unwrap(),
+                psam_serial: format!("{serial:020}").parse().unwrap(),
+                from: at(6, 0),
+                until: None,
+            };
+            terminals::pair(tx, &pair, &act).unwrap();
+            terminals::change(tx, &pos, TerminalEvent::Start, &act).unwrap();
+        }
+    }
+    let new = |no: u32| NewCard {
+        asn: card(no),
+        factor: IssuerFactor([0x21, 0x50, 0xFF, 0, 0, 0, 0, 0]),
+        main_type: 1,
+        sub_type: u8::try_from(no % 3).unwrap(),
+        kind: if no == 120 { CardKind::Test } else { CardKind::Real },
+        key_version: KeyVersion(1),
+        start: Date::new(2026, 1, 1).unwrap(),
+        expiry: Date::new(2036, 1, 1).unwrap(),
+    };
+    let all: Vec<NewCard> = (1..=120).map(new).collect();
+    cards::register(tx, &all, &act).unwrap();
+    let issued: Vec<Asn8> = (1..=110).map(card).collect();
+    cards::issue(tx, &issued, &act).unwrap();
+    for no in [7, 19] {
+        cards::report_loss(tx, &card(no), at(9, 30), &Act::of("operator", "192.0.2.10", at(9, 30))).unwrap();
+    }
+    cards::change(tx, &card(33), CardEvent::Lock, "holder's wish", &act).unwrap();
+}
+
+/// The settings of this world.
+pub fn config() -> Config {
+    Config::default()
+}
+
+/// Where its requests come from.
+pub const FROM: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50_000);
