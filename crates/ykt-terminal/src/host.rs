@@ -3,6 +3,7 @@
 //! The order's money is held at the host from [`LoadHost::pay`] on; what happens next is decided by the
 //! card's own MAC1 and TAC, so a terminal cannot invent a credit and a cut line cannot lose one.
 
+pub mod engineer;
 pub mod wire;
 
 use std::fmt;

@@ -1,6 +1,9 @@
 //! Blank chips of the card system become city cards and PSAMs, by commands only.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it did not expect")]
 
+use std::fmt::Write;
+use std::path::Path;
+use ykt_base::hex::Hex;
 use ykt_base::{CardChannel, ChannelError, Date, PsamSerial, Response, Rng, StatusWord, TerminalId};
 use ykt_card::{ArrayMemory, Blank, Card, CardKind, IMAGE_LEN_DEMO};
 use ykt_crypto::Key16;
@@ -9,7 +12,7 @@ use ykt_purse::command;
 use ykt_purse::create::Access;
 use ykt_purse::files::{CITY_AID, PublicData, SAM_APPLICATION_FID, SamApplicationData, SamCardData};
 use ykt_purse::write_key::Pin;
-use ykt_vault::{DEMO_TRANSPORT_KEY, Levels, Origin, SoftVault};
+use ykt_vault::{DEMO_TRANSPORT_KEY, KeysFile, Levels, Origin, SoftVault};
 
 /// A counter: different bytes for every card, the same in every run.
 struct Counting(u64);
@@ -29,6 +32,8 @@ struct Desk {
     rng: Counting,
     /// Commands after which the card is taken away.
     pulled_after: Option<usize>,
+    /// Commands and answers so far, as a dialogue file writes them.
+    dialogue: String,
 }
 
 impl Desk {
@@ -41,7 +46,7 @@ impl Desk {
             mf_create: Access::STATE_1,
         };
         let card = Card::blank(ArrayMemory::new(), &blank).unwrap();
-        Desk { card, rng: Counting(1), pulled_after: None }
+        Desk { card, rng: Counting(1), pulled_after: None, dialogue: String::new() }
     }
 
     fn read(&mut self, sfi: u8, len: u16) -> Vec<u8> {
@@ -58,7 +63,9 @@ impl CardChannel for Desk {
             Some(left) => *left -= 1,
             None => {}
         }
-        Ok(self.card.process(&mut self.rng, command))
+        let answer = self.card.process(&mut self.rng, command);
+        writeln!(self.dialogue, "> {}\n< {}", Hex(command), Hex(answer.as_bytes())).unwrap();
+        Ok(answer)
     }
 
     fn reset(&mut self) -> Result<(), ChannelError> {
@@ -85,6 +92,39 @@ fn psam_data() -> PsamData {
     let serial = PsamSerial([0, 0, 0x21, 0x44, 0, 0, 0, 0, 0, 9]);
     let terminal = TerminalId([0x21, 0x44, 0, 0, 0, 9]);
     PsamData::of_city(serial, terminal, [0x21, 0x44], day("20260101"), day("20361231"))
+}
+
+/// A vault of the keys that `docs/keys.toml` prints.
+fn documented_keys() -> SoftVault {
+    SoftVault::from_keys(KeysFile::parse(include_str!("../../../../docs/keys.toml")).unwrap()).unwrap()
+}
+
+/// Every personalisation command in its bytes: a card engineer's reading matter, and what terminals' tests make
+/// their cards of. After a change of profile or protocol `UPDATE_DIALOGUES=1` writes the files anew.
+#[test]
+fn dialogues_are_as_recorded() {
+    let vault = documented_keys();
+    let check = |name: &str, profile: &Profile, work: &dyn Fn(&mut Desk)| {
+        let mut desk = Desk::blank(profile, DEMO_TRANSPORT_KEY);
+        work(&mut desk);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialogues").join(name);
+        if std::env::var_os("UPDATE_DIALOGUES").is_some() {
+            std::fs::write(&path, &desk.dialogue).unwrap();
+        }
+        assert_eq!(desk.dialogue, std::fs::read_to_string(&path).unwrap(), "{name}");
+    };
+    for number in [1, 2] {
+        let mut data = card_data();
+        data.asn.0[7] = number;
+        let profile = Profile::city_cpu();
+        check(&format!("city-card-{number}.txt"), &profile, &|desk| {
+            personalise_card(desk, &vault, &profile, &data, &mut |_| {}).unwrap();
+        });
+    }
+    let profile = Profile::psam();
+    check("psam.txt", &profile, &|desk| {
+        personalise_psam(desk, &vault, &profile, &psam_data(), &mut |_| {}).unwrap();
+    });
 }
 
 #[test]

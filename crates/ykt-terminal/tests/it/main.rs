@@ -1,0 +1,13 @@
+//! Terminals with the real card system: money and records stay right whatever is pulled, cut or forged.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    reason = "a test stops at what it did not expect"
+)]
+
+mod batch;
+mod desk;
+mod load;
+mod purchase;
