@@ -15,6 +15,7 @@ mod card;
 mod command;
 mod files;
 mod image;
+mod inspect;
 mod memory;
 mod psam;
 mod purse;
@@ -27,5 +28,6 @@ pub use image::{
     ATR_LEN_MAX, ATR_PSAM, ATR_USER_CARD, Blank, BlankError, CardKind, IMAGE_LEN_DEMO, IMAGE_LEN_MAX,
     IMAGE_LEN_MIN, PowerOnError,
 };
+pub use inspect::Sight;
 pub use memory::{ArrayMemory, Memory, MemoryFault};
 pub use security::KEY_SLOT_LEN;

@@ -8,4 +8,4 @@ pub(crate) mod select;
 mod tree;
 
 pub use tree::{DF_HEADER_LEN, FILE_HEADER_LEN};
-pub(crate) use tree::{Directory, File, FileId, FileKind, Sfi, file, file_by_sfi, master};
+pub(crate) use tree::{Directory, Entry, File, FileId, FileKind, Sfi, entries, file, file_by_sfi, master};

@@ -143,6 +143,11 @@ impl Directory {
         usize::from(u16::from_be_bytes(store.read(self.used_at)))
     }
 
+    /// Bytes of the region.
+    pub(crate) const fn room(&self) -> usize {
+        self.end.saturating_sub(self.files)
+    }
+
     /// The first free byte of the region.
     pub(crate) fn free<M: Memory>(&self, store: &Store<M>) -> usize {
         self.files.saturating_add(self.used(store))

@@ -7,3 +7,4 @@ mod state;
 
 pub(crate) use load::PendingLoad;
 pub(crate) use purchase::PendingPurchase;
+pub(crate) use state::stored;

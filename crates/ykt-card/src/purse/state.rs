@@ -88,6 +88,15 @@ impl PurseState {
     }
 }
 
+/// Balance, online and offline counter that a purse file holds; `None` when its bytes are no state.
+pub(crate) fn stored<M: Memory>(
+    store: &Store<M>,
+    file: &File,
+) -> Option<(PurseFen, CardCounter, CardCounter)> {
+    let state = PurseState::from_bytes(store.read(file.body))?;
+    Some((state.balance, state.online, state.offline))
+}
+
 /// A purse of the current application with its log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OpenPurse {

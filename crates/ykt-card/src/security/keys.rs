@@ -125,8 +125,8 @@ impl BlockKey for KeyMaterial {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeySlot {
     at: usize,
-    usage: u8,
-    id: u8,
+    pub(crate) usage: u8,
+    pub(crate) id: u8,
     pub(crate) version: KeyVersion,
     /// Algorithm byte; the length in a PIN's slot.
     pub(crate) algorithm: u8,
@@ -277,7 +277,12 @@ pub(crate) fn key_file<M: Memory>(store: &Store<M>, directory: &Directory) -> Op
 /// The key of a name in a directory.
 pub(crate) fn key<M: Memory>(store: &Store<M>, directory: &Directory, name: KeyName) -> Option<KeySlot> {
     let file = key_file(store, directory)?;
-    slots(&file).filter_map(|at| KeySlot::read(store, at)).find(|slot| slot.is_named(name))
+    key_slots(store, &file).find(|slot| slot.is_named(name))
+}
+
+/// Every key of a key file.
+pub(crate) fn key_slots<M: Memory>(store: &Store<M>, file: &File) -> impl Iterator<Item = KeySlot> {
+    slots(file).filter_map(|at| KeySlot::read(store, at))
 }
 
 /// Where the key of a name is to be written: its own slot, or the first free one.

@@ -7,4 +7,4 @@ pub(crate) mod messaging;
 pub(crate) mod write_key;
 
 pub use keys::KEY_SLOT_LEN;
-pub(crate) use keys::{Check, CountedKey, KeyMaterial, KeyName, KeySlot, key};
+pub(crate) use keys::{Check, CountedKey, KeyMaterial, KeyName, KeySlot, key, key_slots};
