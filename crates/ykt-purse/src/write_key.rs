@@ -333,6 +333,18 @@ impl Pin {
         Some(Pin(bytes))
     }
 
+    /// The PIN of two to six bytes: digits, then F to the end. `None` for other bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Pin> {
+        let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]);
+        let digits = nibbles.clone().take_while(|nibble| *nibble <= 9).count();
+        let mut filler = nibbles.skip(digits);
+        if digits < 4 || !filler.all(|nibble| nibble == 0x0F) {
+            return None;
+        }
+        Bytes::from_parts(&[bytes]).map(Pin)
+    }
+
     /// The bytes VERIFY sends, two to six.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -482,6 +494,12 @@ mod tests {
         assert_eq!(of("123456"), Some(hex!("123456").to_vec()));
         assert_eq!(of("12345"), Some(hex!("12345F").to_vec()));
         assert_eq!(Pin::from_digits("12345").unwrap().field().as_bytes(), hex!("12345FFFFFFF"));
+        let whole = |bytes: &[u8]| Pin::from_bytes(bytes).map(|pin| pin.as_bytes().to_vec());
+        assert_eq!(whole(&hex!("123456FFFFFF")), Some(hex!("123456FFFFFF").to_vec()));
+        assert_eq!(whole(&hex!("12345F")), Some(hex!("12345F").to_vec()));
+        for bad in [&hex!("123F")[..], &hex!("12A4"), &hex!("1234F5"), &hex!("12345678901234"), &[]] {
+            assert_eq!(whole(bad), None);
+        }
         assert_eq!(of("123"), None);
         assert_eq!(of("1234567890123"), None);
         assert_eq!(of("12a4"), None);
