@@ -1,7 +1,7 @@
 //! What a city decides for itself: windows, limits, delays. One struct, every field with its meaning and default.
 
 use std::collections::BTreeMap;
-use ykt_base::{Fen, MerchantCode};
+use ykt_base::{Fen, KeyIndex, MerchantCode};
 use ykt_files::NameLayout;
 
 /// The parameters of clearing.
@@ -28,6 +28,8 @@ pub struct Policy {
     /// How long any other parked record waits, in days after the clearing day it arrived on: 60. Afterwards it
     /// is refused for good.
     pub parked_days_max: u16,
+    /// Index of the cards' TAC keys in the vault: 1. Their version stands in the card register.
+    pub tac_key_index: KeyIndex,
     /// Account the merchants are paid from, as the bank knows it.
     pub payer_account: String,
     /// Name of the bank that account is with: payees of the same bank are paid within it.
@@ -54,6 +56,7 @@ impl Default for Policy {
             loss_delay_s: 86_400,
             grey_days_max: 30,
             parked_days_max: 60,
+            tac_key_index: KeyIndex(1),
             payer_account: "1001000000000000001".to_owned(),
             payer_bank: "Reserve Bank".to_owned(),
         }

@@ -2,6 +2,7 @@
 //! and states. A record without a verdict of its own in a judged day is accepted; that is the rule, and rules
 //! take no space.
 
+use crate::numbered::{kept_as_number, numbered};
 use ykt_files::RefuseCause;
 
 macro_rules! causes {
@@ -131,93 +132,32 @@ impl Cause {
     }
 }
 
-/// What became of a record that has a verdict of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// Refused for good; the merchant bears it.
-    Refused,
-    /// Waiting: for the card's next record, for a registration, or for people.
-    Parked,
-    /// Of a test card: kept apart.
-    Test,
-    /// Accepted after it was parked.
-    Accepted,
-    /// Accepted for the merchant; the operator bears it and the purse is not charged.
-    OperatorBears,
-    /// A grey record that debited nothing.
-    Void,
+kept_as_number!(Cause);
+
+numbered! {
+    /// What became of a record that has a verdict of its own.
+    State {
+        /// Refused for good; the merchant bears it.
+        Refused = 1, "refused";
+        /// Waiting: for the card's next record, for a registration, or for people.
+        Parked = 2, "parked";
+        /// Of a test card: kept apart.
+        Test = 3, "test";
+        /// Accepted after it was parked, or grey and proven on the day it came.
+        Accepted = 4, "accepted";
+        /// Accepted for the merchant; the operator bears it and the purse is not charged.
+        OperatorBears = 5, "operator bears";
+        /// A grey record that debited nothing.
+        Void = 6, "void";
+    }
 }
 
 impl State {
-    /// Every state.
-    pub const ALL: [State; 6] =
-        [State::Refused, State::Parked, State::Test, State::Accepted, State::OperatorBears, State::Void];
-
-    /// Number in the database.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            State::Refused => 1,
-            State::Parked => 2,
-            State::Test => 3,
-            State::Accepted => 4,
-            State::OperatorBears => 5,
-            State::Void => 6,
-        }
-    }
-
-    /// The state of a number in the database.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<State> {
-        State::ALL.into_iter().find(|state| state.number() == number)
-    }
-
-    /// In a few words of English.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            State::Refused => "refused",
-            State::Parked => "parked",
-            State::Test => "test",
-            State::Accepted => "accepted",
-            State::OperatorBears => "operator bears",
-            State::Void => "void",
-        }
-    }
-
     /// Whether the merchant is paid for the record.
     #[must_use]
     pub const fn is_paid(self) -> bool {
         matches!(self, State::Accepted | State::OperatorBears)
     }
-}
-
-macro_rules! stored_number {
-    ($($type:ty, $expected:literal;)+) => {$(
-        impl From<$type> for ykt_store::Value<'_> {
-            fn from(value: $type) -> Self {
-                value.number().into()
-            }
-        }
-
-        impl ykt_store::Column<'_> for $type {
-            const EXPECTED: &'static str = $expected;
-            fn from_value(value: ykt_store::Value<'_>) -> Option<$type> {
-                u8::from_value(value).and_then(<$type>::from_number)
-            }
-        }
-
-        impl std::fmt::Display for $type {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.text())
-            }
-        }
-    )+};
-}
-
-stored_number! {
-    Cause, "the number of a cause";
-    State, "the number of a state";
 }
 
 #[cfg(test)]

@@ -291,6 +291,20 @@ impl RawXf {
         XfRecord::parse(line, &self.0, NameLayout::default())
     }
 
+    /// The card, when field 4 is one.
+    #[must_use]
+    pub fn asn(&self) -> Option<Asn8> {
+        let digits = self.0.get(31..51)?.strip_prefix(b"0000")?;
+        core::str::from_utf8(digits).ok()?.parse().ok()
+    }
+
+    /// The wallet counter, when field 10 is one.
+    #[must_use]
+    pub fn counter(&self) -> Option<CardCounter> {
+        let number = self.0.get(79..85).and_then(crate::field::digits)?;
+        u16::try_from(number).ok().map(CardCounter)
+    }
+
     /// The amount, when its eight characters are digits.
     #[must_use]
     pub fn amount(&self) -> Option<Fen> {

@@ -70,7 +70,9 @@ fn known_line() {
     assert_eq!(LINE.len(), 158);
     assert_eq!(XfRecord::parse(2, LINE.as_bytes(), NameLayout::default()).unwrap(), known());
     assert_eq!(known().to_raw().unwrap().0, LINE.as_bytes());
-    assert_eq!(known().to_raw().unwrap().amount(), Some(Fen::new(200)));
+    let raw = known().to_raw().unwrap();
+    assert_eq!((raw.asn(), raw.counter()), (Some(known().asn), Some(known().counter)));
+    assert_eq!(raw.amount(), Some(Fen::new(200)));
     assert_eq!(known().to_raw().unwrap().typed(2).unwrap(), known());
 }
 

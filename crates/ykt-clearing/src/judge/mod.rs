@@ -8,19 +8,25 @@
 //! that suits it: by card and counter for duplicates and books, by PSAM and sequence for conflicts. A key is
 //! occupied by accepted records only; a forged, grey or parked one never stands in the way of the genuine.
 
-use crate::book::{Bearer, CardBook, Difference, Loads, Proof};
+mod card;
+
+use crate::book::{CardBook, Difference};
 use crate::chain::{self, LossBearer};
 use crate::loads::Load;
 use crate::policy::Policy;
 use crate::purchase::{Purchase, RecordId};
 use crate::ranges::Ranges;
 use crate::verdict::{Cause, State};
-use std::collections::BTreeMap;
-use ykt_base::{Asn8, CardCounter, Date, Fen, IssuerFactor, KeyVersion, TerminalId};
+use card::{CardCases, LazyLoads};
+use std::collections::{BTreeMap, BTreeSet};
+use ykt_base::{Asn8, CardCounter, Date, TerminalId};
+use ykt_files::PurchaseType;
 use ykt_office::Registers;
+use ykt_purse::{Purse, purchase::PurchaseKind};
 use ykt_store::StoreError;
+use ykt_vault::{CardKeyRef, KeyKind, KeyRef, Receipt, TacJob, TacVerdict};
 
-/// TAC questions of one batch.
+/// TACs asked for in one batch.
 pub const TAC_BATCH_LEN_MAX: usize = 4_096;
 
 /// What the days before left, as of the start of the day.
@@ -49,28 +55,6 @@ pub trait Past {
     /// # Errors
     /// [`StoreError`] when they cannot be read.
     fn loads(&mut self, asn: &Asn8) -> Result<Vec<Load>, StoreError>;
-}
-
-/// One TAC to check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TacQuestion {
-    /// The purchase with its TAC.
-    pub purchase: Purchase,
-    /// Version of the card's TAC key.
-    pub key_version: KeyVersion,
-    /// Factor of the level above the card.
-    pub factor: IssuerFactor,
-}
-
-/// What the vault says of a TAC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TacAnswer {
-    /// It fits.
-    Right,
-    /// It does not.
-    Wrong,
-    /// There is no key of that version to tell.
-    UnknownKeyVersion,
 }
 
 /// A record under judgement.
@@ -119,15 +103,27 @@ pub struct SeenDifference {
 /// The outcome of a day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Judgement {
-    /// Every case with its fate, by card, counter and record.
-    pub cases: Vec<(Case, Fate)>,
+    /// Every case, by card, counter and record.
+    pub cases: Vec<Case>,
+    /// The fate of each case.
+    pub fates: Vec<Fate>,
     /// Books of the cards that changed, by card.
     pub cards: Vec<(Asn8, CardBook)>,
     /// Books of the PSAMs that changed, by terminal id.
     pub psams: Vec<(TerminalId, Ranges)>,
-    /// Balances that do not follow, by card.
-    pub differences: Vec<SeenDifference>,
+    /// Balances that do not follow, with their card, by card.
+    pub differences: Vec<(SeenDifference, Asn8)>,
 }
+
+impl Judgement {
+    /// Every case with its fate, by card, counter and record.
+    pub fn iter(&self) -> impl Iterator<Item = (&Case, Fate)> {
+        self.cases.iter().zip(self.fates.iter().copied())
+    }
+}
+
+/// Checks TACs: one verdict for each job, in order.
+pub type Tacs<'a> = &'a mut dyn FnMut(&[TacJob]) -> Vec<TacVerdict>;
 
 /// What a day is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +137,8 @@ pub struct Rules<'a> {
 }
 
 /// Judges a day. `cases` are the records of the day, and of earlier days the grey ones and those whose cause
-/// [is judged again](Cause::is_judged_again). `tacs` answers as many verdicts as it gets questions.
+/// [is judged again](Cause::is_judged_again). `tacs` answers one verdict for each
+/// job, as `Vault::verify_tacs` does.
 ///
 /// # Errors
 /// [`StoreError`] when the past cannot be read.
@@ -149,7 +146,7 @@ pub fn judge(
     rules: Rules<'_>,
     mut cases: Vec<Case>,
     past: &mut dyn Past,
-    tacs: &mut dyn FnMut(&[TacQuestion]) -> Vec<TacAnswer>,
+    tacs: Tacs<'_>,
 ) -> Result<Judgement, StoreError> {
     cases.sort_unstable_by_key(|case| (case.purchase.asn, case.purchase.counter, case.purchase.id));
     let mut bench = Bench { rules, open: vec![Open::Undecided; cases.len()], cases, past };
@@ -226,37 +223,51 @@ impl Bench<'_> {
     }
 
     /// V10, in batches. A grey record has no TAC to believe.
-    fn check_tacs(&mut self, tacs: &mut dyn FnMut(&[TacQuestion]) -> Vec<TacAnswer>) {
-        let mut questions = Vec::with_capacity(TAC_BATCH_LEN_MAX);
+    fn check_tacs(&mut self, tacs: Tacs<'_>) {
+        let mut jobs = Vec::with_capacity(TAC_BATCH_LEN_MAX);
         let mut asked = Vec::with_capacity(TAC_BATCH_LEN_MAX);
-        let mut from = 0usize;
-        while from < self.cases.len() {
-            questions.clear();
-            asked.clear();
-            while let (Some(case), Some(open)) = (self.cases.get(from), self.open.get(from)) {
-                if questions.len() == TAC_BATCH_LEN_MAX {
-                    break;
-                }
-                let is_open = matches!(open, Open::Undecided | Open::Rivalled) && !case.purchase.is_grey();
-                if let Some(row) = self.rules.registers.card(&case.purchase.asn).filter(|_| is_open) {
-                    let (key_version, factor) = (row.card.key_version, row.card.factor);
-                    questions.push(TacQuestion { purchase: case.purchase, key_version, factor });
-                    asked.push(from);
-                }
-                from = from.saturating_add(1);
+        for at in 0..self.cases.len() {
+            jobs.extend(self.tac_job(at).inspect(|_| asked.push(at)));
+            if jobs.len() == TAC_BATCH_LEN_MAX || at.saturating_add(1) == self.cases.len() {
+                self.take_verdicts(&asked, tacs(&jobs));
+                jobs.clear();
+                asked.clear();
             }
-            let answers = tacs(&questions);
-            // A verdict that is not there is no right one.
-            let answers = answers.into_iter().chain(std::iter::repeat(TacAnswer::UnknownKeyVersion));
-            for (at, answer) in asked.iter().zip(answers) {
-                let cause = match answer {
-                    TacAnswer::Right => continue,
-                    TacAnswer::Wrong => Cause::TacWrong,
-                    TacAnswer::UnknownKeyVersion => Cause::KeyVersionUnknown,
-                };
-                if let Some(open) = self.open.get_mut(*at) {
-                    *open = failed(cause);
-                }
+        }
+    }
+
+    fn tac_job(&self, at: usize) -> Option<TacJob> {
+        let purchase = &self.cases.get(at)?.purchase;
+        let is_open = matches!(self.open.get(at)?, Open::Undecided | Open::Rivalled);
+        let row = self.rules.registers.card(&purchase.asn).filter(|_| is_open && !purchase.is_grey())?;
+        let key = KeyRef::new(KeyKind::Tac, self.rules.policy.tac_key_index.0, row.card.key_version.0);
+        Some(TacJob {
+            key: CardKeyRef { key, factor: row.card.factor, asn: purchase.asn },
+            receipt: Receipt::Purchase {
+                purchase: ykt_purse::purchase::Purchase {
+                    kind: match purchase.purchase {
+                        PurchaseType::Wallet => PurchaseKind::Purchase(Purse::Ep),
+                        PurchaseType::Compound => PurchaseKind::Composite(Purse::Ep),
+                    },
+                    // Eight digits of fen always fit a purse.
+                    amount: purchase.amount.try_into().ok()?,
+                    terminal: purchase.terminal,
+                },
+                sequence: purchase.sequence,
+                at: purchase.at,
+            },
+            tac: purchase.tac,
+        })
+    }
+
+    fn take_verdicts(&mut self, asked: &[usize], verdicts: Vec<TacVerdict>) {
+        // A verdict that is not there is no right one.
+        let verdicts = verdicts.into_iter().chain(std::iter::repeat(TacVerdict::UnknownKeyVersion));
+        for (at, verdict) in asked.iter().zip(verdicts) {
+            match verdict {
+                TacVerdict::Right => {}
+                TacVerdict::Wrong => self.decide(*at, Cause::TacWrong),
+                TacVerdict::UnknownKeyVersion => self.decide(*at, Cause::KeyVersionUnknown),
             }
         }
     }
@@ -362,11 +373,11 @@ impl Bench<'_> {
         mut psams: BTreeMap<TerminalId, Ranges>,
     ) -> Result<Judgement, StoreError> {
         let mut judgement = Judgement::default();
-        let mut changed_psams: BTreeMap<TerminalId, ()> = BTreeMap::new();
+        let mut changed_psams = BTreeSet::new();
         let cases = std::mem::take(&mut self.cases);
         let mut rest = cases.as_slice();
         let mut rest_open = self.open.as_slice();
-        judgement.cases.reserve(cases.len());
+        judgement.fates.reserve(cases.len());
         for (asn, mut book) in books {
             let len = rest.partition_point(|case| case.purchase.asn == asn);
             let (of_card, after) = rest.split_at_checked(len).unwrap_or((rest, &[]));
@@ -374,7 +385,7 @@ impl Bench<'_> {
             (rest, rest_open) = (after, open_after);
             let mut card = CardCases {
                 rules: self.rules,
-                loads: LazyLoads { asn, past: &mut *self.past, all: None },
+                loads: LazyLoads::of(asn, self.past),
                 psams: &mut psams,
                 changed_psams: &mut changed_psams,
                 differences: &mut judgement.differences,
@@ -387,142 +398,11 @@ impl Bench<'_> {
             if card.is_changed {
                 judgement.cards.push((asn, book));
             }
-            judgement.cases.extend(of_card.iter().copied().zip(fates));
+            judgement.fates.extend(fates);
         }
-        psams.retain(|terminal, _| changed_psams.contains_key(terminal));
+        psams.retain(|terminal, _| changed_psams.contains(terminal));
         judgement.psams = psams.into_iter().collect();
+        judgement.cases = cases;
         Ok(judgement)
     }
-}
-
-struct LazyLoads<'a> {
-    asn: Asn8,
-    past: &'a mut dyn Past,
-    all: Option<Vec<Load>>,
-}
-
-impl Loads for LazyLoads<'_> {
-    type Error = StoreError;
-
-    fn all(&mut self) -> Result<&[Load], StoreError> {
-        let all = match self.all.take() {
-            Some(all) => all,
-            None => self.past.loads(&self.asn)?,
-        };
-        Ok(self.all.insert(all))
-    }
-}
-
-/// The cases of one card while they enter its book.
-struct CardCases<'a> {
-    rules: Rules<'a>,
-    loads: LazyLoads<'a>,
-    psams: &'a mut BTreeMap<TerminalId, Ranges>,
-    changed_psams: &'a mut BTreeMap<TerminalId, ()>,
-    differences: &'a mut Vec<SeenDifference>,
-    is_changed: bool,
-}
-
-impl CardCases<'_> {
-    fn accept(
-        &mut self,
-        book: &mut CardBook,
-        cases: &[Case],
-        open: &[Open],
-    ) -> Result<Vec<Fate>, StoreError> {
-        let mut fates = Vec::with_capacity(cases.len());
-        for (case, open) in cases.iter().zip(open) {
-            fates.push(match open {
-                Open::Undecided | Open::Rivalled => {
-                    self.take(book, &case.purchase, Bearer::Purse)?;
-                    case.parked.map_or(Fate::Accepted, Fate::Proven)
-                }
-                Open::Operator => {
-                    self.take(book, &case.purchase, Bearer::Operator)?;
-                    Fate::Otherwise(State::OperatorBears, Cause::LostCard)
-                }
-                Open::Grey => Fate::Otherwise(State::Parked, Cause::Grey),
-                Open::Done(state, cause) => Fate::Otherwise(*state, *cause),
-            });
-        }
-        Ok(fates)
-    }
-
-    fn take(&mut self, book: &mut CardBook, purchase: &Purchase, bearer: Bearer) -> Result<(), StoreError> {
-        let accepted = book.accept(purchase, bearer, self.rules.day, &mut self.loads)?;
-        if let Some(difference) = accepted.difference {
-            self.differences.push(SeenDifference { record: purchase.id, difference });
-        }
-        self.psams.entry(purchase.terminal).or_default().insert(purchase.sequence.0);
-        self.changed_psams.insert(purchase.terminal, ());
-        self.is_changed = true;
-        Ok(())
-    }
-
-    /// Grey records by counter (`clearing.md` 3.3). Of several with one counter at most one debited: the one
-    /// whose balances agree, if there is only one.
-    fn resolve(&mut self, book: &mut CardBook, cases: &[Case], fates: &mut [Fate]) -> Result<(), StoreError> {
-        let is_grey = |fate: &Fate| *fate == Fate::Otherwise(State::Parked, Cause::Grey);
-        let mut from = 0usize;
-        while let Some(head) = cases.get(from) {
-            let counter = head.purchase.counter;
-            let end = cases.partition_point(|case| case.purchase.counter <= counter);
-            let greys: Vec<usize> = (from..end).filter(|at| fates.get(*at).is_some_and(is_grey)).collect();
-            from = end.max(from.saturating_add(1));
-            let mut debited: Vec<usize> = Vec::new();
-            let mut set = |at: usize, state: State, cause: Cause| {
-                if let Some(fate) = fates.get_mut(at) {
-                    *fate = Fate::Otherwise(state, cause);
-                }
-            };
-            for at in greys.iter().copied() {
-                let Some(case) = cases.get(at) else { continue };
-                match book.prove(&case.purchase, &mut self.loads)? {
-                    Proof::NoDebit => set(at, State::Void, Cause::Grey),
-                    Proof::Debit => debited.push(at),
-                    Proof::Open => set(at, self.waiting(case), Cause::Grey),
-                    Proof::Disagrees(_) => set(at, self.waiting(case), Cause::GreyDisagrees),
-                }
-            }
-            let Some((first, others)) = debited.split_first() else { continue };
-            let Some(case) = cases.get(*first) else { continue };
-            let is_one =
-                |at: &usize| cases.get(*at).is_some_and(|other| other.purchase.is_same(&case.purchase));
-            let taken = self.psams.get(&case.purchase.terminal);
-            if !others.iter().all(is_one)
-                || taken.is_some_and(|taken| taken.contains(case.purchase.sequence.0))
-            {
-                debited.iter().for_each(|at| set(*at, State::Parked, Cause::Conflict));
-                continue;
-            }
-            let bearer = chain::loss_bearer(&case.purchase, self.rules.registers, self.rules.policy);
-            let fate = match bearer {
-                LossBearer::Holder => Fate::Proven(Cause::Grey),
-                LossBearer::Operator => Fate::Otherwise(State::OperatorBears, Cause::LostCard),
-                LossBearer::Merchant => Fate::Otherwise(State::Refused, Cause::LostCard),
-            };
-            match bearer {
-                LossBearer::Holder => self.take(book, &case.purchase, Bearer::Purse)?,
-                LossBearer::Operator => self.take(book, &case.purchase, Bearer::Operator)?,
-                LossBearer::Merchant => {}
-            }
-            others.iter().for_each(|at| set(*at, State::Refused, Cause::DuplicateInHistory));
-            if let Some(slot) = fates.get_mut(*first) {
-                *slot = fate;
-            }
-        }
-        Ok(())
-    }
-
-    /// A grey record waits as long as the policy says.
-    fn waiting(&self, case: &Case) -> State {
-        let age_days = self.rules.day.days_since(case.purchase.at.date);
-        if age_days > self.rules.policy.grey_days_max.into() { State::Refused } else { State::Parked }
-    }
-}
-
-/// Sum of amounts that were bounded by their parser: 99,999,999 records of 99,999,999 fen fit 64 bits.
-#[must_use]
-pub fn total<'a>(amounts: impl Iterator<Item = &'a Fen>) -> Fen {
-    Fen::new(amounts.fold(0, |sum, amount| sum.saturating_add(amount.fen())))
 }
