@@ -1,6 +1,9 @@
 //! Durable postings per second, one per call, closed loop: each caller posts, waits until its posting is on the
 //! disk, and posts again. Beside it, on the same disk: bare syncs, and the same rows written by SQLite alone.
 //!
+//! What is posted is what comes one by one in a city: paid load orders, their ids growing with time. A last line
+//! posts the worst there is: to 200 accounts in turn, with ids scattered over the index.
+//!
 //! The bar at 256 callers: 20,000 a second, or 0.7 × 256 × the disk's syncs per second where that is less.
 #![allow(
     clippy::unwrap_used,
@@ -23,10 +26,10 @@ use ykt_store::{GroupLimits, Store, StoreError};
 const RUN: Duration = Duration::from_secs(4);
 /// Length of each measurement of the disk.
 const SYNC_RUN: Duration = Duration::from_millis(500);
-/// Merchants the postings go to, one after the other.
-const MERCHANTS: u64 = 200;
+/// Accounts the scattered postings go to, in turn.
+const MERCHANTS: i64 = 200;
 /// Callers of the three measurements; the bar is for the last.
-const CALLERS: [u64; 3] = [1, 32, 256];
+const CALLERS: [i64; 3] = [1, 32, 256];
 /// The bar: postings per second, or this share of callers times syncs per second where that is less.
 const BAR: f64 = 20_000.0;
 const BAR_SHARE: f64 = 0.7;
@@ -43,14 +46,17 @@ fn main() {
     let mut last = Measured::default();
     for callers in CALLERS {
         let dir = home.path().join(format!("ledger-{callers}"));
-        last = measure(home.path(), || ledger(&dir, callers));
+        last = measure(home.path(), || ledger(&dir, callers, paid_order));
         last.print(&format!("ledger, callers: {callers}"));
     }
-    for size in [1, last.per_commit.round().max(1.0) as u64] {
+    for size in [1, last.per_commit.round().max(1.0) as i64] {
         let path = home.path().join(format!("alone-{size}.db"));
         let alone = measure(home.path(), || (sqlite_alone(&path, size), size as f64));
         alone.print("SQLite alone, the same rows, one caller");
     }
+    let dir = home.path().join("ledger-scattered");
+    let scattered = measure(home.path(), || ledger(&dir, CALLERS[2], scattered_purchase));
+    scattered.print(&format!("ledger, callers: {}, scattered", CALLERS[2]));
     let by_disk = BAR_SHARE * CALLERS[2] as f64 * last.syncs;
     let bar = by_disk.min(BAR);
     println!();
@@ -78,8 +84,9 @@ fn measure(home: &Path, work: impl FnOnce() -> (f64, f64)) -> Measured {
     Measured { rate, per_commit, syncs: f64::midpoint(before, syncs_per_second(home)) }
 }
 
-/// Postings per second and per commit of `callers` callers; the book is proven afterwards.
-fn ledger(dir: &Path, callers: u64) -> (f64, f64) {
+/// Postings per second and per commit of `callers` callers, each posting `entry(caller, n)` for n from 0; the book
+/// is proven afterwards.
+fn ledger(dir: &Path, callers: i64, entry: fn(i64, i64) -> Entry) -> (f64, f64) {
     let store = Store::open(dir, &[MODULE]).unwrap();
     let writer = LedgerWriter::start(store.clone(), GroupLimits::default()).unwrap();
     let began = Instant::now();
@@ -87,7 +94,7 @@ fn ledger(dir: &Path, callers: u64) -> (f64, f64) {
         for caller in 0..callers {
             let writer = &writer;
             let posts = move || {
-                let entries = (0..).map(|n| purchase(caller, n));
+                let entries = (0..).map(|n| entry(caller, n));
                 for entry in entries.take_while(|_| began.elapsed() < RUN) {
                     let answer = writer.post(vec![entry]).unwrap();
                     assert!(matches!(answer[..], [Posting::Posted { .. }]));
@@ -104,26 +111,31 @@ fn ledger(dir: &Path, callers: u64) -> (f64, f64) {
     (counts.jobs as f64 / seconds, counts.jobs as f64 / counts.batches as f64)
 }
 
-fn purchase(caller: u64, n: u64) -> Entry {
-    let day = Date::new(2026, 11, 22).unwrap();
-    let account = |code: &str| code.parse::<AccountCode>().unwrap();
-    Entry::new(EntryId::new(format!("bench/{caller}/{n}")).unwrap(), day, DateTime::start_of(day), "PURCHASE")
-        .debit(account("2001"), Fen::new(200))
-        .credit(account(&merchant((caller + n) % MERCHANTS)), Fen::new(200))
+fn paid_order(caller: i64, n: i64) -> Entry {
+    entry(&format!("load/{n:09}-{caller:03}/paid"), "LOAD-PAID", "1221.01/WECHAT", "2002/load-orders")
 }
 
-fn merchant(no: u64) -> String {
-    format!("2202.01/M{no:014}")
+fn scattered_purchase(caller: i64, n: i64) -> Entry {
+    let merchant = format!("2202.01/M{:014}", (caller + n) % MERCHANTS);
+    entry(&format!("purchase/{caller}/{n}"), "PURCHASE", "2001", &merchant)
+}
+
+fn entry(id: &str, event: &str, debit: &str, credit: &str) -> Entry {
+    let day = Date::new(2026, 11, 22).unwrap();
+    let account = |code: &str| code.parse::<AccountCode>().unwrap();
+    Entry::new(EntryId::new(id).unwrap(), day, DateTime::start_of(day), event)
+        .debit(account(debit), Fen::new(5_000))
+        .credit(account(credit), Fen::new(5_000))
 }
 
 /// Postings per second when a plain program writes the same rows, `size` postings a transaction.
-fn sqlite_alone(path: &Path, size: u64) -> f64 {
+fn sqlite_alone(path: &Path, size: i64) -> f64 {
     let mut database = Connection::open(path).unwrap();
     database.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL").unwrap();
     database.execute_batch(MODULE.migrations[0]).unwrap();
-    for no in 0..=MERCHANTS {
-        let account = "INSERT INTO ledger_account VALUES (?, ?, '2202.01', 0, 0)";
-        database.execute(account, params![no, merchant(no)]).unwrap();
+    for (no, code) in ["1221.01/WECHAT", "2002/load-orders"].into_iter().enumerate() {
+        let account = "INSERT INTO ledger_account VALUES (?, ?, '', 0, 0)";
+        database.execute(account, params![no, code]).unwrap();
     }
     let (began, mut posted) = (Instant::now(), 0);
     while began.elapsed() < RUN {
@@ -138,15 +150,15 @@ fn sqlite_alone(path: &Path, size: u64) -> f64 {
 }
 
 /// The rows of one posting: its entry and legs, and what changes with them.
-fn write_rows(transaction: &Transaction<'_>, seq: u64) {
+fn write_rows(transaction: &Transaction<'_>, seq: i64) {
     let run = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
         transaction.prepare_cached(sql).unwrap().execute(params).unwrap();
     };
-    let (day, at, hash) = (20_261_122, 20_261_122_000_000_u64, [7_u8; 32]);
-    let id = format!("bench/1/{seq}");
-    let entry = "INSERT INTO ledger_entry VALUES (?, ?, ?, ?, 'PURCHASE', '', ?, ?)";
+    let (day, at, hash) = (20_261_122, 20_261_122_000_000_i64, [7_u8; 32]);
+    let id = format!("load/{seq:09}-001/paid");
+    let entry = "INSERT INTO ledger_entry VALUES (?, ?, ?, ?, 'LOAD-PAID', '', ?, ?)";
     run(entry, params![seq, id, day, at, hash, hash]);
-    for (line, account, debit, credit) in [(0, 0, 200, 0), (1, 1 + seq % MERCHANTS, 0, 200)] {
+    for (line, account, debit, credit) in [(0, 0, 5_000, 0), (1, 1, 0, 5_000)] {
         run("INSERT INTO ledger_leg VALUES (?, ?, ?)", params![seq * 256 + line, account, debit - credit]);
         let turnover =
             "UPDATE ledger_account SET debit = debit + ?, credit = credit + ? WHERE account_no = ?";

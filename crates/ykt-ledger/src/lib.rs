@@ -24,12 +24,12 @@ pub use entry::{
     AMOUNT_MAX, EVENT_LEN_MAX, Entry, EntryId, EntryIdError, ID_LEN_MAX, LEGS_MAX, LEGS_MIN, Leg,
     MEMO_BYTES_MAX,
 };
-pub use post::{PostError, Posting, post, post_groups};
+pub use post::{Answer, Checked, PostError, Posting, post, post_groups};
 pub use store::{
     AccountLine, Alteration, BalanceDifference, BookedEntry, ChainReport, ClosedDay, EntryFilter, MODULE,
     Totals, TrialLine, balance, balance_at, balance_at_moment, closed_days, entries, entry, last_closed_day,
     open_days, subject_balance, trial_balance, verify_balances, verify_chain,
 };
-pub use writer::{Answer, LedgerWriter, PostTicket};
+pub use writer::{LedgerWriter, PostTicket};
 pub use ykt_crypto::chain::Hash32;
 pub use ykt_store::{Direction, Page, Paging};

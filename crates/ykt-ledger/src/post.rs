@@ -7,6 +7,7 @@
 use crate::chart::AccountCode;
 use crate::entry::{AMOUNT_MAX, EVENT_LEN_MAX, Entry, EntryId, LEGS_MAX, LEGS_MIN, MEMO_BYTES_MAX, link};
 use crate::store::{self, Account, Head, Movement, MovementKey, Numbered};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use thiserror::Error;
 use ykt_base::{Date, Fen};
@@ -146,20 +147,24 @@ pub enum PostError {
 /// The [`PostError`] of the first entry that is refused. Nothing of `entries` was written then, unless the
 /// store itself failed ([`PostError::Store`]): undo the transaction in that case.
 pub fn post(tx: &Tx<'_>, entries: &[Entry]) -> Result<Vec<Posting>, PostError> {
+    let checked = entries.iter().map(Checked::of).collect::<Result<Vec<_>, _>>()?;
     let mut batch = Batch::open(tx)?;
-    let postings = batch.judge(entries)?;
+    let postings = batch.judge(&checked)?;
     batch.write()?;
     Ok(postings)
 }
+
+/// Answer to a group of entries.
+pub type Answer = Result<Vec<Posting>, PostError>;
 
 /// Books each group of entries, all or none per group: a refused group does not touch the others.
 ///
 /// # Errors
 /// [`StoreError`] when the store itself failed: undo the transaction.
-pub fn post_groups<G: AsRef<[Entry]>>(
+pub fn post_groups<'e, B: Borrow<Entry> + 'e, G: AsRef<[Checked<B>]>>(
     tx: &Tx<'_>,
-    groups: &[G],
-) -> Result<Vec<Result<Vec<Posting>, PostError>>, StoreError> {
+    groups: &'e [G],
+) -> Result<Vec<Answer>, StoreError> {
     let mut batch = Batch::open(tx)?;
     let mut answers = Vec::with_capacity(groups.len());
     for group in groups {
@@ -170,6 +175,26 @@ pub fn post_groups<G: AsRef<[Entry]>>(
     }
     batch.write()?;
     Ok(answers)
+}
+
+/// An entry that keeps all rules that need no book, with its digest: made by whoever posts, so that the one
+/// writer has less to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked<B: Borrow<Entry> = Entry> {
+    entry: B,
+    digest: Hash32,
+}
+
+impl<B: Borrow<Entry>> Checked<B> {
+    /// Checks an entry.
+    ///
+    /// # Errors
+    /// As [`Entry::check`].
+    pub fn of(entry: B) -> Result<Checked<B>, PostError> {
+        entry.borrow().check()?;
+        let digest = entry.borrow().digest();
+        Ok(Checked { entry, digest })
+    }
 }
 
 /// What is judged and waits to be written.
@@ -196,9 +221,10 @@ impl<'t, 'e> Batch<'t, 'e> {
     }
 
     /// Judges a group; on a refusal takes back what it had accepted of it.
-    fn judge(&mut self, group: &'e [Entry]) -> Result<Vec<Posting>, PostError> {
+    fn judge<B: Borrow<Entry>>(&mut self, group: &'e [Checked<B>]) -> Answer {
         let (head, len) = (self.head, self.accepted.len());
-        let postings: Result<Vec<_>, _> = group.iter().map(|entry| self.judge_entry(entry)).collect();
+        let judge = |checked: &'e Checked<B>| self.judge_entry(checked.entry.borrow(), checked.digest);
+        let postings: Answer = group.iter().map(judge).collect();
         if postings.is_err() {
             self.head = head;
             for taken_back in self.accepted.split_off(len) {
@@ -213,9 +239,7 @@ impl<'t, 'e> Batch<'t, 'e> {
         postings
     }
 
-    fn judge_entry(&mut self, entry: &'e Entry) -> Result<Posting, PostError> {
-        entry.check()?;
-        let digest = entry.digest();
+    fn judge_entry(&mut self, entry: &'e Entry, digest: Hash32) -> Result<Posting, PostError> {
         let same_id = match self.ids.get(&entry.id).and_then(|at| self.accepted.get(*at)) {
             Some(accepted) => Some((accepted.seq, accepted.digest)),
             None => store::find_id(self.tx, &entry.id)?,

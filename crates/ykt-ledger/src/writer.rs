@@ -2,15 +2,12 @@
 //! and nobody is answered before it.
 
 use crate::entry::Entry;
-use crate::post::{PostError, Posting, post_groups};
+use crate::post::{Answer, Checked, PostError, post_groups};
 use ykt_store::{GroupCounts, GroupError, GroupLimits, GroupWriter, Store, StoreError};
-
-/// Answer to a group of entries.
-pub type Answer = Result<Vec<Posting>, PostError>;
 
 /// The ledger's group-commit writer. Share it behind an `Arc`; dropping it books what waits and ends.
 pub struct LedgerWriter {
-    writer: GroupWriter<Vec<Entry>, Answer>,
+    writer: GroupWriter<Vec<Checked>, Answer>,
 }
 
 /// An answer to come.
@@ -24,7 +21,8 @@ impl LedgerWriter {
     /// # Errors
     /// [`StoreError::Thread`] when the system gives no thread.
     pub fn start(store: Store, limits: GroupLimits) -> Result<LedgerWriter, StoreError> {
-        let writer = GroupWriter::start(store, limits, |tx, groups: &[Vec<Entry>]| post_groups(tx, groups))?;
+        let writer =
+            GroupWriter::start(store, limits, |tx, groups: &[Vec<Checked>]| post_groups(tx, groups))?;
         Ok(LedgerWriter { writer })
     }
 
@@ -34,15 +32,15 @@ impl LedgerWriter {
     /// [`PostError`] of the first entry that is refused; [`PostError::Group`] when the batch could not be
     /// committed: post again with the same ids to learn or to complete what became of it.
     pub fn post(&self, entries: Vec<Entry>) -> Answer {
-        flatten(self.writer.call(entries))
+        flatten(self.writer.call(checked(entries)?))
     }
 
     /// Books `entries`, all or none; the ticket waits for the answer.
     ///
     /// # Errors
-    /// [`GroupError::QueueFull`] or [`GroupError::Stopped`], at once.
-    pub fn submit(&self, entries: Vec<Entry>) -> Result<PostTicket, GroupError> {
-        Ok(PostTicket { ticket: self.writer.submit(entries)? })
+    /// At once: what [`Entry::check`] refuses, and [`PostError::Group`] when too many wait or the writer stopped.
+    pub fn submit(&self, entries: Vec<Entry>) -> Result<PostTicket, PostError> {
+        Ok(PostTicket { ticket: self.writer.submit(checked(entries)?)? })
     }
 
     /// Books `entries`, all or none; `then` gets the answer on the writer's thread, so it must be short.
@@ -53,8 +51,8 @@ impl LedgerWriter {
         &self,
         entries: Vec<Entry>,
         then: impl FnOnce(Answer) + Send + 'static,
-    ) -> Result<(), GroupError> {
-        self.writer.submit_then(entries, |answer| then(flatten(answer)))
+    ) -> Result<(), PostError> {
+        Ok(self.writer.submit_then(checked(entries)?, |answer| then(flatten(answer)))?)
     }
 
     /// What was done so far, for metrics.
@@ -72,6 +70,10 @@ impl PostTicket {
     pub fn wait(self) -> Answer {
         flatten(self.ticket.wait())
     }
+}
+
+fn checked(entries: Vec<Entry>) -> Result<Vec<Checked>, PostError> {
+    entries.into_iter().map(Checked::of).collect()
 }
 
 fn flatten(answer: Result<Answer, GroupError>) -> Answer {

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::sqlite::Tx;
 use crate::store::{Store, held};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use thiserror::Error;
 
@@ -40,7 +40,8 @@ pub struct GroupCounts {
     pub queue_len: usize,
 }
 
-/// Why a job has no answer. Its effect is not in the store.
+/// Why a job has no answer. Nothing of it is kept, unless a power cut right after a failed sync brings a commit back
+/// that was reported as failed: so give jobs ids, and repeat them.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GroupError {
     /// Too many jobs wait already.
@@ -133,9 +134,7 @@ impl<J: Send + 'static, R: Send + 'static> GroupWriter<J, R> {
         if queue.stopped {
             return Err(GroupError::Stopped);
         }
-        queue.waiting.push_back((job, reply));
-        drop(queue);
-        self.shared.arrived.notify_one();
+        self.enqueue(queue, job, reply);
         ticket.wait()
     }
 
@@ -170,7 +169,7 @@ impl<J: Send + 'static, R: Send + 'static> GroupWriter<J, R> {
     }
 
     fn push(&self, job: J, mut reply: Reply<R>) -> Result<(), GroupError> {
-        let mut queue = held(&self.shared.queue);
+        let queue = held(&self.shared.queue);
         let refused = if queue.stopped {
             Some(GroupError::Stopped)
         } else if queue.waiting.len() >= self.shared.limits.queue_len_max {
@@ -182,10 +181,18 @@ impl<J: Send + 'static, R: Send + 'static> GroupWriter<J, R> {
             reply.0 = None;
             return Err(error);
         }
+        self.enqueue(queue, job, reply);
+        Ok(())
+    }
+
+    fn enqueue(&self, mut queue: MutexGuard<'_, Queue<J, R>>, job: J, reply: Reply<R>) {
+        // The writer waits only when the queue is empty: waking it more often costs a system call per job.
+        let is_first = queue.waiting.is_empty();
         queue.waiting.push_back((job, reply));
         drop(queue);
-        self.shared.arrived.notify_one();
-        Ok(())
+        if is_first {
+            self.shared.arrived.notify_one();
+        }
     }
 }
 

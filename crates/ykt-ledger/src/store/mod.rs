@@ -48,7 +48,7 @@ CREATE TABLE ledger_leg (
     account_no INTEGER NOT NULL,
     amount INTEGER NOT NULL
 );
-CREATE INDEX ledger_leg_of_account ON ledger_leg (account_no, leg_no);
+CREATE INDEX ledger_leg_of_account ON ledger_leg (account_no);
 CREATE TABLE ledger_movement (
     account_no INTEGER NOT NULL,
     day INTEGER NOT NULL,

@@ -18,7 +18,9 @@ mod reading;
 mod space;
 
 use ykt_base::{Date, DateTime, Fen};
-use ykt_ledger::{AccountCode, Entry, EntryId, MODULE, PostError, Posting, post};
+use ykt_ledger::{
+    AccountCode, Answer, Checked, Entry, EntryId, MODULE, PostError, Posting, post, post_groups,
+};
 use ykt_store::{Store, StoreError, Tx};
 
 /// An empty book in memory.
@@ -50,6 +52,15 @@ fn simple(id: &str, date: Date, debit: &str, credit: &str, fen: i64) -> Entry {
 /// Posts in a transaction of its own.
 fn post_all(store: &Store, entries: &[Entry]) -> Result<Vec<Posting>, PostError> {
     store.write(|tx| post(tx, entries))
+}
+
+/// Posts each group, all or none, in one transaction.
+fn post_each(store: &Store, groups: &[Vec<Entry>]) -> Vec<Answer> {
+    let checked: Vec<Result<Vec<_>, _>> =
+        groups.iter().map(|group| group.iter().map(Checked::of).collect()).collect();
+    let good: Vec<_> = checked.iter().filter_map(|group| group.as_ref().ok()).collect();
+    let mut answers = store.write(|tx| post_groups(tx, &good)).unwrap().into_iter();
+    checked.into_iter().map(|group| group.and_then(|_| answers.next().unwrap())).collect()
 }
 
 /// Reads in a transaction of its own.

@@ -1,10 +1,10 @@
 //! Posting: once per id, all or none, and refusals that leave nothing behind.
 
-use crate::{account, assert_sound, book, day, moment, post_all, read, simple};
+use crate::{account, assert_sound, book, day, moment, post_all, post_each, read, simple};
 use ykt_base::Fen;
 use ykt_ledger::{
     AMOUNT_MAX, Direction, Entry, EntryFilter, EntryId, LedgerWriter, Paging, PostError, Posting, balance,
-    entries, entry, post, post_groups,
+    entries, entry, post,
 };
 use ykt_store::{GroupLimits, StoreError};
 
@@ -66,7 +66,7 @@ fn a_refused_group_leaves_its_neighbours_alone() {
         vec![simple("a/1", day(1), "1001", "2011", 5)],
         vec![],
     ];
-    let answers = store.write(|tx| post_groups(tx, &groups)).unwrap();
+    let answers = post_each(&store, &groups);
     assert_eq!(answers[0], Ok(vec![Posting::Posted { seq: 1 }]));
     assert!(matches!(answers[1], Err(PostError::Conflict { seq: 1, .. })));
     assert_eq!(answers[2], Ok(vec![Posting::Posted { seq: 2 }]), "a/2 of the refused group was taken back");
@@ -94,7 +94,7 @@ fn turnover_that_would_not_fit_is_refused_and_leaves_no_trace() {
     let part =
         Entry { legs: [simple("x", day(1), "1405", "4001", 5).legs, over.legs.clone()].concat(), ..over };
     let groups = [vec![part], vec![simple("small", day(1), "1405", "4001", 1)]];
-    let answers = store.write(|tx| post_groups(tx, &groups)).unwrap();
+    let answers = post_each(&store, &groups);
     assert!(matches!(answers[0], Err(PostError::Overflow { .. })) && answers[1].is_ok());
     assert_eq!(read(&store, |tx| balance(tx, &account("1405"))), Fen::new(1));
     assert_sound(&store);

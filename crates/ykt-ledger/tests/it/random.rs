@@ -1,14 +1,14 @@
 //! Random batches with repeats, conflicts, broken entries and closed days: the book equals a simple model of it,
 //! sums to zero, and every balance as of any day or moment equals its recomputation from the legs.
 
-use crate::{account, assert_sound, book, day, moment, read};
+use crate::{account, assert_sound, book, day, moment, post_each, read};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use ykt_base::{Date, Fen};
 use ykt_ledger::{
     Direction, Entry, EntryFilter, EntryId, Leg, Paging, PostError, Posting, balance, balance_at,
-    balance_at_moment, close_day, entries, post_groups,
+    balance_at_moment, close_day, entries,
 };
 
 const ACCOUNTS: [&str; 5] = ["1001", "2001", "2001/x", "2202.01/M1", "5001"];
@@ -88,7 +88,7 @@ proptest! {
         let store = book();
         let mut model = Model::default();
         for (groups, closing) in &batches {
-            let answers = store.write(|tx| post_groups(tx, groups)).unwrap();
+            let answers = post_each(&store, groups);
             for (group, answer) in groups.iter().zip(answers) {
                 if let Err(error) = &answer {
                     prop_assert!(!matches!(error, PostError::Store(_) | PostError::Group(_)), "{}", error);
@@ -134,7 +134,7 @@ proptest! {
                     break;
                 }
                 let (now, later) = rest.split_at((*size).min(rest.len()));
-                store.write(|tx| post_groups(tx, &now.chunks(1).collect::<Vec<_>>())).unwrap();
+                post_each(&store, &now.chunks(1).map(<[Entry]>::to_vec).collect::<Vec<_>>());
                 rest = later;
             }
             let report = read(&store, ykt_ledger::verify_chain);
