@@ -1,0 +1,380 @@
+//! Worked computations: every intermediate value of a load, a purchase, a secure message, by name and in order.
+//!
+//! `calc` shows them, `selftest` compares them with vector files; so the names are those of the vector files. What
+//! is computed, `ykt-crypto` and `ykt-purse` compute; here is only the order of the steps.
+
+use ykt_base::hex::{Hex, HexError};
+use ykt_base::{CardCounter, DateTime, KeyIndex, KeyVersion, Mac4, Random4, TerminalSeq};
+use ykt_crypto::sm::{self, Padding};
+use ykt_crypto::{BlockKey, Key8, Key16, mac};
+use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
+use ykt_purse::log::{LogRecord, logged_counter};
+use ykt_purse::prove::{Proof, ProveTransaction};
+use ykt_purse::psam::{CardFactors, CreditSam, InitSamForPurchase, SamAnswer};
+use ykt_purse::purchase::{
+    self, DebitAnswer, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseAnswer,
+};
+use ykt_purse::{OverdraftLimit, PurseFen, TransactionType};
+
+/// A key of 8 or 16 bytes, as engineers bring them.
+pub(crate) enum AnyKey {
+    /// Single DES.
+    Single(Key8),
+    /// 3DES.
+    Double(Key16),
+}
+
+impl AnyKey {
+    /// A key of 16 or 32 hex digits.
+    pub(crate) fn from_hex(text: &str) -> Result<AnyKey, HexError> {
+        match text.len() {
+            16 => Key8::from_hex(text).map(AnyKey::Single),
+            _ => Key16::from_hex(text).map(AnyKey::Double),
+        }
+    }
+
+    /// As what enciphers blocks.
+    pub(crate) fn as_block(&self) -> &dyn BlockKey {
+        match self {
+            AnyKey::Single(key) => key,
+            AnyKey::Double(key) => key,
+        }
+    }
+}
+
+/// One value on the way.
+pub(crate) struct Step {
+    /// Its name in vector files.
+    pub(crate) name: String,
+    /// Its bytes as hex digits.
+    pub(crate) value: String,
+    /// How it comes about.
+    pub(crate) how: String,
+}
+
+/// Values in the order they come about.
+#[derive(Default)]
+pub(crate) struct Worked(Vec<Step>);
+
+impl Worked {
+    /// The steps in order.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// The value of this name.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|step| step.name == name).map(|step| step.value.as_str())
+    }
+
+    /// Puts other steps behind these.
+    pub(crate) fn append(&mut self, mut other: Worked) {
+        self.0.append(&mut other.0);
+    }
+
+    /// Puts one more step behind these.
+    pub(crate) fn push(&mut self, name: impl Into<String>, bytes: &[u8], how: impl Into<String>) {
+        self.0.push(Step { name: name.into(), value: Hex(bytes).to_string(), how: how.into() });
+    }
+
+    fn push_some(&mut self, name: &str, bytes: Option<impl AsRef<[u8]>>, how: &str) {
+        if let Some(bytes) = bytes {
+            self.push(name, bytes.as_ref(), how);
+        }
+    }
+}
+
+/// Diversification down named levels: `{name}_key` after each, the last one also as halves and `card_key`.
+pub(crate) fn diversify(master: &Key16, factors: &[(String, [u8; 8])]) -> (Key16, Worked) {
+    let mut worked = Worked::default();
+    let mut key = master.clone();
+    for (at, (name, factor)) in factors.iter().enumerate() {
+        key = ykt_crypto::diversify(&key, factor);
+        let how = format!("DIV(key above, {}) = TDES(X) || TDES(NOT X)", Hex(factor));
+        if at.saturating_add(1) < factors.len() {
+            worked.push(format!("{name}_key"), key.expose(), how);
+        } else {
+            worked.push("left", key.left().expose(), format!("TDES(key above, {})", Hex(factor)));
+            worked.push("right", key.right().expose(), format!("TDES(key above, NOT {})", Hex(factor)));
+            worked.push("card_key", key.expose(), how);
+        }
+    }
+    worked.push("kcv", &ykt_crypto::kcv(&key), "first 3 bytes of TDES(key, 00×8)");
+    (key, worked)
+}
+
+/// Enciphers and deciphers whole blocks; nothing when the data are not whole blocks.
+pub(crate) fn blocks(key: &AnyKey, data: &[u8]) -> Worked {
+    let mut worked = Worked::default();
+    if let (blocks, []) = data.as_chunks::<8>() {
+        let key = key.as_block();
+        let enc: Vec<u8> = blocks.iter().flat_map(|block| key.encrypt_block(*block)).collect();
+        let dec: Vec<u8> = blocks.iter().flat_map(|block| key.decrypt_block(*block)).collect();
+        worked.push("enc", &enc, "each block enciphered (ECB)");
+        worked.push("dec", &dec, "each block deciphered (ECB)");
+    }
+    worked
+}
+
+/// A MAC: CBC-MAC under an 8-byte key, retail MAC under a 16-byte key.
+pub(crate) fn mac(key: &AnyKey, iv: [u8; 8], data: &[u8]) -> Worked {
+    let mut worked = Worked::default();
+    let zeros = 7usize.saturating_sub(data.len() % 8);
+    let padded = [data, &[0x80], &vec![0; zeros]].concat();
+    worked.push("iv", &iv, "initial value");
+    worked.push("padded", &padded, "data, 80, then 00 to whole blocks");
+    let (full, how) = match key {
+        AnyKey::Single(key) => (mac::cbc_mac(key, iv, &[data]), "DES-CBC, last block"),
+        AnyKey::Double(key) => {
+            (mac::retail_mac(key, iv, &[data]), "DES-CBC under the left half, last block D(right), E(left)")
+        }
+    };
+    worked.push("full", &full, how);
+    worked.push("mac", &full[..4], "leftmost 4 bytes");
+    worked
+}
+
+/// A command under secure messaging; nothing when the data do not fit one command.
+pub(crate) fn secure_message(
+    key: &AnyKey,
+    iv: [u8; 8],
+    header: [u8; 4],
+    data: &[&[u8]],
+    enciphered: Option<Padding>,
+) -> Option<Worked> {
+    let key = key.as_block();
+    let mut worked = Worked::default();
+    worked.push("iv", &iv, "challenge (4 bytes are filled up with 00)");
+    let command = match enciphered {
+        None => sm::plain_with_mac(key, iv, header, &data.concat())?,
+        Some(padding) => {
+            let plain = sm::plain_text(padding, data)?;
+            worked.push("ld", plain.get(..1)?, "length of the data in clear");
+            let how = match padding {
+                Padding::Always => "LD || data || 80 00.. (always)",
+                Padding::IfNeeded => "LD || data || 80 00.. (only when blocks are not full)",
+            };
+            worked.push("enc_plain", &plain, how);
+            let command = sm::enciphered_with_mac(key, padding, iv, header, data)?;
+            worked.push("cipher", command.get(5..command.len().checked_sub(4)?)?, "ECB under the key");
+            command
+        }
+    };
+    let (signed, mac) = command.split_last_chunk::<4>()?;
+    worked.push("lc", command.get(4..5)?, "data and MAC");
+    worked.push("mac_input", signed, "header || Lc || data field without MAC");
+    worked.push("mac", mac, "MAC over it with the IV, leftmost 4 bytes");
+    worked.push("apdu", &command, "MAC input || MAC");
+    Some(worked)
+}
+
+/// A load (`epurse.md` 4.3).
+pub(crate) struct LoadCase {
+    pub(crate) dlk: AnyKey,
+    pub(crate) dtk: Option<Key16>,
+    pub(crate) key_index: KeyIndex,
+    pub(crate) key_version: KeyVersion,
+    pub(crate) algorithm: u8,
+    pub(crate) load: Load,
+    pub(crate) random: Random4,
+    pub(crate) counter: CardCounter,
+    pub(crate) balance: PurseFen,
+    pub(crate) at: DateTime,
+}
+
+impl LoadCase {
+    /// Every value of the load.
+    pub(crate) fn work(&self) -> Worked {
+        let LoadCase { load, random, counter, balance, at, .. } = self;
+        let mut worked = Worked::default();
+        let initialize = InitializeForLoad { key_index: self.key_index, load: *load };
+        worked.push("init_apdu", &initialize.to_apdu(), "80 50 00 purse 0B: key index, amount, terminal");
+        let input = load::session_input(*random, *counter);
+        worked.push("session_input", &input, "random || online counter || 80 00");
+        let session = load::session_key(self.dlk.as_block(), *random, *counter);
+        worked.push("session_key", session.expose(), "session input enciphered under DLK");
+        let input = load::mac1_input(load, *balance);
+        worked.push("mac1_input", &input, "balance || amount || type || terminal");
+        let mac1 = load::mac1(&session, load, *balance);
+        worked.push("mac1", &mac1.0, "TMAC(session key)");
+        let answer = LoadAnswer {
+            balance: *balance,
+            counter: *counter,
+            key_version: self.key_version,
+            algorithm: self.algorithm,
+            random: *random,
+            mac1,
+        };
+        let how = "balance || counter || key version || algorithm || random || MAC1";
+        worked.push("init_response", &answer.to_bytes(), how);
+        let input = load::mac2_input(load, *at);
+        worked.push("mac2_input", &input, "amount || type || terminal || date || time");
+        let mac2 = load::mac2(&session, load, *at);
+        worked.push("mac2", &mac2.0, "TMAC(session key)");
+        let credit = CreditForLoad { at: *at, mac2 };
+        worked.push("credit_apdu", &credit.to_apdu(), "80 52 00 00 0B: date, time, MAC2");
+        let new_balance = balance.checked_add(load.amount);
+        worked.push_some("new_balance", new_balance.map(PurseFen::to_bytes), "balance + amount");
+        let after = Finished {
+            transaction: load.transaction_type(),
+            counter: *counter,
+            counter_name: "new_online_ctr",
+            overdraft: OverdraftLimit::NONE,
+            amount: load.amount,
+            terminal: load.terminal,
+            at: *at,
+        };
+        after.work(&mut worked);
+        if let (Some(dtk), Some(new_balance)) = (&self.dtk, new_balance) {
+            let key = push_tac_key(&mut worked, dtk);
+            let input = load::tac_input(load, new_balance, *counter, *at);
+            let how = "new balance || counter before || amount || type || terminal || date || time";
+            worked.push("tac_input", &input, how);
+            let tac = load::tac(&key, load, new_balance, *counter, *at);
+            worked.push("tac", &tac.0, "TMAC(TAC key)");
+            after.prove(&mut worked, Proof::of_load(tac));
+        }
+        worked
+    }
+}
+
+/// A purchase, cash withdrawal or composite purchase (`epurse.md` 4.4, 4.5, 4.10).
+pub(crate) struct PurchaseCase {
+    pub(crate) dpk: AnyKey,
+    pub(crate) dtk: Option<Key16>,
+    /// The PSAM's working key and the card's factors below it.
+    pub(crate) psam: Option<(Option<Key16>, CardFactors)>,
+    pub(crate) key_index: KeyIndex,
+    pub(crate) key_version: KeyVersion,
+    pub(crate) algorithm: u8,
+    pub(crate) purchase: Purchase,
+    pub(crate) overdraft: OverdraftLimit,
+    pub(crate) random: Random4,
+    pub(crate) counter: CardCounter,
+    pub(crate) sequence: TerminalSeq,
+    pub(crate) balance: PurseFen,
+    pub(crate) at: DateTime,
+}
+
+impl PurchaseCase {
+    /// Every value of the purchase.
+    pub(crate) fn work(&self) -> Worked {
+        let PurchaseCase { purchase, random, counter, sequence, balance, at, .. } = self;
+        let mut worked = Worked::default();
+        let initialize = InitializeForPurchase { key_index: self.key_index, purchase: *purchase };
+        worked.push("init_apdu", &initialize.to_apdu(), "80 50 kind purse 0B: key index, amount, terminal");
+        let answer = PurchaseAnswer {
+            balance: *balance,
+            counter: *counter,
+            overdraft: self.overdraft,
+            key_version: self.key_version,
+            algorithm: self.algorithm,
+            random: *random,
+        };
+        let how = "balance || offline counter || overdraft limit || key version || algorithm || random";
+        worked.push("init_response", &answer.to_bytes(), how);
+        let input = purchase::session_input(*random, *counter, *sequence);
+        let how = "random || offline counter || low 2 bytes of the terminal sequence";
+        worked.push("session_input", &input, how);
+        let session = purchase::session_key(self.dpk.as_block(), *random, *counter, *sequence);
+        worked.push("session_key", session.expose(), "session input enciphered under DPK");
+        let input = purchase::mac1_input(purchase, *at);
+        worked.push("mac1_input", &input, "amount || type || terminal || date || time");
+        let mac1 = purchase::mac1(&session, purchase, *at);
+        worked.push("mac1", &mac1.0, "TMAC(session key), by the PSAM");
+        self.work_psam(&mut worked, mac1);
+        let debit = DebitForPurchase { sequence: *sequence, at: *at, mac1 };
+        worked.push("debit_apdu", &debit.to_apdu(), "80 54 01 00 0F: sequence, date, time, MAC1");
+        worked.push("mac2_input", &purchase.amount.to_bytes(), "amount");
+        let mac2 = purchase::mac2(&session, purchase.amount);
+        worked.push("mac2", &mac2.0, "TMAC(session key), by the card");
+        worked.push("psam_8072_apdu", &CreditSam { mac2 }.to_apdu(), "80 72 00 00 04: MAC2");
+        let new_balance = balance.checked_sub(purchase.amount);
+        worked.push_some("new_balance", new_balance.map(PurseFen::to_bytes), "balance - amount");
+        let after = Finished {
+            transaction: purchase.kind.transaction_type(),
+            counter: *counter,
+            counter_name: "new_offline_ctr",
+            overdraft: self.overdraft,
+            amount: purchase.amount,
+            terminal: purchase.terminal,
+            at: *at,
+        };
+        after.work(&mut worked);
+        if let Some(dtk) = &self.dtk {
+            let key = push_tac_key(&mut worked, dtk);
+            let input = purchase::tac_input(purchase, *sequence, *at);
+            let how = "amount || type || terminal || terminal sequence || date || time";
+            worked.push("tac_input", &input, how);
+            let tac = purchase::tac(&key, purchase, *sequence, *at);
+            worked.push("tac", &tac.0, "TMAC(TAC key)");
+            worked.push("debit_response", &DebitAnswer { tac, mac2 }.to_bytes(), "TAC || MAC2");
+            after.prove(&mut worked, Proof { mac2, tac });
+        }
+        worked
+    }
+
+    /// The PSAM's side; it derives the card's key itself when its working key is known.
+    fn work_psam(&self, worked: &mut Worked, mac1: Mac4) {
+        let Some((working_key, factors)) = &self.psam else { return };
+        let init = InitSamForPurchase {
+            random: self.random,
+            counter: self.counter,
+            amount: self.purchase.amount,
+            kind: self.purchase.kind,
+            at: self.at,
+            key_version: self.key_version,
+            algorithm: self.algorithm,
+            factors: *factors,
+        };
+        let how =
+            "80 70: random, counter, amount, type, date, time, key version, algorithm, factors (card first)";
+        worked.push("psam_8070_apdu", &init.to_apdu(), how);
+        let mac1 = working_key.as_ref().map_or(mac1, |key| {
+            let dpk = factors.derive(key);
+            let session = purchase::session_key(&dpk, self.random, self.counter, self.sequence);
+            purchase::mac1(&session, &init.purchase(self.purchase.terminal), self.at)
+        });
+        let answer = SamAnswer { sequence: self.sequence, mac1 };
+        worked.push("psam_8070_response", &answer.to_bytes(), "terminal sequence || MAC1");
+    }
+}
+
+fn push_tac_key(worked: &mut Worked, dtk: &Key16) -> Key8 {
+    let key = ykt_crypto::tac_key(dtk);
+    worked.push("tac_key", key.expose(), "left half of DTK XOR right half");
+    key
+}
+
+/// What the card keeps of a finished transaction.
+struct Finished {
+    transaction: TransactionType,
+    counter: CardCounter,
+    counter_name: &'static str,
+    overdraft: OverdraftLimit,
+    amount: PurseFen,
+    terminal: ykt_base::TerminalId,
+    at: DateTime,
+}
+
+impl Finished {
+    fn work(&self, worked: &mut Worked) {
+        let Finished { transaction, counter, overdraft, amount, terminal, at, .. } = *self;
+        if let Some(counter) = logged_counter(counter) {
+            worked.push(self.counter_name, &counter.to_bytes(), "counter + 1");
+            let record = LogRecord { counter, overdraft, amount, transaction, terminal, at };
+            let how = "counter after || overdraft limit || amount || type || terminal || date || time";
+            worked.push("log_record", &record.to_bytes(), how);
+        }
+    }
+
+    fn prove(&self, worked: &mut Worked, proof: Proof) {
+        let ask = |counter| ProveTransaction { transaction: self.transaction, counter }.to_apdu();
+        let how = "80 5A 00 type 02: counter";
+        if let Some(after) = logged_counter(self.counter) {
+            worked.push("get_transaction_prove_apdu_ctr_after", &ask(after), how);
+        }
+        worked.push("get_transaction_prove_apdu_ctr_used", &ask(self.counter), how);
+        worked.push("get_transaction_prove_response", &proof.to_bytes(), "MAC2 (zero for a load) || TAC");
+    }
+}
