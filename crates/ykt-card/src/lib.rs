@@ -1,8 +1,35 @@
 //! The card system (COS) of Yikatong: a user card with an electronic purse, and the PSAM, from one set of rooms.
 //!
 //! `no_std`, no heap, no clock, no I/O. Memory comes in as [`Memory`], randomness as [`ykt_base::Rng`]; commands
-//! are bytes in, bytes out ([`Card::process`]). A card leaves the factory blank ([`Card::blank`]) with a transport
-//! key and an empty MF; everything else comes by commands a real card would get.
+//! are bytes in, bytes out ([`Card::process`]).
+//!
+//! # Rooms
+//!
+//! `memory` holds the journal: one command commits all or nothing. `image` says where things lie. `command` turns
+//! bytes into a closed enum; behind it each family has its folder: `files`, `security`, `purse`, `psam`. `session`
+//! is what the card forgets when the power goes.
+//!
+//! # The life of a card
+//!
+//! The factory makes it blank ([`Card::blank`]): an empty MF, a transport key, an ATR. Everything else comes by
+//! commands a real card would get (`epurse.md` 0, 3):
+//!
+//! 1. CREATE FILE of the MF's key file, free while the MF is empty. Every other file asks for the right of its
+//!    directory: [`Blank::mf_create`] in the MF, the right in CREATE FILE in a DF.
+//! 2. WRITE KEY of the card master key under the transport key; EXTERNAL AUTHENTICATE with it.
+//! 3. CREATE FILE of the application, SELECT it, its key file, the application master key under the card master
+//!    key, files, and the other keys under the application master key.
+//!
+//! A file costs its body and [`FILE_HEADER_LEN`], a DF its size and [`DF_HEADER_LEN`], a key [`KEY_SLOT_LEN`] of
+//! its key file. Where card systems differ is data: [`ykt_purse::create::Switches`] in CREATE FILE of the DF.
+//!
+//! # What holds
+//!
+//! - A command is refused by a status word and has changed nothing, or it is answered and everything it changed is
+//!   stored. The one thing a refused command may cost is a try of a counted key or PIN.
+//! - Challenge and transaction context are taken from the session before the next command is read, so only the
+//!   right follow-up can use them.
+//! - No key, PIN or session key is in an answer, an error or a `Debug`.
 #![no_std]
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]

@@ -1,4 +1,7 @@
 //! GET TRANSACTION PROVE (取交易认证, `epurse.md` 4.9): the answer that was lost when the card was pulled.
+//!
+//! The counter used and the one after are both accepted. Whoever does not know yet whether the transaction
+//! happened asks with the counter after: the counter used is also "the one after" of the transaction before.
 
 use super::state::OpenPurse;
 use crate::answer::{Outcome, answer};

@@ -1,1 +1,312 @@
-//! bad_input
+//! Wrong lengths, parameters, classes and orders, for every command: the status word of `epurse.md` 5, and not a
+//! byte of the image changed.
+
+use crate::bench::{Bench, Dialogue, SELECT_APPLICATION, unhex};
+
+/// A command as it should be, without Le, and what it takes.
+struct Good {
+    name: &'static str,
+    apdu: &'static str,
+    /// Classes its instruction exists in.
+    classes: &'static [u8],
+    /// Status words of a data field one byte shorter and one byte longer.
+    shorter: u16,
+    longer: u16,
+    /// Le beside absent and 00 that is answered, when the command alone decides it.
+    le: Option<u8>,
+}
+
+const fn good(
+    name: &'static str,
+    apdu: &'static str,
+    classes: &'static [u8],
+    (shorter, longer): (u16, u16),
+    le: Option<u8>,
+) -> Good {
+    Good { name, apdu, classes, shorter, longer, le }
+}
+
+/// One of each command of a user card whose application is selected; no challenge is waiting.
+const USER: &[Good] = &[
+    good("SELECT by FID", "00A40000023F01", &[0x00], (0x6700, 0x6700), Some(0x34)),
+    good("READ BINARY", "00B09500", &[0x00, 0x04], (0x6700, 0x6700), None),
+    good("READ BINARY with MAC", "04B095000400000000", &[0x00, 0x04], (0x6987, 0x6700), None),
+    good("UPDATE BINARY", "00D695000101", &[0x00, 0x04, 0x84], (0x6987, 0x6987), Some(0)),
+    good("UPDATE BINARY with MAC", "04D69500050100000000", &[0x00, 0x04, 0x84], (0x6700, 0x6984), Some(0)),
+    good(
+        "UPDATE BINARY enciphered",
+        "84D695000C010203040506070800000000",
+        &[0x00, 0x04, 0x84],
+        (0x6700, 0x6700),
+        Some(0),
+    ),
+    good("READ RECORD", "00B201C4", &[0x00, 0x04], (0x6700, 0x6700), None),
+    good("CREATE FILE", "80E0001707280010F0F0FFFF", &[0x80], (0x6700, 0x6700), Some(0)),
+    good("GET CHALLENGE", "00840000", &[0x00], (0x6700, 0x6700), None),
+    good("EXTERNAL AUTHENTICATE", "00820000080102030405060708", &[0x00], (0x6700, 0x6700), Some(0)),
+    good("VERIFY", "00200000080102030405060708", &[0x00], (0x6700, 0x6700), Some(0)),
+    good(
+        "WRITE KEY",
+        "84D48032140102030405060708010203040506070800000000",
+        &[0x80, 0x84],
+        (0x6700, 0x6700),
+        Some(0),
+    ),
+    good("GET BALANCE", "805C0002", &[0x80], (0x6700, 0x6700), Some(4)),
+    good("INITIALIZE FOR LOAD", "805000020B0100000001001122334455", &[0x80], (0x6700, 0x6700), Some(0x10)),
+    good("CREDIT FOR LOAD", "805200000B2024013112345600000000", &[0x80], (0x6700, 0x6700), Some(4)),
+    good(
+        "INITIALIZE FOR PURCHASE",
+        "805001020B0100000001001122334455",
+        &[0x80],
+        (0x6700, 0x6700),
+        Some(0x0F),
+    ),
+    good(
+        "DEBIT FOR PURCHASE",
+        "805401000F000000112024013112345600000000",
+        &[0x80],
+        (0x6700, 0x6700),
+        Some(8),
+    ),
+    good("GET TRANSACTION PROVE", "805A0006020000", &[0x80], (0x6700, 0x6700), Some(8)),
+];
+
+/// Those a PSAM has beside the common ones, its application selected.
+const PSAM: &[Good] = &[
+    good(
+        "INIT SAM FOR PURCHASE",
+        "80700000245A5B5C5D00000000009606202401311234560200170001017090798401011000FFFFFFFF",
+        &[0x80],
+        (0x6700, 0x6700),
+        Some(8),
+    ),
+    good("CREDIT SAM", "807200000400000000", &[0x80], (0x6700, 0x6700), Some(0)),
+    good("DELIVERY KEY", "801A440210170001017090798401011000FFFFFFFF", &[0x80], (0x6700, 0x6700), Some(0)),
+    good("CIPHER DATA", "80FA0000080102030405060708", &[0x80], (0x6700, 0x6700), Some(8)),
+    good(
+        "WRITE KEY of a PSAM",
+        "84D40000140102030405060708010203040506070800000000",
+        &[0x84],
+        (0x6700, 0x6700),
+        Some(0),
+    ),
+];
+
+fn user_card() -> Bench {
+    let mut bench = Dialogue::read("user-card").play();
+    bench.ok(SELECT_APPLICATION);
+    bench
+}
+
+fn psam() -> Bench {
+    let mut bench = Dialogue::read("psam-card").play();
+    bench.ok("00A4000002DF01");
+    bench
+}
+
+/// Sends what must not change a byte. The tries of a PIN are the one thing a wrong command may cost, and only
+/// when it says so.
+fn refused(bench: &mut Bench, apdu: &[u8], context: &str) -> u16 {
+    let before = *bench.card.memory().image();
+    let sw = bench.send(apdu).sw().0;
+    if sw & 0xFFF0 != 0x63C0 {
+        assert!(before == *bench.card.memory().image(), "{context}: {apdu:02X?} changed the image, {sw:04X}");
+    }
+    sw
+}
+
+fn with_data(apdu: &[u8], data: &[u8]) -> Vec<u8> {
+    let lc = u8::try_from(data.len()).unwrap();
+    let mut out = apdu[..4].to_vec();
+    if lc > 0 {
+        out.push(lc);
+        out.extend(data);
+    }
+    out
+}
+
+fn every_wrong_form(fresh: fn() -> Bench, commands: &[Good]) -> usize {
+    let mut sent = 0;
+    let mut bench = fresh();
+    let mut send = |apdu: &[u8], context: &str| {
+        sent += 1;
+        refused(&mut bench, apdu, context)
+    };
+    for good in commands {
+        let (name, apdu) = (good.name, unhex(good.apdu));
+        for len in 0..4 {
+            assert_eq!(send(&apdu[..len], name), 0x6700, "{name} cut to {len}");
+        }
+        // Lc that does not agree with what follows.
+        for len in 6..apdu.len() {
+            assert_eq!(send(&apdu[..len], name), 0x6700, "{name} cut to {len}");
+        }
+        let mut long = apdu.clone();
+        long.extend([0; 2]);
+        if apdu.len() > 4 {
+            assert_eq!(send(&long, name), 0x6700, "{name} with two bytes after its data");
+        }
+        // Data one byte shorter and longer, Lc right.
+        let data = apdu.get(5..).unwrap_or_default();
+        if data.is_empty() {
+            assert_eq!(send(&with_data(&apdu, &[0, 0]), name), good.longer, "{name} with data");
+        } else {
+            let shorter = send(&with_data(&apdu, &data[..data.len() - 1]), name);
+            assert_eq!(shorter, if data.len() == 1 { 0x6700 } else { good.shorter }, "{name} shorter");
+            let longer = send(&with_data(&apdu, &[data, &[0]].concat()), name);
+            assert_eq!(longer, good.longer, "{name} longer");
+        }
+        for cla in (0..=u8::MAX).filter(|cla| !good.classes.contains(cla)) {
+            let mut wrong = apdu.clone();
+            wrong[0] = cla;
+            assert_eq!(send(&wrong, name), 0x6E00, "{name} in class {cla:02X}");
+        }
+        // Every P1 and P2: whatever the card says, it must not have changed, unless it did what it should.
+        for at in [2, 3] {
+            for value in 0..=u8::MAX {
+                let mut other = apdu.clone();
+                other[at] = value;
+                send(&other, name);
+            }
+        }
+        if let Some(exact) = good.le {
+            for le in (1..=u8::MAX).filter(|le| *le != exact) {
+                let mut wrong = apdu.clone();
+                wrong.push(le);
+                let sw = send(&wrong, name);
+                assert_eq!(sw, 0x6C00 | u16::from(exact), "{name} with Le {le:02X}");
+            }
+        }
+    }
+    sent
+}
+
+#[test]
+fn wrong_forms_of_every_command_change_nothing() {
+    let user = every_wrong_form(user_card, USER);
+    let psam = every_wrong_form(psam, PSAM);
+    println!("wrong forms: {user} to a user card, {psam} to a PSAM");
+}
+
+#[test]
+fn every_class_and_instruction_has_an_answer() {
+    for (fresh, commands) in [(user_card as fn() -> Bench, USER), (psam, PSAM)] {
+        let mut bench = fresh();
+        for cla in 0..=u8::MAX {
+            for ins in 0..=u8::MAX {
+                let sw = refused(&mut bench, &[cla, ins, 0xEE, 0xEE], "four bytes");
+                let known_class = [0x00, 0x04, 0x80, 0x84].contains(&cla);
+                match sw {
+                    0x6E00 => {}
+                    0x6D00 => assert!(known_class, "{cla:02X}{ins:02X}"),
+                    _ => assert!(known_class && sw & 0xF000 == 0x6000, "{cla:02X}{ins:02X}: {sw:04X}"),
+                }
+                let exists = commands.iter().any(|good| {
+                    let apdu = unhex(good.apdu);
+                    apdu[1] == ins && good.classes.contains(&cla)
+                });
+                assert!(!exists || ![0x6D00, 0x6E00].contains(&sw), "{cla:02X}{ins:02X}: {sw:04X}");
+            }
+        }
+    }
+}
+
+/// Whatever command stands between INITIALIZE and its follow-up, right or wrong, the follow-up finds nothing.
+#[test]
+fn no_command_keeps_a_transaction_alive() {
+    let load = "805000020B0100000001001122334455";
+    let credit = "805200000B2024013112345600000000";
+    for between in USER {
+        let mut bench = user_card();
+        bench.ok(load);
+        let sw = bench.send(&unhex(between.apdu)).sw().0;
+        let before = *bench.card.memory().image();
+        bench.ok(SELECT_APPLICATION);
+        assert_eq!(bench.sw(credit), 0x6901, "after {} ({sw:04X})", between.name);
+        assert_eq!(bench.sw("805401000F000000112024013112345600000000"), 0x6901);
+        assert!(before == *bench.card.memory().image());
+    }
+    let mut bench = user_card();
+    bench.ok(load);
+    assert_eq!(bench.sw(credit), 0x9302, "MAC2 of zeros");
+    assert_eq!(bench.sw(credit), 0x6901, "and the error has taken the context");
+    bench.ok(load);
+    bench.card.reset();
+    assert_eq!(bench.sw(credit), 0x6901);
+    bench.ok(SELECT_APPLICATION);
+    bench.ok(load);
+    bench.power_cycle();
+    assert_eq!(bench.sw(credit), 0x6901);
+}
+
+/// One wrong bit anywhere in what the host signs.
+#[test]
+fn every_bit_of_a_credit_counts() {
+    let credit = unhex("805200000B20240131123456764044A2");
+    let mut bench = user_card();
+    let image = *bench.card.memory().image();
+    for bit in 40..credit.len() * 8 {
+        let mut wrong = credit.clone();
+        wrong[bit / 8] ^= 0x80 >> (bit % 8);
+        bench.dice.queue(&[1, 2, 3, 4]);
+        bench.ok("805000020B0100004E20001122334455");
+        let sw = bench.send(&wrong).sw().0;
+        assert!([0x9302, 0x6A80].contains(&sw), "bit {bit}: {sw:04X}");
+        assert!(image == *bench.card.memory().image(), "bit {bit}");
+    }
+    bench.dice.queue(&[1, 2, 3, 4]);
+    bench.ok("805000020B0100004E20001122334455");
+    assert!(bench.send(&credit).sw().is_ok());
+}
+
+/// Wrong MACs cost a counted key its tries, then lock it; nothing else changes.
+#[test]
+fn wrong_macs_lock_the_key() {
+    let mut bench = user_card();
+    let before = bench.remembered();
+    for expected in [0x6988, 0x6988, 0x6988, 0x6983, 0x6983] {
+        bench.ok("0084000004");
+        assert_eq!(bench.sw("04D69500050100000000"), expected);
+    }
+    let after = bench.remembered();
+    let changed: Vec<_> = before.iter().zip(&after).filter(|(old, new)| old != new).collect();
+    assert_eq!(changed, [(&0x33, &0x30)], "only the tries of the line-protection key");
+    assert!(bench.ok("00B095001E").len() == 30, "reading in clear goes on");
+}
+
+#[test]
+fn images_that_are_no_cards() {
+    use ykt_card::{ArrayMemory, Blank, BlankError, Card, IMAGE_LEN_MIN, Memory, PowerOnError};
+    use ykt_crypto::Key16;
+    assert!(matches!(Card::power_on(ArrayMemory::<1024>::new()), Err(PowerOnError::NotACard)));
+    assert!(matches!(Card::power_on(ArrayMemory::<0>::new()), Err(PowerOnError::NotACard)));
+    let key = Key16::from_bytes([1; 16]);
+    let blank = Blank::user_card([0; 8], &key);
+    assert!(matches!(
+        Card::blank(ArrayMemory::<{ IMAGE_LEN_MIN - 1 }>::new(), &blank),
+        Err(BlankError::MemoryLength { found: 1023 })
+    ));
+    assert!(matches!(
+        Card::blank(ArrayMemory::<65_536>::new(), &blank),
+        Err(BlankError::MemoryLength { found: 65_536 })
+    ));
+    let long = Blank { atr: &[0x3B; 34], ..Blank::user_card([0; 8], &key) };
+    assert!(matches!(
+        Card::blank(ArrayMemory::<1024>::new(), &long),
+        Err(BlankError::AtrLength { found: 34 })
+    ));
+    let card = Card::blank(ArrayMemory::<1024>::new(), &blank).unwrap();
+    assert_eq!(card.atr(), ykt_card::ATR_USER_CARD);
+    let mut image = [0; 2048];
+    image[..1024].copy_from_slice(card.memory().image());
+    assert!(matches!(
+        Card::power_on(ArrayMemory::from_image(image)),
+        Err(PowerOnError::Length { stated: 1024, found: 2048 })
+    ));
+    for at in 0..96 {
+        let mut memory = card.memory().clone();
+        memory.write(at, &[memory.image()[at] ^ 1]).unwrap();
+        assert!(matches!(Card::power_on(memory), Err(PowerOnError::NotACard)), "byte {at}");
+    }
+}

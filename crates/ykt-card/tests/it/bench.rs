@@ -62,13 +62,13 @@ impl Dialogue {
         for (number, line) in (1..).zip(text.lines()) {
             let at = format!("{name}.apdu:{number}");
             let words: Vec<&str> = line.split('#').next().unwrap().split_whitespace().collect();
-            let bytes = |from: usize| unhex(&words[from..].concat(), &at);
+            let bytes = |from: usize| unhex_at(&words[from..].concat(), &at);
             match *words.first().unwrap_or(&"") {
                 "" => {}
                 "@" if words[1] == "blank" => {
                     dialogue = Some(Dialogue {
                         kind: words[2].to_owned(),
-                        serial: unhex(words[3], &at).try_into().unwrap(),
+                        serial: unhex_at(words[3], &at).try_into().unwrap(),
                         transport_key: Key16::from_hex(words[4]).unwrap(),
                         steps: Vec::new(),
                     });
@@ -112,10 +112,16 @@ impl Dialogue {
     }
 }
 
-fn unhex(text: &str, at: &str) -> Vec<u8> {
+/// Bytes of hex digits; `at` says where they stand.
+fn unhex_at(text: &str, at: &str) -> Vec<u8> {
     let mut bytes = vec![0; text.len() / 2];
     hex::decode_into(text, &mut bytes).unwrap_or_else(|error| panic!("{at}: {error}"));
     bytes
+}
+
+/// Bytes of hex digits.
+pub fn unhex(text: &str) -> Vec<u8> {
+    unhex_at(text, text)
 }
 
 /// A powered card and its dice.
@@ -142,21 +148,21 @@ impl Bench {
 
     /// Sends an APDU in hex and gives the data; the status word is 9000.
     pub fn ok(&mut self, apdu: &str) -> Vec<u8> {
-        let answer = self.send(&unhex(apdu, "test"));
+        let answer = self.send(&unhex(apdu));
         assert!(answer.sw().is_ok(), "{apdu}: {}", answer.sw());
         answer.data().to_vec()
     }
 
     /// The status word of an APDU in hex.
     pub fn sw(&mut self, apdu: &str) -> u16 {
-        self.send(&unhex(apdu, "test")).sw().0
+        self.send(&unhex(apdu)).sw().0
     }
 
     /// Power off and on.
-    pub fn power_cycle(self) -> Bench {
-        let mut memory = self.card.into_memory();
+    pub fn power_cycle(&mut self) {
+        let mut memory = self.card.memory().clone();
         memory.restore_power();
-        Bench { card: Card::power_on(memory).unwrap(), dice: self.dice }
+        self.card = Card::power_on(memory).unwrap();
     }
 
     /// What a card remembers: its image without the journal.

@@ -1,6 +1,14 @@
 //! The card system from outside: APDU dialogues that a card engineer can read, power cuts at every write, bad
 //! input, and random sequences with a count of the money.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says by panicking what went wrong, and prints its counts"
+)]
+
 mod bad_input;
 mod bench;
 mod counters;

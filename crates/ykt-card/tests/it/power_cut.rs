@@ -49,7 +49,7 @@ fn cut(dialogue: &Dialogue, index: usize, after: After<'_>) -> Count {
             bench.card.memory_mut().cut_power_after(cut, torn);
             assert_eq!(bench.send(apdu).sw().0, 0x6581, "{line}: the power is gone at write {cut}");
             assert_eq!(bench.send(apdu).sw().0, 0x6581, "{line}: and stays gone");
-            let mut bench = bench.power_cycle();
+            bench.power_cycle();
             let found = bench.remembered();
             assert!(found == old || found == new, "{line}: a third state, write {cut} torn at {torn}");
             count += Count {
