@@ -7,6 +7,7 @@
 use crate::i18n::Lang;
 use crate::layers::{render, see_other};
 use crate::problem::{Code, Problem};
+use crate::tokens::Machine;
 use crate::view::frame::{Frame, Who};
 use crate::view::url;
 use crate::web::{Asked, Prefs, Shared, Signed, blocking, cookie};
@@ -60,7 +61,7 @@ pub(crate) fn address(request: &axum::http::Extensions) -> IpAddr {
 }
 
 /// The machine whose bearer token a request carries.
-pub(crate) fn bearer<'s>(shared: &'s Shared, headers: &HeaderMap) -> Option<&'s str> {
+pub(crate) fn bearer<'s>(shared: &'s Shared, headers: &HeaderMap) -> Option<&'s Machine> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     shared.tokens.owner(value.strip_prefix("Bearer ")?.trim())
 }

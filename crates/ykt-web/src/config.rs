@@ -76,7 +76,8 @@ pub struct VaultConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiConfig {
-    /// A file of bearer tokens, `name token` a line, at least 24 characters each.
+    /// A file of bearer tokens, `name scope token` a line, scope `loads` or `read`, tokens of 24 characters or
+    /// more.
     pub tokens_file: Option<PathBuf>,
 }
 

@@ -59,14 +59,6 @@ pub struct HealthBody {
 }
 
 /// Whether the server can do its work.
-#[utoipa::path(
-    get, path = "/healthz", tag = "operations", operation_id = "health",
-    responses(
-        (status = 200, description = "The database answers.", body = HealthBody),
-        (status = 503, description = "It does not.", body = HealthBody),
-    ),
-    security(())
-)]
 pub(crate) async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     match shared.read(read).await {
@@ -85,10 +77,6 @@ pub(crate) async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 /// Counts and latencies for Prometheus.
-#[utoipa::path(
-    get, path = "/metrics", tag = "operations", operation_id = "metrics",
-    responses((status = 200, description = "Prometheus text format 0.0.4.", body = String, content_type = "text/plain")),
-)]
 pub(crate) async fn metrics(
     State(shared): State<Arc<Shared>>,
     request: Request,

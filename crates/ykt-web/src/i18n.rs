@@ -133,9 +133,9 @@ mod tests {
     use std::path::Path;
 
     /// Sections whose keys are looked up by a code from the database, such as `verdict.E01`.
-    const BY_CODE: [&str; 15] = [
+    const BY_CODE: [&str; 16] = [
         "subject", "action", "cause", "clause", "event", "industry", "load", "file", "role", "state",
-        "verdict", "kind", "step", "day", "level",
+        "verdict", "kind", "step", "day", "level", "channel",
     ];
 
     fn sources(dir: &str, ending: &str) -> String {

@@ -5,6 +5,7 @@
 //! is decided here: every page and answer is made from the query functions of the rooms below, and a list is
 //! described once ([`list::List`]) for page, export and API alike.
 
+mod api;
 pub mod assets;
 mod auth;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod view;
 mod web;
 pub mod words;
 
+pub use api::document::openapi;
 pub use config::{Config, ConfigError, Environment};
 pub use server::{ServeError, Server, router};
 pub use web::App;

@@ -1,17 +1,13 @@
 //! The routes, and the life of the server: bind, serve, stop without breaking off what runs.
 
 use crate::config::{Config, ConfigError};
-use crate::list::List;
-use crate::lists::audit::Audit;
-use crate::lists::books::{Entries, Trial};
-use crate::lists::cards::{Blacklist, Cards, Merchants, Terminals};
-use crate::lists::users::Users;
+use crate::lists::all_lists;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::rate::{Limiter, Rate};
 use crate::tokens::Tokens;
 use crate::web::{App, Shared};
-use crate::{assets, auth, health, layers, lists, pages};
+use crate::{api, assets, auth, health, layers, pages};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -147,16 +143,15 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
         attempts: Limiter::new(ATTEMPTS),
         tokens,
     });
-    let pages = Router::new()
-        .merge(list::<Cards>())
-        .merge(list::<Terminals>())
-        .merge(list::<Merchants>())
-        .merge(list::<Blacklist>())
-        .merge(list::<Trial>())
-        .merge(list::<Entries>())
-        .merge(list::<Users>())
-        .merge(list::<Audit>())
+    let lists = all_lists();
+    let pages = lists
+        .iter()
+        .fold(Router::new(), |pages, list| pages.merge((list.routes)()))
         .route("/entries/{*id}", get(pages::entry::page))
+        .route("/cards/{asn}", get(pages::card::page))
+        .route("/terminals/{pos}", get(pages::terminal::page))
+        .route("/merchants/{code}", get(pages::merchant::page))
+        .route("/loads/{id}", get(pages::order::page))
         .route("/system", get(pages::system::page))
         .route("/account", get(auth::account_page).post(auth::change_password))
         .route("/sign-out", axum::routing::post(auth::sign_out))
@@ -166,20 +161,22 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
         .merge(Router::new().route("/sign-in", get(auth::sign_in_page).post(auth::sign_in)))
         .layer(from_fn_with_state(Arc::clone(&shared), layers::page))
         .layer(from_fn_with_state(Arc::clone(&shared), auth::session));
+    let api = lists
+        .iter()
+        .fold(Router::new(), |api, list| api.merge((list.api)()))
+        .merge(api::loads::routes())
+        .fallback(|| async { Problem::not_found("") })
+        .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "") })
+        .layer(from_fn_with_state(Arc::clone(&shared), api::known))
+        .layer(from_fn_with_state(Arc::clone(&shared), auth::session))
+        .route("/openapi.json", get(api::document::serve));
     Ok(Router::new()
         .merge(pages)
+        .nest("/api/v1", api)
         .route("/assets/{name}", get(assets::serve))
         .route("/healthz", get(health::healthz))
         .route("/metrics", get(health::metrics))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(Arc::clone(&shared), layers::observe))
         .with_state(shared))
-}
-
-/// A list with its exports.
-fn list<L: List>() -> Router<Arc<Shared>> {
-    Router::new()
-        .route(L::PATH, get(lists::page::<L>))
-        .route(&format!("{}.csv", L::PATH), get(lists::csv::<L>))
-        .route(&format!("{}.xlsx", L::PATH), get(lists::xlsx::<L>))
 }

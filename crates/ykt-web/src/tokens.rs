@@ -1,4 +1,5 @@
-//! Bearer tokens of machines that call the API: read from a file at the start, kept as hashes only.
+//! Bearer tokens of machines that call the API: read from a file at the start, kept as hashes only. Each token
+//! opens one door: a load terminal cannot read the books, a report cannot load cards.
 
 use crate::config::ConfigError;
 use std::collections::BTreeMap;
@@ -10,14 +11,32 @@ pub const TOKEN_CHARS_MIN: usize = 24;
 /// Most lines of a token file.
 pub const TOKENS_LEN_MAX: usize = 1_000;
 
-/// The names of machines by the hash of their token.
+/// What a token opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The load endpoints.
+    Loads,
+    /// The lists, with card numbers masked.
+    Read,
+}
+
+/// A machine that may call the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// Its name, for the audit log.
+    pub name: String,
+    /// What its token opens.
+    pub scope: Scope,
+}
+
+/// The machines by the hash of their token.
 #[derive(Debug, Clone, Default)]
 pub struct Tokens {
-    names: BTreeMap<[u8; 32], String>,
+    machines: BTreeMap<[u8; 32], Machine>,
 }
 
 impl Tokens {
-    /// Reads a token file: `name token` a line, `#` begins a comment.
+    /// Reads a token file: `name scope token` a line, scope `loads` or `read`, `#` begins a comment.
     ///
     /// # Errors
     /// [`ConfigError::Secret`] naming the line, never its token.
@@ -28,33 +47,34 @@ impl Tokens {
     }
 
     fn parse(text: &str) -> Result<Tokens, String> {
-        let mut names = BTreeMap::new();
+        let mut machines = BTreeMap::new();
         for (no, line) in (1..).zip(text.lines()) {
             let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
-            let (name, token) = match (words.next(), words.next(), words.next()) {
+            let (name, scope, token) = match (words.next(), words.next(), words.next(), words.next()) {
                 (None, ..) => continue,
-                (Some(name), Some(token), None) => (name, token),
-                _ => return Err(format!("line {no}: expected a name and a token")),
+                (Some(name), Some("loads"), Some(token), None) => (name, Scope::Loads, token),
+                (Some(name), Some("read"), Some(token), None) => (name, Scope::Read, token),
+                _ => return Err(format!("line {no}: expected a name, `loads` or `read`, and a token")),
             };
             if token.chars().count() < TOKEN_CHARS_MIN {
                 return Err(format!(
                     "line {no}: the token of {name} has fewer than {TOKEN_CHARS_MIN} characters"
                 ));
             }
-            if names.insert(hash(token), name.to_owned()).is_some() {
+            if machines.insert(hash(token), Machine { name: name.to_owned(), scope }).is_some() {
                 return Err(format!("line {no}: the token of {name} is given twice"));
             }
-            if names.len() > TOKENS_LEN_MAX {
+            if machines.len() > TOKENS_LEN_MAX {
                 return Err(format!("line {no}: more than {TOKENS_LEN_MAX} tokens"));
             }
         }
-        Ok(Tokens { names })
+        Ok(Tokens { machines })
     }
 
     /// The machine a token belongs to. Tokens are looked up by hash, so timing tells nothing about them.
     #[must_use]
-    pub fn owner(&self, token: &str) -> Option<&str> {
-        self.names.get(&hash(token)).map(String::as_str)
+    pub fn owner(&self, token: &str) -> Option<&Machine> {
+        self.machines.get(&hash(token))
     }
 }
 
@@ -69,8 +89,9 @@ mod tests {
 
     #[test]
     fn tokens_are_found_by_value_and_kept_as_hashes() {
-        let tokens = Tokens::parse("# machines\nkiosk-1 0123456789abcdefghijklmn # hall\n\n").unwrap();
-        assert_eq!(tokens.owner("0123456789abcdefghijklmn"), Some("kiosk-1"));
+        let tokens = Tokens::parse("# machines\nkiosk-1 loads 0123456789abcdefghijklmn # hall\n\n").unwrap();
+        let machine = Machine { name: "kiosk-1".to_owned(), scope: Scope::Loads };
+        assert_eq!(tokens.owner("0123456789abcdefghijklmn"), Some(&machine));
         assert_eq!(tokens.owner("0123456789abcdefghijklmN"), None);
         assert!(!format!("{tokens:?}").contains("0123456789"));
     }
@@ -78,10 +99,10 @@ mod tests {
     #[test]
     fn a_bad_line_is_named_without_its_token() {
         for (text, message) in [
-            ("a", "line 1: expected a name and a token"),
-            ("\na short", "line 2: the token of a has fewer than 24 characters"),
+            ("a 0123456789abcdefghijklmn", "line 1: expected a name, `loads` or `read`, and a token"),
+            ("\na read short", "line 2: the token of a has fewer than 24 characters"),
             (
-                "a 0123456789abcdefghijklmn\nb 0123456789abcdefghijklmn",
+                "a read 0123456789abcdefghijklmn\nb loads 0123456789abcdefghijklmn",
                 "line 2: the token of b is given twice",
             ),
         ] {

@@ -16,12 +16,15 @@ use std::sync::Arc;
 use ykt_base::{Clock, Rng};
 use ykt_office::people::{People, Permission, Role};
 use ykt_store::{Store, Tx};
+use ykt_vault::Vault;
 
 /// What the server is given: the database, the keys, time and randomness.
 #[derive(Clone)]
 pub struct App {
     /// The database, opened with the modules of all rooms.
     pub store: Store,
+    /// The keys; without them no card can be loaded.
+    pub vault: Option<Arc<dyn Vault>>,
     /// Time.
     pub clock: Arc<dyn Clock + Send + Sync>,
     /// Makes sources of randomness for session tokens and salts: the operating system's, except in tests.

@@ -8,6 +8,8 @@ use ykt_office::blacklist::ListKind;
 use ykt_office::cards::{CardEvent, CardKind, CardState};
 use ykt_office::people::Role;
 use ykt_office::terminals::TerminalState;
+use ykt_pay::OrderState;
+use ykt_pay::order::StepKind;
 
 /// A closed set of words.
 pub trait Word: Copy + PartialEq + Sized + 'static {
@@ -110,6 +112,28 @@ words! {
     Outcome "state" {
         Done = "done" Good;
         Refused = "refused" Bad;
+    }
+    OrderState "load" {
+        Paid = "paid" Info;
+        Frozen = "frozen" Info;
+        InDoubt = "in-doubt" Warn;
+        ProofWanted = "proof-wanted" Warn;
+        NotCredited = "not-credited" Warn;
+        Credited = "credited" Good;
+        GivenBack = "given-back" Quiet;
+        ErrorDesk = "error-desk" Bad;
+    }
+    StepKind "step" {
+        Paid = "paid" Info;
+        Frozen = "frozen" Info;
+        Credited = "credited" Good;
+        WrongTac = "wrong-tac" Warn;
+        WrongMac1 = "wrong-mac1" Warn;
+        NotCredited = "not-credited" Warn;
+        CounterMoved = "counter-moved" Warn;
+        ErrorDesk = "error-desk" Bad;
+        GivenBack = "given-back" Quiet;
+        Contradicted = "contradicted" Bad;
     }
     Role "role" {
         Operator = "operator" Quiet;

@@ -1,9 +1,9 @@
 //! The audit log, newest first.
 
 use crate::list::{Ask, Column, Filter, FilterKind, Found, List, ListError, Look, Shape};
+use crate::lists::cards::{moment_after, moment_from};
 use crate::view::cell::Cell;
 use crate::words::Word;
-use ykt_base::{Date, DateTime};
 use ykt_office::audit::{self, AuditFilter, AuditRow, Outcome};
 use ykt_office::people::Permission;
 use ykt_store::Tx;
@@ -47,10 +47,9 @@ impl List for Audit {
     }
 
     fn find(tx: &Tx<'_>, ask: &Ask, _: Look) -> Result<Found<AuditRow>, ListError> {
-        let after = ask.value::<Date>("until")?.and_then(|day| day.plus_days(1));
         let filter = AuditFilter {
-            from: ask.value::<Date>("from")?.map(DateTime::start_of),
-            until: after.map(DateTime::start_of),
+            from: moment_from(ask.value("from")?),
+            until: moment_after(ask.value("until")?),
             who: ask.text("who").map(str::to_owned),
             text: ask.text("text").map(str::to_owned),
             outcome: ask.word("outcome"),

@@ -203,10 +203,7 @@ pub struct Entries;
 /// The name of an event of the books.
 #[must_use]
 pub fn event_cell(event: &str, look: Look) -> Cell {
-    match look.lang.find(&format!("event.{event}")) {
-        Some(name) => Cell::text(name).hint(event),
-        None => Cell::text(event),
-    }
+    Cell::named(look.lang, "event", event)
 }
 
 /// Events of the books that have a name.

@@ -36,22 +36,19 @@ pub fn terminal_cell(pos: &str) -> Cell {
 /// The industry of a file name's two digits.
 #[must_use]
 pub fn industry_cell(industry: u8, look: Look) -> Cell {
-    let code = format!("{industry:02}");
-    match look.lang.find(&format!("industry.{code}")) {
-        Some(name) => Cell::text(name).hint(code),
-        None => Cell::text(code),
-    }
+    Cell::named(look.lang, "industry", &format!("{industry:02}"))
 }
 
 /// Codes of the industries that have a name (`clearing.md` 2.1).
 pub const INDUSTRIES: &[&str] = &["01", "02", "03", "04", "05", "06", "07", "08"];
 
-fn moment_from(day: Option<Date>) -> Option<DateTime> {
+/// The first moment of a day.
+pub(super) fn moment_from(day: Option<Date>) -> Option<DateTime> {
     day.map(DateTime::start_of)
 }
 
 /// The first moment after a day.
-fn moment_after(day: Option<Date>) -> Option<DateTime> {
+pub(super) fn moment_after(day: Option<Date>) -> Option<DateTime> {
     day.and_then(|day| day.plus_days(1)).map(DateTime::start_of)
 }
 
@@ -74,7 +71,7 @@ impl List for Cards {
             C::new("state", "cards.state", Shape::Text, |row, look| row.state.cell(look.lang)).sortable(),
             C::new("since", "cards.since", Shape::Time, |row, _| Cell::at(row.state_since)).sortable(),
             C::new("kind", "cards.kind", Shape::Text, |row, look| {
-                Cell::text(row.card.kind.in_words(look.lang))
+                Cell::named(look.lang, "kind", row.card.kind.slug())
             }),
             C::new("type", "cards.type", Shape::Code, |row, _| {
                 Cell::text(format!("{:02}/{:02}", row.card.main_type, row.card.sub_type))

@@ -3,19 +3,22 @@
 pub mod audit;
 pub mod books;
 pub mod cards;
+pub mod loads;
 pub mod users;
 
 use crate::export;
 use crate::layers::render;
-use crate::list::{Ask, EXPORT_ROWS_MAX, Found, List, Look};
+use crate::list::{Ask, EXPORT_ROWS_MAX, Filter, Found, List, Look, Order, Shape};
 use crate::problem::{Code, Problem};
 use crate::view::frame::Frame;
 use crate::view::table::Table;
 use crate::web::{Asked, Shared, blocking};
 use askama::Template;
+use axum::Router;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use std::sync::Arc;
 use ykt_office::people::Permission;
 use ykt_store::Tx;
@@ -32,7 +35,7 @@ struct ListPage {
 }
 
 /// What it takes to see list `L`.
-fn allowed<L: List>(asked: &Asked) -> Result<(), Problem> {
+pub(crate) fn allowed<L: List>(asked: &Asked) -> Result<(), Problem> {
     asked.signed.must(L::NEEDS)
 }
 
@@ -107,6 +110,54 @@ pub(crate) fn all<L: List>(tx: &Tx<'_>, ask: &Ask, look: Look) -> Result<Found<L
         found.rows.extend(more);
     }
     Ok(found)
+}
+
+/// A list with its type forgotten: what the routes and the description of the API need.
+pub struct Registered {
+    /// Its path.
+    pub path: &'static str,
+    /// Key of its title.
+    pub title: &'static str,
+    /// Its filters.
+    pub filters: &'static [Filter],
+    /// Its columns: key, key of the heading, what they hold, whether they can be sorted by.
+    pub columns: Vec<(&'static str, &'static str, Shape, Order)>,
+    /// Page and files.
+    pub(crate) routes: fn() -> Router<Arc<Shared>>,
+    /// JSON, below `/api/v1`.
+    pub(crate) api: fn() -> Router<Arc<Shared>>,
+}
+
+fn registered<L: List>() -> Registered {
+    Registered {
+        path: L::PATH,
+        title: L::TITLE,
+        filters: L::filters(),
+        columns: L::columns().iter().map(|c| (c.key, c.title, c.shape, c.order)).collect(),
+        routes: || {
+            Router::new()
+                .route(L::PATH, get(page::<L>))
+                .route(&format!("{}.csv", L::PATH), get(csv::<L>))
+                .route(&format!("{}.xlsx", L::PATH), get(xlsx::<L>))
+        },
+        api: || Router::new().route(L::PATH, get(crate::api::list::<L>)),
+    }
+}
+
+/// All lists.
+#[must_use]
+pub fn all_lists() -> Vec<Registered> {
+    vec![
+        registered::<cards::Cards>(),
+        registered::<loads::Loads>(),
+        registered::<cards::Terminals>(),
+        registered::<cards::Merchants>(),
+        registered::<cards::Blacklist>(),
+        registered::<books::Trial>(),
+        registered::<books::Entries>(),
+        registered::<users::Users>(),
+        registered::<audit::Audit>(),
+    ]
 }
 
 /// What most lists need.

@@ -22,7 +22,9 @@ impl List for Users {
         const COLUMNS: &[C] = &[
             C::new("name", "users.name", Shape::Code, |row, _| Cell::text(row.name.clone())),
             C::new("full-name", "account.full_name", Shape::Text, |row, _| Cell::text(row.full_name.clone())),
-            C::new("role", "account.role", Shape::Text, |row, look| Cell::text(row.role.in_words(look.lang))),
+            C::new("role", "account.role", Shape::Text, |row, look| {
+                Cell::named(look.lang, "role", row.role.slug())
+            }),
             C::new("state", "users.state", Shape::Text, |row, look| {
                 let (code, tone) = match row {
                     UserRow { disabled: true, .. } => ("user-disabled", Tone::Quiet),

@@ -1,4 +1,16 @@
 //! Pages that are more than a list, one file per task.
 
+pub mod card;
 pub mod entry;
+pub mod merchant;
+pub mod order;
 pub mod system;
+pub mod terminal;
+
+use crate::i18n::Lang;
+use crate::list::List;
+
+/// The crumb of a list: its title and its address.
+fn crumb<L: List>(lang: Lang) -> (String, String) {
+    (lang.t(L::TITLE).to_owned(), L::PATH.to_owned())
+}

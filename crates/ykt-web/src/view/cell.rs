@@ -103,13 +103,15 @@ pub struct Cell {
     pub tone: Option<Tone>,
     /// The rule or clause behind it, shown as a tooltip.
     pub hint: Option<String>,
+    /// The code behind the words, for programs.
+    pub code: Option<String>,
 }
 
 impl Cell {
     /// A cell that only shows `value`.
     #[must_use]
     pub fn new(value: Value) -> Cell {
-        Cell { value, href: None, tone: None, hint: None }
+        Cell { value, href: None, tone: None, hint: None, code: None }
     }
 
     /// Nothing.
@@ -158,7 +160,16 @@ impl Cell {
             tone: Some(tone),
             hint,
             href: None,
+            code: Some(code.to_owned()),
         }
+    }
+
+    /// A name of the catalogue for a code, with the code as tooltip; the code itself when it has no name.
+    #[must_use]
+    pub fn named(lang: Lang, section: &str, code: &str) -> Cell {
+        let name = lang.find(&format!("{section}.{code}"));
+        let cell = Cell::text(name.unwrap_or(code));
+        Cell { hint: name.map(|_| code.to_owned()), code: Some(code.to_owned()), ..cell }
     }
 
     /// The same, leading to `href`.

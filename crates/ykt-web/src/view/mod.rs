@@ -2,6 +2,7 @@
 
 pub mod cell;
 pub mod chart;
+pub mod detail;
 pub mod frame;
 pub mod table;
 pub mod url;

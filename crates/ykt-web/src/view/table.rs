@@ -51,8 +51,10 @@ pub struct Heading {
 /// A cell in its column.
 #[derive(Debug)]
 pub struct Place {
-    class: &'static str,
-    cell: Cell,
+    /// Class of the style sheet.
+    pub class: &'static str,
+    /// The cell.
+    pub cell: Cell,
 }
 
 /// A filter of the bar.

@@ -50,7 +50,7 @@ pub fn card(no: u32) -> Asn8 {
 
 /// An application without any data but its people: one of each role, named by it.
 pub fn empty() -> App {
-    let store = Store::in_memory(&[ykt_office::MODULE]).unwrap();
+    let store = Store::in_memory(&[ykt_office::MODULE, ykt_ledger::MODULE, ykt_pay::MODULE]).unwrap();
     let seed = AtomicU64::new(1);
     let rng = move || -> Box<dyn Rng> { Box::new(Count(seed.fetch_add(1, Ordering::Relaxed) << 20)) };
     let rules = SignInRules { cost: HashCost::LEAST, ..SignInRules::default() };
@@ -70,7 +70,7 @@ pub fn empty() -> App {
         };
         people.add(&new, &Password::from(PASSWORD), &mut *rng(), &Act::of_system("setup", at(0, 0))).unwrap();
     }
-    App { store, clock: Arc::new(Fixed(at(20, 30))), rng: Arc::new(rng) }
+    App { store, vault: None, clock: Arc::new(Fixed(at(20, 30))), rng: Arc::new(rng) }
 }
 
 const SHOPS: [(&str, &str, u8); 6] = [
