@@ -42,7 +42,8 @@ pub fn registered<'r>(
 /// The first step that fails.
 pub fn plausible(purchase: &Purchase, day: Date, policy: &Policy) -> Result<(), Cause> {
     let age_days = day.days_since(purchase.at.date);
-    if age_days > policy.record_age_days_max.into() || age_days < -i64::from(policy.record_ahead_days_max) {
+    let ahead_days = purchase.at.date.days_since(day);
+    if age_days > policy.record_age_days_max.into() || ahead_days > policy.record_ahead_days_max.into() {
         return Err(Cause::Overdue);
     }
     // The entry of a ride by a compound purchase may cost nothing (`epurse.md` 4.10).

@@ -34,5 +34,6 @@ pub use purchase::{FileId, Purchase, RecordId};
 pub use ranges::Ranges;
 pub use receive::{BrokenFile, FileState, LoggedFile, ReceiveError, Received, Repeat, SequenceAlarm};
 pub use store::MODULE;
+pub use store::queries;
 pub use store::verdicts::Verdict;
 pub use verdict::{Cause, State};

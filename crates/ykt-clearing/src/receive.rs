@@ -330,7 +330,8 @@ impl Clearing {
             return Err(BrokenFile::Owner { expected: *partner, found: name.merchant });
         }
         let today = now.date;
-        let from = today.plus_days(-i64::from(self.policy().file_age_days_max)).unwrap_or(today);
+        let from =
+            today.plus_days(i64::from(self.policy().file_age_days_max).saturating_neg()).unwrap_or(today);
         let to = today.plus_days(self.policy().file_ahead_days_max.into()).unwrap_or(today);
         if name.date < from || to < name.date {
             return Err(BrokenFile::Window { from, to, found: name.date });

@@ -18,6 +18,7 @@ use crate::purchase::{Purchase, RecordId};
 use crate::ranges::Ranges;
 use crate::verdict::{Cause, State};
 use card::{CardCases, LazyLoads};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use ykt_base::{Asn8, CardCounter, Date, TerminalId};
 use ykt_files::PurchaseType;
@@ -327,8 +328,8 @@ impl Bench<'_> {
         let mut psams: BTreeMap<TerminalId, Ranges> = BTreeMap::new();
         let mut before: Option<(TerminalId, u32, usize)> = None;
         for (terminal, sequence, at) in order {
-            if !psams.contains_key(&terminal) {
-                psams.insert(terminal, self.past.psam_book(&terminal)?);
+            if let Entry::Vacant(book) = psams.entry(terminal) {
+                book.insert(self.past.psam_book(&terminal)?);
             }
             if self.open.get(at) == Some(&Open::Grey) {
                 continue;

@@ -3,7 +3,7 @@
 use crate::bill::{Bill, BillState};
 use crate::payout::{Paid, PaymentState, TransferRow};
 use std::collections::BTreeMap;
-use ykt_base::{Date, DateTime, Fen, MerchantCode};
+use ykt_base::{Date, DateTime, MerchantCode};
 use ykt_files::{PayChannel, PayeeKind, Payment, Sum};
 use ykt_store::{Row, StoreError, Tx, params};
 
@@ -257,14 +257,4 @@ pub fn settle_payment(
         params![transfer, record_no, state, bank_serial, reason, at],
     )
     .map(drop)
-}
-
-/// Sum of all bills that are not paid yet.
-pub fn unpaid(tx: &Tx<'_>) -> Result<Fen, StoreError> {
-    let sum = tx.query_one(
-        "SELECT COALESCE(SUM(net), 0) FROM clearing_bill WHERE state <> $1",
-        params![BillState::Paid],
-        |row| row.get(0),
-    )?;
-    Ok(sum.unwrap_or_default())
 }

@@ -3,8 +3,12 @@
 use crate::day::Phase;
 use crate::purchase::FileId;
 use crate::receive::{FileState, LoggedFile};
-use ykt_base::{Date, DateTime, Fen, MerchantCode};
+use crate::store::filter::Filter;
+use crate::store::queries::FileFilter;
+use ykt_base::{Date, DateTime, MerchantCode};
 use ykt_crypto::chain::Hash32;
+use ykt_files::Sum;
+use ykt_office::{Page, Paging};
 use ykt_store::{Row, StoreError, Tx, params};
 
 const COLUMNS: &str = "SELECT id, merchant, name, hash, state, day, received_at, file_day, sequence, records, amount, \
@@ -119,15 +123,28 @@ pub fn accepted_of_day(tx: &Tx<'_>, day: Date) -> Result<Vec<LoggedFile>, StoreE
     Ok(files_of_day(tx, day, None)?.into_iter().filter(|file| file.state == FileState::Accepted).collect())
 }
 
-/// Phase of a day and the totals of its accepted files, for the overview.
-pub fn file_totals(tx: &Tx<'_>, day: Date) -> Result<(u32, u32, Fen), StoreError> {
+/// Files by filter, newest first, with their number and the records of all of them.
+pub fn page(
+    tx: &Tx<'_>,
+    wanted: &FileFilter,
+    paging: Paging,
+) -> Result<Page<LoggedFile, (u32, Sum)>, StoreError> {
+    let mut filter = Filter::default();
+    filter
+        .when("day =", wanted.day)
+        .when("merchant =", wanted.merchant.as_ref())
+        .when("state =", wanted.state);
     let totals = tx.query_one(
-        "SELECT COUNT(*), COALESCE(SUM(records), 0), COALESCE(SUM(amount), 0) FROM clearing_file \
-         WHERE day = $1 AND state = 1",
-        params![day],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        &filter.sql(
+            "SELECT COUNT(*), COALESCE(SUM(records), 0), COALESCE(SUM(amount), 0) FROM clearing_file",
+            "",
+        ),
+        filter.values(),
+        |row| Ok((row.get(0)?, Sum { count: row.get(1)?, amount: row.get(2)? })),
     )?;
-    Ok(totals.unwrap_or_default())
+    let rest = format!("ORDER BY id DESC LIMIT {} OFFSET {}", paging.rows(), paging.offset());
+    let rows = tx.query(&filter.sql(COLUMNS, &rest), filter.values(), file_row)?;
+    Ok(Page { rows, totals: totals.unwrap_or_default(), paging })
 }
 
 pub fn phase(tx: &Tx<'_>, day: Date) -> Result<Phase, StoreError> {

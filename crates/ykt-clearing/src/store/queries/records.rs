@@ -1,0 +1,213 @@
+//! Records: by day, merchant, card, terminal, verdict, amount, or bill.
+
+use crate::day::Phase;
+use crate::purchase::{Purchase, RecordId};
+use crate::receive::FileState;
+use crate::store::filter::Filter;
+use crate::store::records::purchase_at;
+use crate::store::verdicts::{Verdict, verdict_at};
+use crate::verdict::{Cause, State};
+use ykt_base::{Asn8, Date, Fen, MerchantCode, PosNo, TerminalId};
+use ykt_files::{RawXf, Sum};
+use ykt_office::{Page, Paging};
+use ykt_store::{Row, StoreError, Tx, Value, params};
+
+/// What a record is, all told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Its day is not judged yet.
+    Waiting,
+    /// Accepted on the day it came, like most.
+    Accepted,
+    /// It has a verdict of its own.
+    Verdict(State),
+}
+
+/// A record with where it came from and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordRow {
+    /// Number.
+    pub id: RecordId,
+    /// Name of its file.
+    pub file: String,
+    /// Merchant that sent it.
+    pub merchant: MerchantCode,
+    /// Clearing day it came for.
+    pub day: Date,
+    /// The purchase; `None` for a line that is no record (V01).
+    pub purchase: Option<Purchase>,
+    /// Amount; nothing when it cannot be read.
+    pub amount: Fen,
+    /// What it is.
+    pub standing: Standing,
+    /// Its verdict, when it has one of its own.
+    pub verdict: Option<Verdict>,
+}
+
+/// By what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerdictFilter {
+    /// Accepted on the day they came, without a verdict of their own.
+    Plain,
+    /// With a verdict of this state.
+    State(State),
+    /// With a verdict of this cause, lines that are no records (V01) among them.
+    Cause(Cause),
+    /// Not confirmed on the day they came: what the QS line counts as refused.
+    RefusedOnArrival,
+}
+
+/// Which records are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecordFilter {
+    /// Clearing day they came for.
+    pub day: Option<Date>,
+    /// Clearing day they were settled on: with [`State::Accepted`] and a merchant, the adjusted ones of a bill.
+    pub settled_day: Option<Date>,
+    /// Clearing day of the bill that pays them, whenever they came.
+    pub billed_day: Option<Date>,
+    /// Merchant.
+    pub merchant: Option<MerchantCode>,
+    /// Card.
+    pub asn: Option<Asn8>,
+    /// POS.
+    pub pos: Option<PosNo>,
+    /// Terminal id of the PSAM.
+    pub terminal: Option<TerminalId>,
+    /// What became of them.
+    pub verdict: Option<VerdictFilter>,
+    /// Smallest amount.
+    pub amount_min: Option<Fen>,
+    /// Largest amount.
+    pub amount_max: Option<Fen>,
+}
+
+/// Records by number, with count and sum of all that pass the filter. Lines that are no records are found by
+/// their verdict only.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn records(
+    tx: &Tx<'_>,
+    filter: &RecordFilter,
+    paging: Paging,
+) -> Result<Page<RecordRow, Sum>, StoreError> {
+    let is_by_verdict = filter.settled_day.is_some()
+        || matches!(
+            filter.verdict,
+            Some(VerdictFilter::State(_) | VerdictFilter::Cause(_) | VerdictFilter::RefusedOnArrival)
+        );
+    let mut wanted = Filter::default();
+    let (from, amount) = if is_by_verdict {
+        wanted.when("v.day =", filter.day).when("v.merchant =", filter.merchant.as_ref());
+        wanted.when("v.asn =", filter.asn.as_ref());
+        (BY_VERDICT, "v.amount")
+    } else {
+        wanted.when("f.state =", Some(FileState::Accepted)).when("f.day =", filter.day);
+        wanted.when("f.merchant =", filter.merchant.as_ref()).when("r.asn =", filter.asn.as_ref());
+        (BY_FILE, "r.amount")
+    };
+    wanted.when("v.settled_day =", filter.settled_day);
+    wanted.when("r.pos =", filter.pos.as_ref()).when("r.terminal =", filter.terminal.as_ref());
+    wanted.when(&format!("{amount} >="), filter.amount_min).when(&format!("{amount} <="), filter.amount_max);
+    match filter.verdict {
+        Some(VerdictFilter::Plain) => {
+            wanted.and("v.record IS NULL").when("d.phase >=", Some(Phase::Booked));
+        }
+        Some(VerdictFilter::State(state)) => drop(wanted.when("v.state =", Some(state))),
+        Some(VerdictFilter::Cause(cause)) => drop(wanted.when("v.cause =", Some(cause))),
+        Some(VerdictFilter::RefusedOnArrival) => {
+            wanted.and("NOT (v.state IN (4, 5) AND v.settled_day IS NOT NULL AND v.settled_day = v.day)");
+        }
+        None => {}
+    }
+    if let Some(day) = filter.billed_day {
+        let no = wanted.value(day);
+        wanted.and("d.phase >= 2").and(&format!(
+            "(f.day = {no} AND v.record IS NULL OR v.settled_day = {no} AND v.state IN (4, 5))"
+        ));
+        if !is_by_verdict {
+            wanted.and(&format!(
+                "(f.day = {no} OR f.id IN (SELECT s.record / 100000000 FROM clearing_verdict s \
+                 WHERE s.settled_day = {no} AND s.day < {no}))"
+            ));
+        }
+    }
+    let totals = tx.query_one(
+        &wanted.sql(&format!("SELECT COUNT(*), COALESCE(SUM({amount}), 0) {from}"), ""),
+        wanted.values(),
+        |row| Ok(Sum { count: row.get(0)?, amount: row.get(1)? }),
+    )?;
+    let key = if is_by_verdict { "v.record" } else { "r.id" };
+    let rest = format!("ORDER BY {key} LIMIT {} OFFSET {}", paging.rows(), paging.offset());
+    let rows = tx.query(&wanted.sql(&format!("{ROW} {from}"), &rest), wanted.values(), record_row)?;
+    Ok(Page { rows, totals: totals.unwrap_or_default(), paging })
+}
+
+const BY_VERDICT: &str = "FROM clearing_verdict v JOIN clearing_file f ON f.id = v.record / 100000000 \
+     LEFT JOIN clearing_record r ON r.id = v.record LEFT JOIN clearing_day d ON d.day = f.day";
+const BY_FILE: &str = "FROM clearing_file f \
+     JOIN clearing_record r ON r.id BETWEEN f.id * 100000000 AND f.id * 100000000 + 99999999 \
+     LEFT JOIN clearing_verdict v ON v.record = r.id LEFT JOIN clearing_day d ON d.day = f.day";
+const ROW: &str = "SELECT v.record, v.day, v.merchant, v.asn, v.counter, v.amount, v.state, v.cause, v.first_cause, \
+     v.settled_day, f.name, f.merchant, f.day, d.phase, r.id, r.pos, r.asn, r.counter, r.sequence, \
+     r.balance_before, r.amount, r.purchase, r.terminal, r.tac, r.grey, r.at";
+
+fn record_row(row: &Row<'_>) -> Result<RecordRow, StoreError> {
+    let verdict = match row.value(0)? {
+        Value::Null => None,
+        _ => Some(verdict_at(row)?),
+    };
+    let merchant = row.get(11)?;
+    let purchase = match row.value(14)? {
+        Value::Null => None,
+        _ => Some(purchase_at(row, 14, merchant)?),
+    };
+    let phase = row.get::<Option<Phase>>(13)?.unwrap_or(Phase::Open);
+    let id = verdict.map(|verdict| verdict.record).or(purchase.map(|purchase| purchase.id));
+    Ok(RecordRow {
+        id: id.unwrap_or(RecordId::from_number(0)),
+        file: row.get(10)?,
+        merchant,
+        day: row.get(12)?,
+        purchase,
+        amount: purchase.map(|p| p.amount).or(verdict.map(|v| v.amount)).unwrap_or_default(),
+        standing: match verdict {
+            Some(verdict) => Standing::Verdict(verdict.state),
+            None if phase < Phase::Booked => Standing::Waiting,
+            None => Standing::Accepted,
+        },
+        verdict,
+    })
+}
+
+/// One record, legal or not; `None` when there is none of that number.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn record(tx: &Tx<'_>, id: RecordId) -> Result<Option<RecordRow>, StoreError> {
+    let found =
+        tx.query_one(&format!("{ROW} {BY_FILE} WHERE r.id = $1"), params![id.number()], record_row)?;
+    match found {
+        Some(row) => Ok(Some(row)),
+        None => {
+            tx.query_one(&format!("{ROW} {BY_VERDICT} WHERE v.record = $1"), params![id.number()], record_row)
+        }
+    }
+}
+
+/// The line of a record as it came.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn line(tx: &Tx<'_>, id: RecordId) -> Result<Option<RawXf>, StoreError> {
+    crate::store::records::line(tx, id)
+}
+
+/// Records of a card in days that are not judged yet.
+pub fn waiting_of_card(tx: &Tx<'_>, asn: &Asn8) -> Result<Vec<RecordRow>, StoreError> {
+    let mut waiting = Filter::default();
+    waiting.when("f.state =", Some(FileState::Accepted)).and("(d.phase IS NULL OR d.phase < 2)");
+    waiting.when("r.asn =", Some(asn));
+    tx.query(&waiting.sql(&format!("{ROW} {BY_FILE}"), "ORDER BY r.id"), waiting.values(), record_row)
+}
