@@ -133,7 +133,7 @@ fn sqlite_alone(path: &Path, size: i64) -> f64 {
     let mut database = Connection::open(path).unwrap();
     database.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL").unwrap();
     database.execute_batch(MODULE.migrations[0]).unwrap();
-    for (no, code) in ["1221.01/WECHAT", "2002/load-orders"].into_iter().enumerate() {
+    for (no, code) in [(0, "1221.01/WECHAT"), (1, "2002/load-orders")] {
         let account = "INSERT INTO ledger_account VALUES (?, ?, '', 0, 0)";
         database.execute(account, params![no, code]).unwrap();
     }
