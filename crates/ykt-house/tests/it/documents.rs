@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 
 /// The catalogue of codes for people.
 const CODES: &str = "docs/errors.md";
-/// Where codes are given: each in a line `Name = ..., "code", ...` of a macro that makes an enum of them.
-const CODE_SOURCES: &[&str] = &["crates/ykt-web/src/problem.rs", "crates/ykt-clearing/src/verdict.rs"];
+/// Where codes are given, each in a line `Name = ..., "code", ...` of a macro that makes an enum of them; and what
+/// such a code looks like.
+const CODE_SOURCES: &[(&str, fn(&str) -> bool)] =
+    &[("crates/ykt-web/src/problem.rs", is_name), ("crates/ykt-clearing/src/verdict.rs", is_step)];
 
 fn documents(house: &House) -> impl Iterator<Item = &TextFile> {
     house.files.iter().filter(|file| file.is("md"))
@@ -69,11 +71,9 @@ pub fn make_targets_exist(house: &House) -> Vec<Finding> {
 
 /// Rule: every code that a program or a partner may read is explained in [`CODES`].
 pub fn codes_are_documented(house: &House) -> Vec<Finding> {
-    let catalogue = &house.file(CODES).text;
-    let documented: BTreeSet<&str> =
-        catalogue.lines().flat_map(|line| line.split(['|', '`', ' '])).filter(|word| is_code(word)).collect();
+    let documented: BTreeSet<&str> = house.file(CODES).text.split(['|', '`', ' ']).collect();
     let mut findings = Vec::new();
-    for path in CODE_SOURCES {
+    for (path, is_code) in CODE_SOURCES {
         let source = Source::parse(&house.file(path).text).without_tests();
         let given: BTreeSet<usize> =
             source.lines().filter(|(_, line)| gives_code(line)).map(|(line, _)| line).collect();
@@ -101,12 +101,15 @@ fn gives_code(line: &str) -> bool {
     })
 }
 
-/// `bad-request`, `V01`, `E0A`.
-fn is_code(word: &str) -> bool {
-    let is_step = word.len() >= 3
+/// `bad-request`.
+fn is_name(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+}
+
+/// `V01`, `E0A`.
+fn is_step(word: &str) -> bool {
+    word.len() >= 3
         && word.starts_with(['V', 'E'])
         && word.chars().skip(1).all(|c| c.is_ascii_alphanumeric())
-        && word.chars().any(|c| c.is_ascii_digit());
-    let is_name = !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-    is_step || is_name
+        && word.chars().any(|c| c.is_ascii_digit())
 }

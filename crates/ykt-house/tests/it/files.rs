@@ -10,9 +10,9 @@ const TEST_LINES_MAX: usize = 700;
 
 /// Words of unfinished work, as whole words in any case.
 const UNFINISHED: &[&str] =
-    &["todo", "fixme", "unimplemented", "stub", "stubbed", "placeholder", "for now", "in a real system"];
+    &["todo", "fixme", "unimplemented", "stub", "stubbed", "placeholder", "in a real system"];
 /// Marks of unfinished work, as whole words in this case only.
-const MARKS: &[&str] = &["XXX", "HACK", "WIP"];
+const MARKS: &[&str] = &["XXX", "HACK", "WIP", "for now", "For now"];
 /// Beginnings of paths that exist on one machine only.
 const MACHINE_PATHS: &[&str] = &["/work/", "/root/", "/home/", "/Users/", "/tmp/", "C:\\"];
 /// Words about who or what wrote a text, instead of what it says.

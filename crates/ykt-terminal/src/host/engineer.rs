@@ -53,7 +53,7 @@ impl<'v, C: Clock> EngineerHost<'v, C> {
         CardKeyRef { key, factor: self.factor, asn: order.request.card }
     }
 
-    /// Checks MAC1 and signs MAC2 for now.
+    /// Checks MAC1 and signs MAC2 with the present moment.
     fn sign(&mut self, id: &OrderId, offer: &CardOffer) -> Result<Credit, HostError> {
         let order = self.order(id)?;
         let load = load(id, order, offer)?;
