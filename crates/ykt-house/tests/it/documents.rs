@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 const CODES: &str = "docs/errors.md";
 /// Where codes are given, each in a line `Name = ..., "code", ...` of a macro that makes an enum of them; and what
 /// such a code looks like.
-const CODE_SOURCES: &[(&str, fn(&str) -> bool)] =
+const CODE_SOURCES: &[(&str, IsCode)] =
     &[("crates/ykt-web/src/problem.rs", is_name), ("crates/ykt-clearing/src/verdict.rs", is_step)];
 
 fn documents(house: &House) -> impl Iterator<Item = &TextFile> {
     house.files.iter().filter(|file| file.is("md"))
 }
+
+type IsCode = fn(&str) -> bool;
 
 /// Rule: relative links and pictures lead to files of the tree.
 pub fn links_lead_somewhere(house: &House) -> Vec<Finding> {
