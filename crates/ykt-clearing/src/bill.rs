@@ -1,13 +1,12 @@
 //! Bills: one per merchant and clearing day, with its commission and its ledger entries (`clearing.md` 5, 6.1).
 
 use crate::judge::{Case, Fate};
-use crate::numbered::numbered;
 use crate::verdict::State;
 use ykt_base::{Date, DateTime, Fen, MerchantCode};
 use ykt_files::Sum;
 use ykt_ledger::{AccountCode, AccountError, Entry, EntryId, EntryIdError};
 
-numbered! {
+ykt_store::coded! {
     /// How far the payment of a bill is (`clearing.md` 6.1).
     BillState {
         /// To be paid with the next transfer file.

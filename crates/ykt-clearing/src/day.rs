@@ -11,7 +11,6 @@ use crate::clearing::Clearing;
 use crate::folders::FolderError;
 use crate::judge::{Case, Fate, Judgement, Rules, judge};
 use crate::loads::LoadJournal;
-use crate::numbered::numbered;
 use crate::payout;
 use crate::purchase::RecordId;
 use crate::store::books::StoredPast;
@@ -26,7 +25,7 @@ use ykt_office::Registers;
 use ykt_store::{StoreError, Tx};
 use ykt_vault::Vault;
 
-numbered! {
+ykt_store::coded! {
     /// How far the close of a day has come.
     Phase {
         /// Files are received.

@@ -11,7 +11,6 @@ mod day;
 pub mod folders;
 mod judge;
 mod loads;
-mod numbered;
 mod payout;
 mod policy;
 mod purchase;

@@ -6,7 +6,6 @@
 use crate::bill::{self, Bill, BillError, BillState};
 use crate::clearing::Clearing;
 use crate::day::CloseError;
-use crate::numbered::numbered;
 use crate::policy::Policy;
 use crate::store::bills;
 use ykt_base::{Date, DateTime, Fen, MerchantCode};
@@ -16,7 +15,7 @@ use ykt_office::Registers;
 use ykt_office::merchants::{self, Contract};
 use ykt_store::{StoreError, Tx};
 
-numbered! {
+ykt_store::coded! {
     /// How far a payment is.
     PaymentState {
         /// The bank has not answered.

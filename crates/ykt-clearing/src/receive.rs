@@ -10,7 +10,6 @@
 use crate::clearing::Clearing;
 use crate::day::Phase;
 use crate::folders::{FolderError, Tray};
-use crate::numbered::numbered;
 use crate::purchase::{FileId, RecordId};
 use crate::store::{files, records};
 use records::NewRecord;
@@ -22,7 +21,7 @@ use ykt_files::{
 use ykt_office::merchants;
 use ykt_store::{StoreError, Tx};
 
-numbered! {
+ykt_store::coded! {
     /// What became of a file.
     FileState {
         /// Its records are in; it belongs in `history`.

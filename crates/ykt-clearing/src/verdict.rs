@@ -2,7 +2,6 @@
 //! and states. A record without a verdict of its own in a judged day is accepted; that is the rule, and rules
 //! take no space.
 
-use crate::numbered::{kept_as_number, numbered};
 use ykt_files::RefuseCause;
 
 macro_rules! causes {
@@ -132,9 +131,26 @@ impl Cause {
     }
 }
 
-kept_as_number!(Cause);
+impl From<Cause> for ykt_store::Value<'_> {
+    fn from(cause: Cause) -> Self {
+        cause.number().into()
+    }
+}
 
-numbered! {
+impl ykt_store::Column<'_> for Cause {
+    const EXPECTED: &'static str = "the number of a cause";
+    fn from_value(value: ykt_store::Value<'_>) -> Option<Cause> {
+        u8::from_value(value).and_then(Cause::from_number)
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.text())
+    }
+}
+
+ykt_store::coded! {
     /// What became of a record that has a verdict of its own.
     State {
         /// Refused for good; the merchant bears it.
@@ -182,6 +198,5 @@ mod tests {
             assert_eq!(Cause::from_number(cause.number()), Some(*cause));
         }
         assert_eq!(Cause::from_number(0), None);
-        assert!(State::ALL.iter().all(|state| State::from_number(state.number()) == Some(*state)));
     }
 }

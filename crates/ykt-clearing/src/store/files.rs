@@ -3,13 +3,11 @@
 use crate::day::Phase;
 use crate::purchase::FileId;
 use crate::receive::{FileState, LoggedFile};
-use crate::store::filter::Filter;
 use crate::store::queries::FileFilter;
 use ykt_base::{Date, DateTime, MerchantCode};
 use ykt_crypto::chain::Hash32;
 use ykt_files::Sum;
-use ykt_office::{Page, Paging};
-use ykt_store::{Row, StoreError, Tx, params};
+use ykt_store::{Filter, Page, Paging, Row, StoreError, Tx, params};
 
 const COLUMNS: &str = "SELECT id, merchant, name, hash, state, day, received_at, file_day, sequence, records, amount, \
      reason, is_away FROM clearing_file";

@@ -8,7 +8,6 @@
 pub mod bills;
 pub mod books;
 pub mod files;
-pub mod filter;
 pub mod queries;
 pub mod records;
 pub mod verdicts;

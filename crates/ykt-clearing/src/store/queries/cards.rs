@@ -7,8 +7,8 @@ use crate::store::books::{GAP, card_book, gap_at, records_of_card};
 use crate::store::verdicts::{self, Verdict};
 use crate::verdict::{Cause, State};
 use ykt_base::{Asn8, CardCounter, Date, Fen};
-use ykt_office::{Page, Paging, cards};
-use ykt_store::{StoreError, Tx, params};
+use ykt_office::cards;
+use ykt_store::{Page, Paging, StoreError, Tx, params};
 
 /// One card as clearing knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

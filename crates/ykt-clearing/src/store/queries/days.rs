@@ -9,8 +9,7 @@ use crate::verdict::{Cause, State};
 use std::collections::BTreeMap;
 use ykt_base::{Date, DateTime, Fen, MerchantCode};
 use ykt_files::Sum;
-use ykt_office::{Page, Paging};
-use ykt_store::{StoreError, Tx, params};
+use ykt_store::{Page, Paging, StoreError, Tx, params};
 
 /// A clearing day at a glance.
 #[derive(Debug, Clone, PartialEq, Eq)]

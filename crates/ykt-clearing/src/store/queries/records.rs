@@ -3,14 +3,12 @@
 use crate::day::Phase;
 use crate::purchase::{Purchase, RecordId};
 use crate::receive::FileState;
-use crate::store::filter::Filter;
 use crate::store::records::purchase_at;
 use crate::store::verdicts::{Verdict, verdict_at};
 use crate::verdict::{Cause, State};
 use ykt_base::{Asn8, Date, Fen, MerchantCode, PosNo, TerminalId};
 use ykt_files::{RawXf, Sum};
-use ykt_office::{Page, Paging};
-use ykt_store::{Row, StoreError, Tx, Value, params};
+use ykt_store::{Filter, Page, Paging, Row, StoreError, Tx, Value, params};
 
 /// What a record is, all told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,26 +110,22 @@ pub fn records(
     wanted.when(&format!("{amount} >="), filter.amount_min).when(&format!("{amount} <="), filter.amount_max);
     match filter.verdict {
         Some(VerdictFilter::Plain) => {
-            wanted.and("v.record IS NULL").when("d.phase >=", Some(Phase::Booked));
+            wanted.when("v.record IS NULL AND d.phase >=", Some(Phase::Booked));
         }
         Some(VerdictFilter::State(state)) => drop(wanted.when("v.state =", Some(state))),
         Some(VerdictFilter::Cause(cause)) => drop(wanted.when("v.cause =", Some(cause))),
         Some(VerdictFilter::RefusedOnArrival) => {
-            wanted.and("NOT (v.state IN (4, 5) AND v.settled_day IS NOT NULL AND v.settled_day = v.day)");
+            wanted.when(
+                "(v.state NOT IN (4, 5) OR v.settled_day IS NULL OR v.settled_day <> v.day) AND d.phase >=",
+                Some(Phase::Booked),
+            );
         }
         None => {}
     }
-    if let Some(day) = filter.billed_day {
-        let no = wanted.value(day);
-        wanted.and("d.phase >= 2").and(&format!(
-            "(f.day = {no} AND v.record IS NULL OR v.settled_day = {no} AND v.state IN (4, 5))"
-        ));
-        if !is_by_verdict {
-            wanted.and(&format!(
-                "(f.day = {no} OR f.id IN (SELECT s.record / 100000000 FROM clearing_verdict s \
-                 WHERE s.settled_day = {no} AND s.day < {no}))"
-            ));
-        }
+    if filter.billed_day.is_some() {
+        wanted.when("COALESCE(v.state, 4) IN (4, 5) AND d.phase >=", Some(Phase::Booked));
+        wanted.when("CASE WHEN v.record IS NULL THEN f.day ELSE v.settled_day END =", filter.billed_day);
+        wanted.when_between(OF_FILES_BILLED, filter.billed_day, ")");
     }
     let totals = tx.query_one(
         &wanted.sql(&format!("SELECT COUNT(*), COALESCE(SUM({amount}), 0) {from}"), ""),
@@ -144,6 +138,9 @@ pub fn records(
     Ok(Page { rows, totals: totals.unwrap_or_default(), paging })
 }
 
+/// Files that came on a day or of which a record was settled on it: so that not every record is looked at.
+const OF_FILES_BILLED: &str = "f.id IN (SELECT b.id FROM (SELECT id, day FROM clearing_file \
+     UNION ALL SELECT record / 100000000, settled_day FROM clearing_verdict) b WHERE b.day =";
 const BY_VERDICT: &str = "FROM clearing_verdict v JOIN clearing_file f ON f.id = v.record / 100000000 \
      LEFT JOIN clearing_record r ON r.id = v.record LEFT JOIN clearing_day d ON d.day = f.day";
 const BY_FILE: &str = "FROM clearing_file f \
@@ -207,7 +204,7 @@ pub fn line(tx: &Tx<'_>, id: RecordId) -> Result<Option<RawXf>, StoreError> {
 /// Records of a card in days that are not judged yet.
 pub fn waiting_of_card(tx: &Tx<'_>, asn: &Asn8) -> Result<Vec<RecordRow>, StoreError> {
     let mut waiting = Filter::default();
-    waiting.when("f.state =", Some(FileState::Accepted)).and("(d.phase IS NULL OR d.phase < 2)");
-    waiting.when("r.asn =", Some(asn));
+    waiting.when("f.state =", Some(FileState::Accepted));
+    waiting.when("(d.phase IS NULL OR d.phase < 2) AND r.asn =", Some(asn));
     tx.query(&waiting.sql(&format!("{ROW} {BY_FILE}"), "ORDER BY r.id"), waiting.values(), record_row)
 }
