@@ -51,7 +51,7 @@ pub enum IssueError {
         found: StatusWord,
     },
     /// The card gave no answer.
-    #[error("step {number} ({title}), command {command}: {source}")]
+    #[error("step {number} ({title}), command {command}: no answer")]
     Silent {
         /// Number of the step, from 1.
         number: usize,
@@ -75,7 +75,7 @@ pub enum IssueError {
         found: usize,
     },
     /// The vault has not the key, or not for this use.
-    #[error("step {number} ({title}): {source}")]
+    #[error("step {number} ({title}): the vault refused")]
     Vault {
         /// Number of the step, from 1.
         number: usize,

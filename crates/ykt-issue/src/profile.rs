@@ -263,7 +263,7 @@ pub enum Content {
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
     /// The TOML cannot be read, or a field is unknown, missing or wrong.
-    #[error("profile: {0}")]
+    #[error("a profile that cannot be read")]
     Toml(#[from] toml::de::Error),
     /// Too many steps.
     #[error("profile {name}: {found} steps, at most {STEPS_LEN_MAX}")]
@@ -465,7 +465,8 @@ mod tests {
     fn what_is_wrong_is_named() {
         let profile = |step: &str| {
             let head = "name='x'\ntitle='x'\ncard='user'\natr='3B00'\ntransport='card-transport'\n[[step]]\ntitle='x'\n";
-            Profile::parse(&format!("{head}{step}")).unwrap_err().to_string()
+            let error = Profile::parse(&format!("{head}{step}")).unwrap_err();
+            std::error::Error::source(&error).unwrap().to_string()
         };
         assert!(profile("do='select'\nfid='3F'").contains("expected 2 hex bytes, found 1"));
         assert!(profile("do='select'\nfid='3F00'\nsize=1").contains("unknown field `size`"));

@@ -2,7 +2,8 @@
 
 use crate::pos::PosConfig;
 use crate::record::{BatchId, Ending, Record};
-use ykt_base::{Fen, Mac4};
+use crate::store::{RecordBook, RecordStore, StoreError};
+use ykt_base::{DateTime, Fen, Mac4};
 use ykt_files::{
     CardType, Confirmation, FileError, FileKind, FileName, NameLayout, PurchaseType, Ticket, TicketDebit,
     XfRecord,
@@ -34,12 +35,30 @@ pub enum BatchError {
         /// Its day.
         day: ykt_base::Date,
     },
+    /// The journal does not take it.
+    #[error("the records of the terminal")]
+    Store(#[from] StoreError),
     /// A record does not fit the layout.
-    #[error("batch file: {0}")]
+    #[error("a record does not fit the batch file")]
     File(#[from] FileError),
     /// The amounts do not fit a sum.
     #[error("the amounts of the batch do not fit a sum")]
     Sum,
+}
+
+/// Closes a batch of a terminal that is not at work: see [`crate::pos::Pos::close_batch`].
+///
+/// # Errors
+/// [`BatchError`] when the journal does not take it or a record does not fit the file.
+pub fn close(
+    config: &PosConfig,
+    book: &mut RecordBook<impl RecordStore>,
+    id: BatchId,
+    at: DateTime,
+) -> Result<Batch, BatchError> {
+    let window_s = i64::from(config.recovery_s_max);
+    let grey_before = at.plus_seconds(window_s.saturating_neg()).unwrap_or(at);
+    write(config, id, book.close_batch(id, grey_before)?)
 }
 
 /// The file of `records`: same records, same bytes.

@@ -6,6 +6,7 @@
 
 use crate::card::{self, CardError, Step};
 use crate::host::{CardOffer, Credit, HostError, LoadHost, OrderId, OrderState, PayRequest, Resumption};
+use std::fmt;
 use ykt_base::{
     CardChannel, CardCounter, ChannelError, DateTime, Fen, KeyIndex, Mac4, StatusWord, TerminalId,
 };
@@ -63,6 +64,15 @@ pub enum Cut {
     Host(HostError),
 }
 
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cut::Card(step) => write!(f, "the card left at {step}"),
+            Cut::Host(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
 /// What became of a customer's payment that brought no load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payment {
@@ -75,6 +85,16 @@ pub enum Payment {
         /// What was said when it was asked to give it back, or why it was not asked.
         because: String,
     },
+}
+
+impl fmt::Display for Payment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Payment::NotTaken => f.write_str("none was taken"),
+            Payment::GivenBack => f.write_str("given back"),
+            Payment::Held { because } => write!(f, "held with the order ({because})"),
+        }
+    }
 }
 
 /// Why a card was not loaded.
@@ -120,7 +140,7 @@ pub enum LoadError {
     #[error(transparent)]
     Host(#[from] HostError),
     /// The card credited itself, and the host does not believe its TAC.
-    #[error("the card has the money, but: {source}; settle the order at the service desk")]
+    #[error("the card has the money, but the host does not confirm it: settle the order at the service desk")]
     Disputed {
         /// What the host said.
         source: HostError,

@@ -171,7 +171,7 @@ pub enum PosError {
     #[error(transparent)]
     Psam(#[from] PsamError),
     /// The record book cannot be read or written.
-    #[error("records: {0}")]
+    #[error("the records of the terminal")]
     Store(#[from] StoreError),
     /// The card reader failed.
     #[error("card reader: {step}: {cause}")]
@@ -301,10 +301,7 @@ impl<P: CardChannel, S: RecordStore> Pos<P, S> {
     /// # Errors
     /// [`PosError`] when the journal does not take it or a record does not fit the file.
     pub fn close_batch(&mut self, id: BatchId, at: DateTime) -> Result<Batch, PosError> {
-        let window = i64::from(self.config.recovery_s_max);
-        let grey_before = at.plus_seconds(window.saturating_neg()).unwrap_or(at);
-        let records = self.book.close_batch(id, grey_before)?;
-        Ok(batch::write(&self.config, id, records)?)
+        Ok(batch::close(&self.config, &mut self.book, id, at)?)
     }
 
     /// Writes the file of a closed batch again, or `None` when there is no such batch.

@@ -44,7 +44,7 @@ pub enum Verdict {
 #[derive(Debug, thiserror::Error)]
 pub enum PsamError {
     /// A command to it failed.
-    #[error("PSAM: {0}: check that a personalised PSAM sits in its slot")]
+    #[error("the PSAM does not serve: check that a personalised PSAM sits in its slot")]
     Step(#[from] CardError),
     /// All tries for MAC2 are used up.
     #[error("PSAM: the purchase key is locked after too many wrong MAC2; replace the PSAM")]

@@ -31,7 +31,7 @@ pub enum Entry {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The operating system said no.
-    #[error("{doing} {path}: {source}")]
+    #[error("{doing} {path}")]
     Io {
         /// What was being done.
         doing: &'static str,

@@ -2,6 +2,16 @@
 //! rooms below; nothing is decided here.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 
+mod calc;
+mod card;
+mod demo;
+mod machine;
+mod pos;
+mod psam;
+mod selftest;
+mod show;
+mod slot;
+
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -14,11 +24,25 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Demo(demo::Args),
+    Card(card::Args),
+    Psam(psam::Args),
+    Pos(pos::Args),
+    Selftest(selftest::Args),
+    Calc(calc::Args),
+}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome: anyhow::Result<ExitCode> = match cli.command {};
+    let outcome: anyhow::Result<ExitCode> = match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Card(args) => card::run(&args),
+        Command::Psam(args) => psam::run(&args),
+        Command::Pos(args) => pos::run(&args),
+        Command::Selftest(args) => selftest::run(&args),
+        Command::Calc(args) => calc::run(&args),
+    };
     match outcome {
         Ok(code) => code,
         Err(error) => {

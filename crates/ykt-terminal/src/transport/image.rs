@@ -24,7 +24,7 @@ pub struct FileMemory {
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// The operating system said no.
-    #[error("{doing} {path}: {source}")]
+    #[error("{doing} {path}")]
     Io {
         /// What was being done.
         doing: &'static str,

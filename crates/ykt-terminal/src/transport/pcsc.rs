@@ -10,7 +10,7 @@ const CHAIN_LEN_MAX: usize = 4;
 #[derive(Debug, thiserror::Error)]
 pub enum ReaderError {
     /// The service is not there.
-    #[error("the PC/SC service does not answer ({source}): start pcscd")]
+    #[error("the PC/SC service does not answer: start pcscd")]
     Service {
         /// What the library said.
         source: Error,
@@ -32,7 +32,7 @@ pub enum ReaderError {
         readers: Vec<String>,
     },
     /// The card does not answer to reset, or another program holds it.
-    #[error("no card can be used in reader {reader}: {source}")]
+    #[error("no card can be used in reader {reader}")]
     Card {
         /// Name of the reader.
         reader: String,

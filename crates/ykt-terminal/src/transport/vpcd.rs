@@ -35,9 +35,7 @@ pub trait InsertedCard {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address is none.
-    #[error(
-        "`{address}` is no HOST:PORT of a virtual reader ({source}); the usual ports are 35963 and 35964"
-    )]
+    #[error("`{address}` is no HOST:PORT of a virtual reader; the usual ports are 35963 and 35964")]
     Address {
         /// The text.
         address: String,

@@ -1,0 +1,397 @@
+//! `ykt pos`: a terminal on the desk: reads cards, loads them against a host, takes money from them, and hands
+//! its records over.
+
+use crate::machine::{SystemClock, SystemRng};
+use crate::show::{log_json, print_log};
+use crate::slot::Slot;
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use ykt_base::hex::Hex;
+use ykt_base::{Clock, Date, DateTime, Fen, KeyIndex, MerchantCode, PosNo, Rng, TerminalId};
+use ykt_files::Industry;
+use ykt_terminal::batch;
+use ykt_terminal::card;
+use ykt_terminal::host::LoadHost;
+use ykt_terminal::host::OrderId;
+use ykt_terminal::host::engineer::EngineerHost;
+use ykt_terminal::load::{LoadOutcome, LoadRequest, LoadTerminal};
+use ykt_terminal::pos::{Money, Outcome, Pos, PosConfig, Receipt};
+use ykt_terminal::record::BatchId;
+use ykt_terminal::store::{FileStore, MemoryStore, RecordBook, RecordStore};
+use ykt_terminal::transport::host_http::HttpHost;
+use ykt_vault::{KeyKind, KeyRef, KeysFile, SoftVault};
+
+/// A terminal on the desk: balance, log, load, purchase, batch
+#[derive(Debug, clap::Args)]
+#[command(after_help = "A card or PSAM is an image file, or the number or a part of the name of a reader.\n\
+                        Exit codes: 0 done, 1 fault, 2 wrong arguments, 3 declined, 4 show the card again.")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Balance(Read),
+    Log(Log),
+    Load(Load),
+    Purchase(Purchase),
+    Batch(Batch),
+}
+
+/// Read number, validity and balance of a card
+#[derive(Debug, clap::Args)]
+struct Read {
+    /// Card: image file or reader
+    #[arg(long, value_name = "FILE|READER")]
+    card: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Read the log of a card, newest first
+#[derive(Debug, clap::Args)]
+struct Log {
+    #[command(flatten)]
+    read: Read,
+}
+
+/// Load a card against a host
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("against").required(true).args(["host", "keys"]))]
+struct Load {
+    /// Card: image file or reader
+    #[arg(long, value_name = "FILE|READER")]
+    card: String,
+    /// Amount in yuan
+    #[arg(long, value_name = "YUAN", value_parser = yuan)]
+    amount: Fen,
+    /// Load host, http://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    host: Option<String>,
+    /// Token of this terminal at the host
+    #[arg(long, env = "YKT_TOKEN", hide_env_values = true, requires = "host")]
+    token: Option<String>,
+    /// Without a host: key file, for engineers. Nothing is booked, and the order ends with this command
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// Order id; an order that was cut goes on [default: a new one]
+    #[arg(long, value_name = "ID")]
+    order: Option<OrderId>,
+    /// Payment channel the money came by
+    #[arg(long, default_value = "CASH")]
+    channel: String,
+    /// Id of this load terminal, 12 hex digits
+    #[arg(long, default_value = "F00000000001", value_name = "ID")]
+    terminal: TerminalId,
+    /// Index of the load key
+    #[arg(long, default_value_t = 1)]
+    key_index: u8,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Take money from a card
+#[derive(Debug, clap::Args)]
+struct Purchase {
+    /// Card: image file or reader
+    #[arg(long, value_name = "FILE|READER")]
+    card: String,
+    /// PSAM: image file or reader
+    #[arg(long, value_name = "FILE|READER")]
+    psam: String,
+    /// Amount in yuan
+    #[arg(long, value_name = "YUAN", value_parser = yuan)]
+    amount: Fen,
+    /// Journal of this terminal; without it records end with this command
+    #[arg(long, value_name = "FILE")]
+    records: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Hand the records of a journal over as a purchase file (XF)
+#[derive(Debug, clap::Args)]
+struct Batch {
+    /// Journal of the terminal
+    #[arg(long, value_name = "FILE")]
+    records: PathBuf,
+    /// Clearing day [default: today]
+    #[arg(long, value_name = "DATE")]
+    day: Option<Date>,
+    /// Number of the batch on that day; the same one again writes the same file
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=999))]
+    sequence: u16,
+    /// Folder for the file
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Whose terminal it is.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// Merchant that is paid, 15 letters or digits
+    #[arg(long, default_value = "M00000000000001", value_name = "CODE")]
+    merchant: MerchantCode,
+    /// Number of this POS, 8 letters or digits
+    #[arg(long, default_value = "00000001", value_name = "NO")]
+    pos: PosNo,
+    /// Industry, 2 digits
+    #[arg(long, default_value = "01", value_name = "CODE")]
+    industry: Industry,
+}
+
+impl Place {
+    fn config(&self) -> PosConfig {
+        PosConfig::new(self.merchant, self.pos, self.industry)
+    }
+}
+
+/// Exit code of a card that was not taken.
+const DECLINED: u8 = 3;
+/// Exit code of a card that left too early.
+const TRY_AGAIN: u8 = 4;
+
+/// Yuan with at most two decimals.
+fn yuan(text: &str) -> Result<Fen, String> {
+    let fen = || {
+        let (yuan, cents) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(yuan) || !digits(cents) || cents.len() > 2 {
+            return None;
+        }
+        let cents = format!("{cents:0<2}").parse::<i64>().ok()?;
+        yuan.parse::<i64>().ok()?.checked_mul(100)?.checked_add(cents).map(Fen::new)
+    };
+    fen().ok_or_else(|| "expected yuan with at most two decimals, such as 2.50".to_owned())
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.action {
+        Action::Balance(read) => balance(read),
+        Action::Log(log) => read_log(&log.read),
+        Action::Load(load) => run_load(load),
+        Action::Purchase(purchase) => run_purchase(purchase),
+        Action::Batch(batch) => run_batch(batch),
+    }
+}
+
+fn balance(args: &Read) -> anyhow::Result<ExitCode> {
+    let mut slot = Slot::open(&args.card)?;
+    card::select(&mut slot)?;
+    let public = card::public_data(&mut slot)?;
+    let balance = card::balance(&mut slot)?;
+    if args.json {
+        println!(
+            "{:#}",
+            json!({
+                "card": public.asn.to_string(),
+                "city": Hex(&public.city_code).to_string(),
+                "enabled": public.enable_flag == ykt_purse::files::PublicData::ENABLED,
+                "start": public.start.to_string(),
+                "expiry": public.expiry.to_string(),
+                "balance_fen": balance.fen(),
+            })
+        );
+    } else {
+        println!("card {}, valid {} to {}: {balance} yuan", public.asn, public.start, public.expiry);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_log(args: &Read) -> anyhow::Result<ExitCode> {
+    let mut slot = Slot::open(&args.card)?;
+    card::select(&mut slot)?;
+    let log = card::log(&mut slot)?;
+    if args.json {
+        println!("{:#}", log.iter().map(log_json).collect::<serde_json::Value>());
+    } else {
+        print_log(&log);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_load(args: &Load) -> anyhow::Result<ExitCode> {
+    let mut slot = Slot::open(&args.card)?;
+    let now = SystemClock.now();
+    let order = match &args.order {
+        Some(order) => order.clone(),
+        None => new_order(now)?,
+    };
+    match (&args.host, &args.keys) {
+        (Some(url), _) => {
+            let mut host = HttpHost::new(url, args.token.as_deref())?;
+            load_against(&mut host, &mut slot, args, &order, now)
+        }
+        (None, Some(keys)) => {
+            eprintln!("no host: loading with the keys of {}; nothing is booked", keys.display());
+            let vault = SoftVault::from_keys(KeysFile::read(keys)?)?;
+            card::select(&mut slot)?;
+            let factor = card::public_data(&mut slot)?.city_factor();
+            let tac_key = KeyRef::new(KeyKind::Tac, 1, 1);
+            let index = KeyIndex(args.key_index);
+            let mut host = EngineerHost::new(&vault, SystemClock, factor, index, tac_key);
+            load_against(&mut host, &mut slot, args, &order, now)
+        }
+        (None, None) => bail!("name a load host (--host URL) or, for engineers, a key file (--keys FILE)"),
+    }
+}
+
+/// An id nobody else chooses: the moment and eight random digits.
+fn new_order(now: DateTime) -> anyhow::Result<OrderId> {
+    Ok(format!("POS-{}-{}", now.as_number(), Hex(&SystemRng.bytes::<4>())).parse()?)
+}
+
+fn load_against(
+    host: &mut impl LoadHost,
+    slot: &mut Slot,
+    args: &Load,
+    order: &OrderId,
+    now: DateTime,
+) -> anyhow::Result<ExitCode> {
+    let terminal = LoadTerminal { terminal: args.terminal, key_index: KeyIndex(args.key_index) };
+    let request = LoadRequest { order, amount: args.amount, channel: &args.channel };
+    let outcome = terminal.load(slot, host, &request, now);
+    let outcome = outcome.with_context(|| format!("order {order}"))?;
+    let (word, text, code) = match &outcome {
+        LoadOutcome::Loaded { balance } => {
+            ("loaded", format!("{} yuan loaded, balance {balance} yuan", args.amount), ExitCode::SUCCESS)
+        }
+        LoadOutcome::NotLoaded { reason, payment } => {
+            ("not-loaded", format!("not loaded: {reason}; payment: {payment}"), ExitCode::from(DECLINED))
+        }
+        LoadOutcome::Cut { at } => (
+            "cut",
+            format!("cut: {at}; show the card again with `--order {order}`"),
+            ExitCode::from(TRY_AGAIN),
+        ),
+    };
+    if args.json {
+        let balance = match &outcome {
+            LoadOutcome::Loaded { balance } => Some(balance.fen()),
+            _ => None,
+        };
+        println!(
+            "{:#}",
+            json!({ "order": order.as_str(), "outcome": word, "text": text, "balance_fen": balance })
+        );
+    } else {
+        println!("order {order}: {text}");
+    }
+    Ok(code)
+}
+
+fn run_purchase(args: &Purchase) -> anyhow::Result<ExitCode> {
+    let mut card = Slot::open(&args.card)?;
+    let mut psam = Slot::open(&args.psam)?;
+    match &args.records {
+        Some(path) => charge(args, &mut card, &mut psam, FileStore::open(path)?),
+        None => {
+            eprintln!("no journal: this record ends with the command; keep it with --records FILE");
+            charge(args, &mut card, &mut psam, MemoryStore::default())
+        }
+    }
+}
+
+fn charge(
+    args: &Purchase,
+    card: &mut Slot,
+    psam: &mut Slot,
+    store: impl RecordStore,
+) -> anyhow::Result<ExitCode> {
+    let mut pos = Pos::open(args.place.config(), psam, store)?;
+    let outcome = pos.purchase(card, args.amount, SystemClock.now())?;
+    let (word, text, code) = match &outcome {
+        Outcome::Paid(receipt) => ("paid", receipt_text("paid", receipt), ExitCode::SUCCESS),
+        Outcome::Recovered(receipt) => {
+            ("recovered", receipt_text("paid before it was pulled", receipt), ExitCode::SUCCESS)
+        }
+        Outcome::Declined(refusal) => ("declined", format!("declined: {refusal}"), ExitCode::from(DECLINED)),
+        Outcome::TryAgain { step, money } => {
+            let money = match money {
+                Money::Unmoved => "nothing was charged",
+                Money::MayHaveMoved => "it may have paid: the same card again tells",
+            };
+            ("try-again", format!("the card left at {step}; {money}"), ExitCode::from(TRY_AGAIN))
+        }
+    };
+    if args.json {
+        let record = match &outcome {
+            Outcome::Paid(receipt) | Outcome::Recovered(receipt) => Some(json!({
+                "serial": receipt.record.debit.serial.number(),
+                "card": receipt.record.debit.card.asn.to_string(),
+                "counter": receipt.record.debit.counter.0,
+                "terminal": receipt.record.debit.terminal.to_string(),
+                "sequence": receipt.record.debit.sequence.0,
+                "amount_fen": receipt.record.debit.amount.fen(),
+                "balance_fen": receipt.balance.fen(),
+                "at": receipt.record.debit.at.to_string(),
+            })),
+            _ => None,
+        };
+        println!("{:#}", json!({ "outcome": word, "text": text, "record": record }));
+    } else {
+        println!("{text}");
+    }
+    Ok(code)
+}
+
+fn receipt_text(how: &str, receipt: &Receipt) -> String {
+    let debit = &receipt.record.debit;
+    format!(
+        "{how}: {} yuan, balance {} yuan; record {}, card counter {}, terminal {} sequence {}",
+        debit.amount,
+        receipt.balance,
+        debit.serial.number(),
+        debit.counter,
+        debit.terminal,
+        debit.sequence
+    )
+}
+
+fn run_batch(args: &Batch) -> anyhow::Result<ExitCode> {
+    let now = SystemClock.now();
+    let config = args.place.config();
+    let mut book = RecordBook::open(FileStore::open(existing(&args.records)?)?)?;
+    let id = BatchId { day: args.day.unwrap_or(now.date), sequence: args.sequence };
+    let batch = batch::close(&config, &mut book, id, now)?;
+    let path = args.out.join(batch.name.to_string());
+    std::fs::write(&path, &batch.bytes).with_context(|| format!("write {}", path.display()))?;
+    println!("{}: {} records ({} grey), {} yuan", path.display(), batch.records, batch.grey, batch.amount);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A journal that is there: a batch of a misspelt one would be empty.
+fn existing(path: &Path) -> anyhow::Result<&Path> {
+    if path.exists() {
+        Ok(path)
+    } else {
+        bail!("there is no journal {}; `pos purchase --records` makes one", path.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_in_yuan() {
+        for (text, fen) in [("2", 200), ("2.5", 250), ("2.05", 205), ("0.01", 1), ("1000000", 100_000_000)] {
+            assert_eq!(yuan(text), Ok(Fen::new(fen)), "{text}");
+        }
+        for text in ["", ".", "2.", ".5", "2.005", "-1", "1,000", "2.5x", "99999999999999999999"] {
+            assert!(yuan(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `ykt psam`: PSAMs in image files, made, looked at, talked to, and put into a virtual reader.
+
+use crate::card::{Apdu, Serve, code, decimal_digits, validity};
+use crate::show;
+use crate::slot::{self, make_image, open_keys, open_profile};
+use clap::Subcommand;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use ykt_base::{Date, PsamSerial, TerminalId};
+use ykt_issue::{PsamData, personalise_psam};
+
+/// PSAMs in image files: make, show, talk to, and put into a virtual reader
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    New(New),
+    Show(show::Args),
+    Apdu(Apdu),
+    Serve(Serve),
+}
+
+/// Make a PSAM: a blank one, personalised by the commands a real one would get
+#[derive(Debug, clap::Args)]
+struct New {
+    /// Built-in profile, or a profile file
+    #[arg(long, default_value = "psam")]
+    profile: String,
+    /// Key file (docs/keys.toml explains it)
+    #[arg(long, value_name = "FILE")]
+    keys: PathBuf,
+    /// Serial number, 20 digits [default: city code and random digits]
+    #[arg(long)]
+    serial: Option<PsamSerial>,
+    /// Terminal id, 12 digits [default: city code and random digits]
+    #[arg(long, value_name = "ID")]
+    terminal: Option<TerminalId>,
+    /// City whose cards it serves, 4 digits
+    #[arg(long, default_value = "2144", value_parser = code)]
+    city: [u8; 2],
+    /// First day of use [default: today]
+    #[arg(long, value_name = "DATE")]
+    start: Option<Date>,
+    /// Last day of use [default: ten years after the first]
+    #[arg(long, value_name = "DATE")]
+    expiry: Option<Date>,
+    /// Tell each step
+    #[arg(long, short)]
+    verbose: bool,
+    /// Image file to be made
+    file: PathBuf,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.action {
+        Action::New(new) => make(new),
+        Action::Show(args) => show::run(args),
+        Action::Apdu(apdu) => apdu.run(),
+        Action::Serve(serve) => serve.run(),
+    }
+}
+
+fn make(new: &New) -> anyhow::Result<ExitCode> {
+    let profile = open_profile(&new.profile)?;
+    let vault = open_keys(&new.keys, &profile)?;
+    let (start, expiry) = validity(new.start, new.expiry)?;
+    let [a, b] = new.city;
+    let serial = new.serial.unwrap_or_else(|| {
+        let [c, d, e, f, g, h] = decimal_digits();
+        PsamSerial([0, 0, a, b, c, d, e, f, g, h])
+    });
+    let terminal = new.terminal.unwrap_or_else(|| {
+        let [c, d, e, f] = decimal_digits();
+        TerminalId([a, b, c, d, e, f])
+    });
+    let data = PsamData::of_city(serial, terminal, new.city, start, expiry);
+    // A PSAM's keys are diversified by the last eight bytes of its serial number.
+    let chip = serial.0.last_chunk().copied().unwrap_or_default();
+    let commands = make_image(&new.file, &profile, chip, |psam| {
+        Ok(personalise_psam(psam, &vault, &profile, &data, &mut |step| slot::tell(new.verbose, &step))?)
+    })?;
+    println!(
+        "PSAM {serial} in {}: terminal {terminal}, valid {start} to {expiry}, {commands} commands",
+        new.file.display()
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,192 @@
+//! Where a card sits: in an image file of this program, or in a reader of this machine.
+
+use crate::machine::SystemRng;
+use anyhow::{Context, bail};
+use std::io::BufRead;
+use std::path::Path;
+use std::process::ExitCode;
+use ykt_base::hex::{self, Hex};
+use ykt_base::{CardChannel, ChannelError, Response};
+use ykt_card::{Blank, Card, IMAGE_LEN_DEMO};
+use ykt_crypto::Key16;
+use ykt_issue::{Profile, Progress};
+use ykt_purse::create::Access;
+use ykt_terminal::transport::image::FileMemory;
+use ykt_terminal::transport::in_process::InProcess;
+use ykt_terminal::transport::vpcd::{self, ServeEvent, Stop};
+use ykt_vault::{DEMO_TRANSPORT_KEY, ImportedKey, KeyAddress, KeyState, KeysFile, SoftVault, Vault};
+
+/// A card in an image file.
+pub type ImageCard = InProcess<FileMemory, SystemRng>;
+
+/// A card in its slot.
+pub enum Slot {
+    /// In an image file.
+    Image(ImageCard),
+    /// In a reader.
+    #[cfg(feature = "pcsc")]
+    Reader(ykt_terminal::transport::pcsc::ReaderChannel),
+}
+
+impl Slot {
+    /// The card that `place` names: an image file, else the number or a part of the name of a reader.
+    pub fn open(place: &str) -> anyhow::Result<Slot> {
+        let path = Path::new(place);
+        if path.exists() {
+            return Ok(Slot::Image(open_image(path)?));
+        }
+        #[cfg(feature = "pcsc")]
+        return Ok(Slot::Reader(ykt_terminal::transport::pcsc::ReaderChannel::open(place).with_context(
+            || {
+                format!(
+                    "`{place}` is neither a card image file nor a reader; make an image with `ykt card new`"
+                )
+            },
+        )?));
+        #[cfg(not(feature = "pcsc"))]
+        bail!(
+            "there is no card image `{place}`; make one with `ykt card new` (readers need a build with \
+             `--features pcsc`)"
+        )
+    }
+}
+
+impl CardChannel for Slot {
+    fn transmit(&mut self, command: &[u8]) -> Result<Response, ChannelError> {
+        match self {
+            Slot::Image(card) => card.transmit(command),
+            #[cfg(feature = "pcsc")]
+            Slot::Reader(card) => card.transmit(command),
+        }
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        match self {
+            Slot::Image(card) => card.reset(),
+            #[cfg(feature = "pcsc")]
+            Slot::Reader(card) => card.reset(),
+        }
+    }
+}
+
+/// Powers on the card in an image file.
+pub fn open_image(path: &Path) -> anyhow::Result<ImageCard> {
+    let card = Card::power_on(FileMemory::open(path)?);
+    Ok(InProcess::new(card.with_context(|| path.display().to_string())?, SystemRng))
+}
+
+/// Makes a blank card of the profile in a new image file and lets `personalise` work on it. When that fails
+/// the file is removed: half a card is none.
+pub fn make_image<T>(
+    path: &Path,
+    profile: &Profile,
+    serial: [u8; 8],
+    personalise: impl FnOnce(&mut ImageCard) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let memory = FileMemory::create(path, IMAGE_LEN_DEMO)
+        .context("a card is made in a new file; give another name or move the old card away")?;
+    let blank = Blank {
+        kind: profile.kind,
+        atr: &profile.atr,
+        serial,
+        transport_key: &Key16::from_bytes(DEMO_TRANSPORT_KEY),
+        mf_create: Access::STATE_1,
+    };
+    let made = Card::blank(memory, &blank)
+        .map_err(anyhow::Error::from)
+        .and_then(|card| personalise(&mut InProcess::new(card, SystemRng)));
+    if made.is_err() {
+        std::fs::remove_file(path).with_context(|| format!("remove the unfinished {}", path.display()))?;
+    }
+    made
+}
+
+/// The keys of a file, with the transport key that this program's blank cards have.
+pub fn open_keys(path: &Path, profile: &Profile) -> anyhow::Result<SoftVault> {
+    let mut vault = SoftVault::from_keys(KeysFile::read(path)?)?;
+    let factory = Key16::from_bytes(DEMO_TRANSPORT_KEY);
+    match vault.kcv(&KeyAddress::Shared(profile.transport)) {
+        Ok(kcv) if kcv == ykt_crypto::kcv(&factory) => {}
+        Ok(_) => bail!(
+            "the {} in {} is not that of this program's blank cards: leave it out, they bring their own",
+            profile.transport,
+            path.display()
+        ),
+        Err(_) => vault.import(ImportedKey {
+            key: profile.transport,
+            level: 0,
+            owner: None,
+            state: KeyState::Active,
+            value: factory,
+        })?,
+    }
+    Ok(vault)
+}
+
+/// The built-in profile of a name, or the one in a file.
+pub fn open_profile(name: &str) -> anyhow::Result<Profile> {
+    if let Some(profile) = Profile::named(name) {
+        return Ok(profile);
+    }
+    let text = std::fs::read_to_string(name)
+        .with_context(|| format!("`{name}` is no built-in profile (city-cpu, psam) and no profile file"))?;
+    Profile::parse(&text).with_context(|| name.to_owned())
+}
+
+/// Keeps the card of an image in the virtual reader at `address` until Ctrl-C or SIGTERM.
+pub fn serve(path: &Path, address: &str) -> anyhow::Result<ExitCode> {
+    let mut card = open_image(path)?;
+    let stop = Stop::default();
+    let handle = stop.clone();
+    ctrlc::set_handler(move || handle.stop()).context("take over Ctrl-C")?;
+    eprintln!("{} for the virtual reader at {address}; Ctrl-C ends", path.display());
+    vpcd::serve(address, &mut card, &stop, &mut |event| match event {
+        ServeEvent::Inserted => eprintln!("in the reader"),
+        ServeEvent::Ejected => eprintln!("the reader let go"),
+        ServeEvent::Waiting { why } => {
+            eprintln!("no reader at {address} yet ({why}); waiting for pcscd with vpcd")
+        }
+    })?;
+    eprintln!("ended; {} holds everything the card did", path.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends commands, each an APDU in hex: those given, else the lines of standard input.
+pub fn dialogue(place: &str, commands: &[String]) -> anyhow::Result<ExitCode> {
+    let mut slot = Slot::open(place)?;
+    if commands.is_empty() {
+        for (number, line) in (1..).zip(std::io::stdin().lock().lines()) {
+            say(&mut slot, &line?).with_context(|| format!("line {number}"))?;
+        }
+    } else {
+        for command in commands {
+            say(&mut slot, command)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line of a dialogue: an APDU, `reset`, or a comment after `#`.
+fn say(slot: &mut Slot, line: &str) -> anyhow::Result<()> {
+    let text: String = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+    match text.as_str() {
+        "" => Ok(()),
+        "reset" => slot.reset().map_err(anyhow::Error::from),
+        digits => {
+            let mut command = vec![0; digits.len().div_ceil(2)];
+            hex::decode_into(digits, &mut command)
+                .with_context(|| format!("`{line}` is no APDU in hex (write `reset` for a reset)"))?;
+            let answer = slot.transmit(&command)?;
+            let space = if answer.data().is_empty() { "" } else { " " };
+            println!("{}{space}{}", Hex(answer.data()), answer.sw());
+            Ok(())
+        }
+    }
+}
+
+/// Tells a personalisation step on standard error, when asked to.
+pub fn tell(verbose: bool, step: &Progress<'_>) {
+    if verbose {
+        eprintln!("{:>2}/{} {}", step.number, step.of, step.title);
+    }
+}
