@@ -30,7 +30,7 @@ pub enum Initialize {
 /// What a fresh answer after a break shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resume {
-    /// It was judged before, or there is nothing to judge: the order was in this state.
+    /// It was judged before, or the order is closed: it was in this state then.
     Again(OrderState),
     /// The order comes into this state.
     Becomes(OrderState),
@@ -94,15 +94,14 @@ pub fn resume(order: &Order, offer: &CardOffer, facts: &Facts) -> Result<Resume,
         return Ok(Resume::Again(proof.state));
     }
     let used = |old: &CardOffer| old.random == offer.random && old.counter == offer.counter;
-    let Some(last) = order.last_freeze().filter(|_| order.state != OrderState::Paid) else {
-        return Ok(Resume::Again(order.state));
-    };
     match order.state {
         OrderState::Credited | OrderState::GivenBack => return Ok(Resume::Again(order.state)),
         OrderState::ErrorDesk => return Err(not_possible(order, "resuming")),
         _ if order.freezes.iter().any(|freeze| used(&freeze.offer)) => return Err(Refusal::NotFresh),
         _ => {}
     }
+    // Nothing was promised yet; the answer is kept, so that it cannot pass for a fresh one later.
+    let Some(last) = order.last_freeze() else { return Ok(Resume::Becomes(order.state)) };
     let frozen = last.offer.counter;
     let impossible = |what: &str, expected: &str, found: &str| {
         Ok(Resume::Impossible(format!("{what}: expected {expected}, found {found}")))

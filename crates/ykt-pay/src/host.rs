@@ -155,40 +155,69 @@ impl LoadHost {
     pub fn initialize(&self, id: &OrderId, offer: &CardOffer, now: DateTime) -> Result<Credit, PayError> {
         let (seen, card) = self.look(id)?;
         let verdict = self.check_mac1(&seen, &card, offer)?;
-        let mac2 = match verdict {
-            MacVerdict::Right => {
-                Some(self.vault.load_mac2(&self.session(&card, offer), &load_of(&seen, offer), now)?)
+        loop {
+            // A moment of its own for every MAC2 of a card, so that no TAC fits two of them.
+            let before = self.store.read(|tx| store::last_frozen_at(tx, &seen.asn))?;
+            let at = before.and_then(|last| last.plus_seconds(1)).map_or(now, |next| next.max(now));
+            let mac2 = match verdict {
+                MacVerdict::Right => {
+                    Some(self.vault.load_mac2(&self.session(&card, offer), &load_of(&seen, offer), at)?)
+                }
+                MacVerdict::Wrong => None,
+            };
+            let answer = self.store.write(|tx| -> Result<_, PayError> {
+                if store::last_frozen_at(tx, &seen.asn)? != before {
+                    return Ok(None);
+                }
+                self.freeze(tx, id, offer, mac2.map(|mac2| Credit { at, mac2 }), now).map(Some)
+            })?;
+            // A step of another caller came between, and moved the order on: look again.
+            if let Some(answer) = answer {
+                return Ok(answer?);
             }
-            MacVerdict::Wrong => None,
-        };
-        flat(self.store.write(|tx| {
-            let mut order = require(tx, id)?;
-            let facts = store::facts(tx, &order, offer.counter)?;
-            match decide::initialize(&order, offer, &facts) {
-                Err(refusal) => return Ok(Err(refusal)),
-                Ok(Initialize::Again(credit)) => return Ok(Ok(credit)),
-                Ok(Initialize::Freeze) => {}
-            }
-            let Some(mac2) = mac2 else { return self.count_wrong_mac1(tx, &order, now) };
-            store::clear_wrong_mac1(tx, &order.asn)?;
-            alarm_contradictions(tx, &order.asn, offer.counter, now)?;
-            if let Err(refusal) = self.usable(tx, &order.asn, order.amount.fen(), now.date)? {
-                return Ok(Err(refusal));
-            }
-            let after = offer.balance.checked_add(order.amount.fen());
-            if after.is_none_or(|after| after > self.policy.balance_max) {
-                let (balance, amount, max) = (offer.balance, order.amount.fen(), self.policy.balance_max);
-                return Ok(Err(Refusal::BalanceLimit { balance, amount, max }));
-            }
-            let freeze = Freeze { offer: *offer, credit: Credit { at: now, mac2 } };
-            store::add_freeze(tx, id, order.freezes.len(), &freeze)?;
-            order.freezes.push(freeze);
-            let detail =
-                format!("counter {}, balance {}, terminal {}", offer.counter, offer.balance, offer.terminal);
-            become_state(tx, &mut order, OrderState::Frozen, now)?;
-            note(tx, &order, StepKind::Frozen, now, detail)?;
-            Ok(Ok(freeze.credit))
-        }))
+        }
+    }
+
+    /// Freezes `credit` with the order, if it may; without a credit MAC1 was wrong.
+    fn freeze(
+        &self,
+        tx: &Tx,
+        id: &OrderId,
+        offer: &CardOffer,
+        credit: Option<Credit>,
+        now: DateTime,
+    ) -> Answer<Credit> {
+        let mut order = require(tx, id)?;
+        let facts = store::facts(tx, &order, offer.counter)?;
+        match decide::initialize(&order, offer, &facts) {
+            Err(refusal) => return Ok(Err(refusal)),
+            Ok(Initialize::Again(credit)) => return Ok(Ok(credit)),
+            Ok(Initialize::Freeze) => {}
+        }
+        let Some(credit) = credit else { return self.count_wrong_mac1(tx, &order, now) };
+        store::clear_wrong_mac1(tx, &order.asn)?;
+        alarm_contradictions(tx, &order.asn, offer.counter, now)?;
+        if let Err(refusal) = self.usable(tx, &order.asn, order.amount.fen(), now.date)? {
+            return Ok(Err(refusal));
+        }
+        let after = offer.balance.checked_add(order.amount.fen());
+        if after.is_none_or(|after| after > self.policy.balance_max) {
+            let (balance, amount, max) = (offer.balance, order.amount.fen(), self.policy.balance_max);
+            return Ok(Err(Refusal::BalanceLimit { balance, amount, max }));
+        }
+        let freeze = Freeze { offer: *offer, credit };
+        store::add_freeze(tx, id, order.freezes.len(), &freeze)?;
+        order.freezes.push(freeze);
+        become_state(tx, &mut order, OrderState::Frozen, now)?;
+        let CardOffer { counter, balance, terminal, .. } = offer;
+        note(
+            tx,
+            &order,
+            StepKind::Frozen,
+            now,
+            format!("counter {counter}, balance {balance}, terminal {terminal}"),
+        )?;
+        Ok(Ok(credit))
     }
 
     /// Takes the card's TAC: the load has happened. The same TAC again is answered alike; a wrong one leaves
@@ -253,10 +282,8 @@ impl LoadHost {
                     order.reason = reason;
                     (OrderState::ErrorDesk, StepKind::ErrorDesk)
                 }
-                Resume::Becomes(OrderState::NotCredited) | Resume::Again(_) => {
-                    (OrderState::NotCredited, StepKind::NotCredited)
-                }
-                Resume::Becomes(state) => (state, StepKind::CounterMoved),
+                Resume::Becomes(OrderState::ProofWanted) => (OrderState::ProofWanted, StepKind::CounterMoved),
+                Resume::Becomes(state) | Resume::Again(state) => (state, StepKind::NotCredited),
             };
             let proof = Proof { offer: *offer, state };
             store::add_proof(tx, id, order.proofs.len(), &proof)?;

@@ -28,6 +28,7 @@ CREATE TABLE load_order (
     tac BLOB,
     open_asn BLOB UNIQUE,
     frozen_counter INTEGER,
+    frozen_at INTEGER,
     credited_counter INTEGER,
     credited_at INTEGER,
     balance_before INTEGER,
@@ -165,6 +166,12 @@ pub(crate) fn facts(tx: &Tx, order: &Order, found: CardCounter) -> Result<Facts,
     Ok(Facts { open_elsewhere, moved_by_others })
 }
 
+/// The moment of the last MAC2 that was given out for a card, by any order.
+pub(crate) fn last_frozen_at(tx: &Tx, asn: &Asn8) -> Result<Option<DateTime>, StoreError> {
+    let sql = "SELECT MAX(frozen_at) FROM load_order WHERE asn = $1";
+    Ok(tx.query_one(sql, params![asn], |row| row.get(0))?.flatten())
+}
+
 /// Writes a new order.
 pub(crate) fn insert(tx: &Tx, order: &Order) -> Result<(), StoreError> {
     tx.execute(
@@ -188,15 +195,16 @@ pub(crate) fn insert(tx: &Tx, order: &Order) -> Result<(), StoreError> {
 pub(crate) fn update(tx: &Tx, order: &Order) -> Result<(), StoreError> {
     let open_asn = order.state.is_open().then_some(&order.asn);
     tx.execute(
-        "UPDATE load_order SET state = $2, changed_at = $3, reason = $4, open_asn = $5, frozen_counter = $6
-         WHERE id = $1",
+        "UPDATE load_order SET state = $2, changed_at = $3, reason = $4, open_asn = $5, frozen_counter = $6,
+            frozen_at = $7 WHERE id = $1",
         params![
             order.id.as_str(),
             order.state,
             order.changed_at,
             &order.reason,
             open_asn,
-            order.frozen_counter()
+            order.frozen_counter(),
+            order.last_freeze().map(|freeze| freeze.credit.at),
         ],
     )
     .map(drop)
