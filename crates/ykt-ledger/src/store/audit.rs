@@ -240,7 +240,7 @@ pub fn verify_balances(tx: &Tx<'_>) -> Result<Vec<BalanceDifference>, StoreError
         &format!(
             "SELECT a.code, e.day, e.booked_at / 1000000, {DEBIT}, {CREDIT}
              FROM ledger_leg l JOIN ledger_entry e ON e.seq = l.leg_no / $1
-             JOIN ledger_account a ON a.account_no = l.account_no 
+             JOIN ledger_account a ON a.account_no = l.account_no
              GROUP BY a.code, e.day, e.booked_at / 1000000"
         ),
         params![legs_per_entry()],
