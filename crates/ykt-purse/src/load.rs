@@ -4,7 +4,7 @@
 //! The counter in every MAC is the online counter before it moves.
 
 use crate::types::{Purse, PurseFen, TransactionType};
-use crate::wire::{Reader, join};
+use crate::wire::{join, signed_terms, whole};
 use ykt_base::{CardCounter, Command, DateTime, KeyIndex, KeyVersion, Mac4, Random4, StatusWord, TerminalId};
 use ykt_crypto::{BlockKey, Key8};
 
@@ -55,15 +55,14 @@ impl InitializeForLoad {
             return Err(StatusWord::WRONG_P1P2);
         }
         let purse = Purse::from_code(command.p2)?;
-        let [index, a, b, c, d, terminal @ ..] = command.data else {
-            return Err(StatusWord::WRONG_LENGTH);
-        };
-        let terminal = TerminalId::try_from(terminal).map_err(|_| StatusWord::WRONG_LENGTH)?;
-        let amount = PurseFen::from_bytes([*a, *b, *c, *d]).ok_or(StatusWord::CONDITIONS)?;
+        let fields = whole(command.data, |fields| Some((fields.byte()?, fields.take()?, fields.take()?)));
+        let (index, amount, terminal) = fields.ok_or(StatusWord::WRONG_LENGTH)?;
+        let amount = PurseFen::from_bytes(amount).ok_or(StatusWord::CONDITIONS)?;
         if amount.is_zero() {
             return Err(StatusWord::WRONG_DATA);
         }
-        Ok(InitializeForLoad { key_index: KeyIndex(*index), load: Load { purse, amount, terminal } })
+        let load = Load { purse, amount, terminal: TerminalId(terminal) };
+        Ok(InitializeForLoad { key_index: KeyIndex(index), load })
     }
 
     /// The command as bytes, Le included.
@@ -100,17 +99,16 @@ impl LoadAnswer {
     /// Reads the sixteen bytes, or `None` for another length or a balance above the limit.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<LoadAnswer> {
-        let mut fields = Reader(bytes);
-        let answer = LoadAnswer {
-            balance: PurseFen::from_bytes(fields.take()?)?,
-            counter: CardCounter::from_bytes(fields.take()?),
-            key_version: KeyVersion(fields.byte()?),
-            algorithm: fields.byte()?,
-            random: Random4(fields.take()?),
-            mac1: Mac4(fields.take()?),
-        };
-        fields.end()?;
-        Some(answer)
+        whole(bytes, |fields| {
+            Some(LoadAnswer {
+                balance: PurseFen::from_bytes(fields.take()?)?,
+                counter: CardCounter::from_bytes(fields.take()?),
+                key_version: KeyVersion(fields.byte()?),
+                algorithm: fields.byte()?,
+                random: Random4(fields.take()?),
+                mac1: Mac4(fields.take()?),
+            })
+        })
     }
 
     /// The sixteen bytes.
@@ -144,11 +142,8 @@ impl CreditForLoad {
         if (command.p1, command.p2) != (0, 0) {
             return Err(StatusWord::WRONG_P1P2);
         }
-        let mut fields = Reader(command.data);
-        let (at, mac2) = (fields.take(), fields.take());
-        let (Some(at), Some(mac2), Some(())) = (at, mac2, fields.end()) else {
-            return Err(StatusWord::WRONG_LENGTH);
-        };
+        let fields = whole(command.data, |fields| Some((fields.take()?, fields.take()?)));
+        let (at, mac2) = fields.ok_or(StatusWord::WRONG_LENGTH)?;
         Ok(CreditForLoad { at: DateTime::from_bcd(at).ok_or(StatusWord::WRONG_DATA)?, mac2: Mac4(mac2) })
     }
 
@@ -191,12 +186,7 @@ pub fn mac1(session: &Key8, load: &Load, balance: PurseFen) -> Mac4 {
 /// MAC2 covers amount || type || terminal || date || time.
 #[must_use]
 pub fn mac2_input(load: &Load, at: DateTime) -> [u8; 18] {
-    join(&[
-        &load.amount.to_bytes(),
-        &[load.transaction_type().code()],
-        load.terminal.as_bytes(),
-        &at.to_bcd(),
-    ])
+    signed_terms(load.amount, load.transaction_type(), &load.terminal, at)
 }
 
 /// MAC2, the host's proof to the card.

@@ -1,7 +1,7 @@
 //! Transaction log record (交易明细, SFI 18, 23 bytes; `epurse.md` 4.8): written by the card only, record 1 newest.
 
 use crate::types::{OverdraftLimit, PurseFen, TransactionType};
-use crate::wire::{Reader, join};
+use crate::wire::{join, whole};
 use ykt_base::{CardCounter, DateTime, TerminalId};
 
 /// Length of a record in bytes.
@@ -38,17 +38,16 @@ impl LogRecord {
     /// above the limit or a date that is none.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<LogRecord> {
-        let mut fields = Reader(bytes);
-        let record = LogRecord {
-            counter: CardCounter::from_bytes(fields.take()?),
-            overdraft: OverdraftLimit(fields.take()?),
-            amount: PurseFen::from_bytes(fields.take()?)?,
-            transaction: TransactionType::from_code(fields.byte()?)?,
-            terminal: TerminalId(fields.take()?),
-            at: DateTime::from_bcd(fields.take()?)?,
-        };
-        fields.end()?;
-        Some(record)
+        whole(bytes, |fields| {
+            Some(LogRecord {
+                counter: CardCounter::from_bytes(fields.take()?),
+                overdraft: OverdraftLimit(fields.take()?),
+                amount: PurseFen::from_bytes(fields.take()?)?,
+                transaction: TransactionType::from_code(fields.byte()?)?,
+                terminal: TerminalId(fields.take()?),
+                at: DateTime::from_bcd(fields.take()?)?,
+            })
+        })
     }
 
     /// The 23 bytes.

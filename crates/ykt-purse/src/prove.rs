@@ -2,7 +2,7 @@
 //! was pulled before its answer arrived.
 
 use crate::types::TransactionType;
-use crate::wire::{Reader, join};
+use crate::wire::{join, whole};
 use ykt_base::{CardCounter, Command, Mac4, StatusWord};
 
 /// Length of the answer.
@@ -65,10 +65,7 @@ impl Proof {
     /// Reads the eight bytes, or `None` for another length.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Proof> {
-        let mut fields = Reader(bytes);
-        let proof = Proof { mac2: Mac4(fields.take()?), tac: Mac4(fields.take()?) };
-        fields.end()?;
-        Some(proof)
+        whole(bytes, |fields| Some(Proof { mac2: Mac4(fields.take()?), tac: Mac4(fields.take()?) }))
     }
 
     /// The eight bytes.

@@ -5,7 +5,7 @@
 
 use crate::purchase::{Purchase, PurchaseKind};
 use crate::types::{PurseFen, TransactionType};
-use crate::wire::{Reader, join};
+use crate::wire::{join, whole};
 use ykt_base::{
     Asn8, CardCounter, Command, DateTime, IssuerFactor, KeyVersion, Mac4, Random4, StatusWord, TerminalId,
     TerminalSeq,
@@ -221,22 +221,19 @@ impl InitSamForPurchase {
         }
         let (head, factors) = command.data.split_at_checked(20).ok_or(StatusWord::WRONG_LENGTH)?;
         let factors = CardFactors::from_bytes(factors).ok_or(StatusWord::WRONG_LENGTH)?;
-        InitSamForPurchase::from_fields(&mut Reader(head), factors).ok_or(StatusWord::WRONG_DATA)
-    }
-
-    fn from_fields(fields: &mut Reader<'_>, factors: CardFactors) -> Option<InitSamForPurchase> {
-        let init = InitSamForPurchase {
-            random: Random4(fields.take()?),
-            counter: CardCounter::from_bytes(fields.take()?),
-            amount: PurseFen::from_bytes(fields.take()?)?,
-            kind: PurchaseKind::from_type(TransactionType::from_code(fields.byte()?)?)?,
-            at: DateTime::from_bcd(fields.take()?)?,
-            key_version: KeyVersion(fields.byte()?),
-            algorithm: fields.byte()?,
-            factors,
-        };
-        fields.end()?;
-        Some(init)
+        let init = whole(head, |fields| {
+            Some(InitSamForPurchase {
+                random: Random4(fields.take()?),
+                counter: CardCounter::from_bytes(fields.take()?),
+                amount: PurseFen::from_bytes(fields.take()?)?,
+                kind: PurchaseKind::from_type(TransactionType::from_code(fields.byte()?)?)?,
+                at: DateTime::from_bcd(fields.take()?)?,
+                key_version: KeyVersion(fields.byte()?),
+                algorithm: fields.byte()?,
+                factors,
+            })
+        });
+        init.ok_or(StatusWord::WRONG_DATA)
     }
 
     /// The command as bytes, Le included.
@@ -280,11 +277,10 @@ impl SamAnswer {
     /// Reads the eight bytes, or `None` for another length.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<SamAnswer> {
-        let mut fields = Reader(bytes);
-        let sequence = TerminalSeq::from_bytes(fields.take()?);
-        let answer = SamAnswer { sequence, mac1: Mac4(fields.take()?) };
-        fields.end()?;
-        Some(answer)
+        whole(bytes, |fields| {
+            let sequence = TerminalSeq::from_bytes(fields.take()?);
+            Some(SamAnswer { sequence, mac1: Mac4(fields.take()?) })
+        })
     }
 
     /// The eight bytes.

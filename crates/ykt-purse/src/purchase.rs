@@ -4,7 +4,7 @@
 //! The counter in the session key is the offline counter before it moves.
 
 use crate::types::{OverdraftLimit, Purse, PurseFen, TransactionType};
-use crate::wire::{Reader, join};
+use crate::wire::{join, signed_terms, whole};
 use ykt_base::{
     CardCounter, Command, DateTime, KeyIndex, KeyVersion, Mac4, Random4, StatusWord, TerminalId, TerminalSeq,
 };
@@ -112,12 +112,8 @@ impl InitializeForPurchase {
     /// in another kind than a composite purchase.
     pub fn parse(command: &Command<'_>) -> Result<InitializeForPurchase, StatusWord> {
         let kind = PurchaseKind::from_p1p2(command.p1, command.p2)?;
-        let mut fields = Reader(command.data);
-        let (index, amount, terminal) = (fields.byte(), fields.take(), fields.take());
-        let (Some(index), Some(amount), Some(terminal), Some(())) = (index, amount, terminal, fields.end())
-        else {
-            return Err(StatusWord::WRONG_LENGTH);
-        };
+        let fields = whole(command.data, |fields| Some((fields.byte()?, fields.take()?, fields.take()?)));
+        let (index, amount, terminal) = fields.ok_or(StatusWord::WRONG_LENGTH)?;
         let zero_allowed = matches!(kind, PurchaseKind::Composite(_));
         let amount = PurseFen::from_bytes(amount).ok_or(StatusWord::INSUFFICIENT_FUNDS)?;
         if amount.is_zero() && !zero_allowed {
@@ -161,17 +157,16 @@ impl PurchaseAnswer {
     /// Reads the fifteen bytes, or `None` for another length or a balance above the limit.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<PurchaseAnswer> {
-        let mut fields = Reader(bytes);
-        let answer = PurchaseAnswer {
-            balance: PurseFen::from_bytes(fields.take()?)?,
-            counter: CardCounter::from_bytes(fields.take()?),
-            overdraft: OverdraftLimit(fields.take()?),
-            key_version: KeyVersion(fields.byte()?),
-            algorithm: fields.byte()?,
-            random: Random4(fields.take()?),
-        };
-        fields.end()?;
-        Some(answer)
+        whole(bytes, |fields| {
+            Some(PurchaseAnswer {
+                balance: PurseFen::from_bytes(fields.take()?)?,
+                counter: CardCounter::from_bytes(fields.take()?),
+                overdraft: OverdraftLimit(fields.take()?),
+                key_version: KeyVersion(fields.byte()?),
+                algorithm: fields.byte()?,
+                random: Random4(fields.take()?),
+            })
+        })
     }
 
     /// The fifteen bytes.
@@ -207,11 +202,8 @@ impl DebitForPurchase {
         if (command.p1, command.p2) != (0x01, 0x00) {
             return Err(StatusWord::WRONG_P1P2);
         }
-        let mut fields = Reader(command.data);
-        let (sequence, at, mac1) = (fields.take(), fields.take(), fields.take());
-        let (Some(sequence), Some(at), Some(mac1), Some(())) = (sequence, at, mac1, fields.end()) else {
-            return Err(StatusWord::WRONG_LENGTH);
-        };
+        let fields = whole(command.data, |fields| Some((fields.take()?, fields.take()?, fields.take()?)));
+        let (sequence, at, mac1) = fields.ok_or(StatusWord::WRONG_LENGTH)?;
         Ok(DebitForPurchase {
             sequence: TerminalSeq::from_bytes(sequence),
             at: DateTime::from_bcd(at).ok_or(StatusWord::WRONG_DATA)?,
@@ -245,10 +237,7 @@ impl DebitAnswer {
     /// Reads the eight bytes, or `None` for another length.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<DebitAnswer> {
-        let mut fields = Reader(bytes);
-        let answer = DebitAnswer { tac: Mac4(fields.take()?), mac2: Mac4(fields.take()?) };
-        fields.end()?;
-        Some(answer)
+        whole(bytes, |fields| Some(DebitAnswer { tac: Mac4(fields.take()?), mac2: Mac4(fields.take()?) }))
     }
 
     /// The eight bytes.
@@ -280,12 +269,7 @@ pub fn session_key<K: BlockKey + ?Sized>(
 /// MAC1 covers amount || type || terminal || date || time.
 #[must_use]
 pub fn mac1_input(purchase: &Purchase, at: DateTime) -> [u8; 18] {
-    join(&[
-        &purchase.amount.to_bytes(),
-        &[purchase.kind.transaction_type().code()],
-        purchase.terminal.as_bytes(),
-        &at.to_bcd(),
-    ])
+    signed_terms(purchase.amount, purchase.kind.transaction_type(), &purchase.terminal, at)
 }
 
 /// MAC1, the PSAM's proof to the card.

@@ -1,11 +1,31 @@
 //! Fixed layouts: fields one after the other, read and written in order.
 
+use crate::types::{PurseFen, TransactionType};
+use ykt_base::{DateTime, TerminalId};
+
 /// The fields one after the other in `N` bytes. Every layout of this crate fills its array exactly.
 pub(crate) fn join<const N: usize>(fields: &[&[u8]]) -> [u8; N] {
     let mut out = [0; N];
     debug_assert_eq!(fields.iter().map(|field| field.len()).sum::<usize>(), N, "layout fills its array");
     out.iter_mut().zip(fields.iter().copied().flatten()).for_each(|(byte, field)| *byte = *field);
     out
+}
+
+/// What `read` makes of all of `bytes`, or `None` when it finds too few or leaves some.
+pub(crate) fn whole<T>(bytes: &[u8], read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Option<T> {
+    let mut fields = Reader(bytes);
+    let value = read(&mut fields)?;
+    fields.0.is_empty().then_some(value)
+}
+
+/// What every MAC of a transaction covers: amount || type || terminal || date || time.
+pub(crate) fn signed_terms(
+    amount: PurseFen,
+    kind: TransactionType,
+    terminal: &TerminalId,
+    at: DateTime,
+) -> [u8; 18] {
+    join(&[&amount.to_bytes(), &[kind.code()], terminal.as_bytes(), &at.to_bcd()])
 }
 
 /// Takes fields from the front.
@@ -22,10 +42,5 @@ impl Reader<'_> {
     /// The next byte.
     pub(crate) fn byte(&mut self) -> Option<u8> {
         self.take::<1>().map(|[byte]| byte)
-    }
-
-    /// `Some` when nothing is left.
-    pub(crate) fn end(&self) -> Option<()> {
-        self.0.is_empty().then_some(())
     }
 }
