@@ -60,6 +60,7 @@ pub struct Bank {
     accounts: BTreeMap<String, Statement>,
     closed: BTreeSet<String>,
     references: BTreeSet<String>,
+    executed: BTreeMap<String, ReturnFile>,
 }
 
 impl Bank {
@@ -143,32 +144,25 @@ impl Bank {
         Ok(())
     }
 
-    /// Executes a transfer file: every payment on its own, each once however often the file comes, and answers
-    /// with the return file. A payment that cannot be made is returned with the reason.
+    /// Executes a transfer file, every payment on its own, and answers with the return file. A payment that cannot
+    /// be made is returned with the reason. A file that comes again moves nothing and gets the same answer.
     pub fn execute(&mut self, file: &TransferFile, file_name: &str, day: Date) -> ReturnFile {
-        let results = file
-            .payments
-            .iter()
-            .map(|payment| {
-                let reference = format!("{file_name}#{}", payment.record_no);
-                let moved = self.transfer(
-                    &file.payer_account,
-                    &payment.account,
-                    payment.amount,
-                    day,
-                    &reference,
-                    &payment.remark,
-                );
-                PaymentResult {
-                    record_no: payment.record_no,
-                    outcome: match moved {
-                        Ok(()) => PaymentOutcome::Paid { bank_serial: reference },
-                        Err(error) => PaymentOutcome::Failed { reason: error.to_string() },
-                    },
-                }
-            })
-            .collect();
-        ReturnFile { results }
+        if let Some(answer) = self.executed.get(file_name) {
+            return answer.clone();
+        }
+        let mut results = Vec::with_capacity(file.payments.len());
+        for payment in &file.payments {
+            let reference = format!("{file_name}#{}", payment.record_no);
+            let (from, to) = (&file.payer_account, &payment.account);
+            let outcome = match self.transfer(from, to, payment.amount, day, &reference, &payment.remark) {
+                Ok(()) => PaymentOutcome::Paid { bank_serial: reference },
+                Err(error) => PaymentOutcome::Failed { reason: error.to_string() },
+            };
+            results.push(PaymentResult { record_no: payment.record_no, outcome });
+        }
+        let answer = ReturnFile { results };
+        self.executed.insert(file_name.to_owned(), answer.clone());
+        answer
     }
 
     /// The balance of an account.

@@ -33,6 +33,8 @@ pub struct Damage {
     pub unknown_cards: u32,
     /// Files that came cut off first.
     pub broken_files: u32,
+    /// Files that came a day late.
+    pub late_files: u32,
 }
 
 /// A courier of one day.
@@ -84,6 +86,25 @@ impl Courier<'_> {
             self.damage.repeated_records = self.damage.repeated_records.saturating_add(1);
         }
         Ok(deliveries)
+    }
+
+    /// Loses the first confirmed record of a file, for the mutant that the proof must find; answers whether the
+    /// file had one.
+    ///
+    /// # Errors
+    /// [`FileError`] when the file cannot be read or written again.
+    pub fn drop_record(&self, delivery: &mut Delivery, industry: Industry) -> Result<bool, FileError> {
+        let layout = NameLayout::default();
+        let Ok(file) = FixedFile::<'_, XfRecord>::open(&delivery.bytes, layout) else {
+            return Ok(false);
+        };
+        let mut records = file.records().collect::<Result<Vec<_>, _>>()?;
+        let Some(place) = records.iter().position(|r| r.confirmation == Confirmation::Confirmed) else {
+            return Ok(false);
+        };
+        records.remove(place);
+        delivery.bytes = ykt_files::write(industry, &records, layout)?;
+        Ok(true)
     }
 
     fn change_records(&mut self, records: &mut Vec<XfRecord>, faults: FileFaults) {

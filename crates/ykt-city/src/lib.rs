@@ -8,6 +8,8 @@
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
 
 pub mod bank;
+pub mod books;
+pub mod city;
 pub mod company;
 pub mod courier;
 pub mod factory;
@@ -16,6 +18,7 @@ pub mod hand;
 pub mod names;
 pub mod plan;
 pub mod proof;
+pub mod report;
 pub mod rng;
 pub mod street;
 pub mod tally;

@@ -63,6 +63,35 @@ pub enum LoadBreak {
     NeverComes,
 }
 
+impl Pull {
+    /// In a few words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Pull::BeforeInitialize => "before INITIALIZE",
+            Pull::AfterInitialize => "after INITIALIZE",
+            Pull::InDebit => "inside DEBIT",
+            Pull::AnswerLost => "DEBIT done, answer lost",
+        }
+    }
+}
+
+impl LoadBreak {
+    /// In a few words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            LoadBreak::BeforeInitialize => "before INITIALIZE",
+            LoadBreak::AfterInitialize => "after INITIALIZE",
+            LoadBreak::HostAnswerLost => "MAC2 frozen, host's answer lost",
+            LoadBreak::InCredit => "inside CREDIT",
+            LoadBreak::AnswerLost => "CREDIT done, answer lost",
+            LoadBreak::ConfirmLost => "TAC taken, host's answer lost",
+            LoadBreak::NeverComes => "paid, never came",
+        }
+    }
+}
+
 /// Something a citizen, a terminal or the counter does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Errand {
@@ -171,6 +200,12 @@ impl Turn {
 #[must_use]
 pub fn merchant_of(terminal: usize, merchants: usize) -> usize {
     terminal.checked_rem(merchants).unwrap_or(0)
+}
+
+/// Whether the terminal has the fault of acknowledging a new black list and going on with its old one: one in nine.
+#[must_use]
+pub fn ignores_list(terminal: usize) -> bool {
+    terminal.checked_rem(9) == Some(4)
 }
 
 /// The cards that are lost on the first day, spread over the city.

@@ -19,6 +19,14 @@ impl Count {
         self.count = self.count.saturating_add(1);
         self.amount = self.amount.checked_add(amount).unwrap_or(self.amount);
     }
+
+    /// This and `count` more of `amount` in all.
+    #[must_use]
+    pub fn plus(mut self, count: u32, amount: Fen) -> Count {
+        self.count = self.count.saturating_add(count);
+        self.amount = self.amount.checked_add(amount).unwrap_or(self.amount);
+        self
+    }
 }
 
 /// Pulled cards at one moment of a purchase or load.
