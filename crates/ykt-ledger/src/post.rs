@@ -230,9 +230,7 @@ impl<'t, 'e> Batch<'t, 'e> {
             for taken_back in self.accepted.split_off(len) {
                 self.ids.remove(&taken_back.entry.id);
                 for leg in &taken_back.entry.legs {
-                    if let Some(account) = self.accounts.get_mut(&leg.account) {
-                        account.take_back(leg.amount);
-                    }
+                    self.loaded(&leg.account).take_back(leg.amount);
                 }
             }
         }
@@ -271,17 +269,22 @@ impl<'t, 'e> Batch<'t, 'e> {
             if !self.accounts.contains_key(&leg.account) {
                 self.accounts.insert(leg.account.clone(), store::account(self.tx, &leg.account)?);
             }
-            let fits = self.accounts.get_mut(&leg.account).is_some_and(|account| account.add(leg.amount));
-            if !fits {
+            if !self.loaded(&leg.account).add(leg.amount) {
                 for before in entry.legs.iter().take(done) {
-                    if let Some(account) = self.accounts.get_mut(&before.account) {
-                        account.take_back(before.amount);
-                    }
+                    self.loaded(&before.account).take_back(before.amount);
                 }
                 return Err(PostError::Overflow { id: entry.id.clone(), account: leg.account.clone() });
             }
         }
         Ok(())
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "add_up loads the account of a leg before anything is done with it"
+    )]
+    fn loaded(&mut self, code: &AccountCode) -> &mut Account {
+        self.accounts.get_mut(code).expect("the account of a leg that was added up is loaded")
     }
 
     /// Writes what was accepted: entries, legs, then each touched account and its movement once.
@@ -292,11 +295,10 @@ impl<'t, 'e> Batch<'t, 'e> {
         let mut free_no = store::free_account_no(self.tx)?;
         let mut legs = Vec::with_capacity(self.accepted.len().saturating_mul(LEGS_MIN));
         let mut movements: BTreeMap<MovementKey, Movement> = BTreeMap::new();
-        for Numbered { entry, seq, .. } in &self.accepted {
+        let accepted = std::mem::take(&mut self.accepted);
+        for Numbered { entry, seq, .. } in &accepted {
             for (line, leg) in (0_i64..).zip(&entry.legs) {
-                // Every account of an accepted leg was loaded when the leg was added up.
-                let Some(account) = self.accounts.get_mut(&leg.account) else { continue };
-                let account_no = account.number(&mut free_no);
+                let account_no = self.loaded(&leg.account).number(&mut free_no);
                 legs.push(store::NumberedLeg {
                     leg_no: store::leg_no(*seq, line),
                     account_no,
@@ -306,7 +308,7 @@ impl<'t, 'e> Batch<'t, 'e> {
                 movements.entry(key).or_insert_with(|| Movement::starting(*seq)).add(*seq, leg.amount);
             }
         }
-        store::insert_entries(self.tx, &self.accepted)?;
+        store::insert_entries(self.tx, &accepted)?;
         store::insert_legs(self.tx, &legs)?;
         store::save_accounts(self.tx, &self.accounts)?;
         store::add_movements(self.tx, &movements)?;

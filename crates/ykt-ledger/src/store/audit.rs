@@ -141,7 +141,13 @@ pub fn verify_chain(tx: &Tx<'_>) -> Result<ChainReport, StoreError> {
         }
     });
     match walk {
-        Ok(()) if report.altered.is_none() => report.altered = end(tx, &report, legs)?,
+        Ok(()) if report.altered.is_none() => {
+            let beyond = checkpoints.range(report.entries.saturating_add(1)..).next();
+            let cut_off = beyond
+                .and_then(|(_, days)| days.first())
+                .map(|(day, _)| Alteration::Checkpoint { day: *day });
+            report.altered = end(tx, &report, legs)?.or(cut_off);
+        }
         Ok(()) | Err(Stop::Found) => {}
         Err(Stop::Store(error)) => return Err(error),
     }

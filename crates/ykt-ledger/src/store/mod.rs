@@ -158,9 +158,10 @@ impl Account {
         }
     }
 
-    /// Takes back a leg that [`Account::add`] added; what was added can always be taken back.
+    /// Takes back a leg that [`Account::add`] added.
+    #[expect(clippy::expect_used, reason = "what was added can be taken back")]
     pub fn take_back(&mut self, amount: Fen) {
-        self.turnover = self.turnover.minus(amount).unwrap_or(self.turnover);
+        self.turnover = self.turnover.minus(amount).expect("a leg that was added can be taken back");
     }
 
     /// Its number; a new account takes the next free one.
@@ -179,9 +180,10 @@ impl Movement {
         Movement { turnover: Turnover::default(), first_seq: seq, last_seq: seq }
     }
 
-    /// Adds a leg of entry `seq`. It fits, because the account's whole turnover does.
+    /// Adds a leg of entry `seq`.
+    #[expect(clippy::expect_used, reason = "a part of a turnover that fits does fit")]
     pub fn add(&mut self, seq: i64, amount: Fen) {
-        self.turnover = self.turnover.plus(amount).unwrap_or(self.turnover);
+        self.turnover = self.turnover.plus(amount).expect("the account's whole turnover fits");
         self.last_seq = seq;
     }
 }

@@ -89,6 +89,9 @@ fn what_cannot_be_read_is_named_not_stumbled_over() {
 fn a_rewritten_past_does_not_fit_its_checkpoint() {
     let forged = "UPDATE ledger_closed_day SET link = X'0000000000000000000000000000000000000000000000000000000000000000'";
     assert_eq!(after(forged).altered, Some(Alteration::Checkpoint { day: day(6) }));
+    let cut_off = "DELETE FROM ledger_entry WHERE seq > 5; DELETE FROM ledger_leg WHERE leg_no >= 6 * 256;
+        UPDATE ledger_head SET seq = 5, link = (SELECT link FROM ledger_entry WHERE seq = 5)";
+    assert_eq!(after(cut_off).altered, Some(Alteration::Checkpoint { day: day(6) }));
 }
 
 #[test]
