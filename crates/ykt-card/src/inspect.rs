@@ -5,7 +5,7 @@ use crate::card::Card;
 use crate::files::{Directory, Entry, File, FileKind, entries, master};
 use crate::memory::{Memory, Store};
 use crate::purse;
-use crate::security::key_slots;
+use crate::security::{KeySlot, key_slots};
 use ykt_base::{CardCounter, KeyVersion};
 use ykt_purse::PurseFen;
 use ykt_purse::create::{Access, Protection, Structure};
@@ -116,16 +116,16 @@ fn inspect_file<M: Memory>(store: &Store<M>, file: &File, see: &mut dyn FnMut(Si
         FileKind::Purse { .. } => see(Sight::Purse { fid, state: purse::stored(store, file) }),
         FileKind::Keys => {
             see(Sight::Keys { add: file.write, size: file.len });
-            for slot in key_slots(store, file) {
+            for KeySlot { usage, id, attributes, .. } in key_slots(store, file) {
                 see(Sight::Key {
-                    usage: slot.usage,
-                    id: slot.id,
-                    version: slot.version,
-                    algorithm: slot.algorithm,
-                    use_right: slot.use_right,
-                    leads_to: slot.leads_to,
-                    change_right: slot.change_right,
-                    tries: slot.tries.0,
+                    usage,
+                    id,
+                    version: attributes.version,
+                    algorithm: attributes.algorithm,
+                    use_right: attributes.use_right,
+                    leads_to: attributes.leads_to,
+                    change_right: attributes.change_right,
+                    tries: attributes.tries.0,
                 });
             }
         }

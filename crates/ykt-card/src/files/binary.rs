@@ -9,6 +9,7 @@ use crate::security::messaging::{Content, MessageClass, Secured};
 use crate::session::Challenge;
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{Command, StatusWord};
+use ykt_crypto::sm::PLAIN_LEN_MAX;
 use ykt_purse::create::Structure;
 
 /// The EF a command means.
@@ -84,6 +85,10 @@ impl<M: Memory> Card<M> {
         self.session.require(file.read)?;
         let there = file.len.checked_sub(read.offset).filter(|there| *there > 0);
         let there = there.ok_or(StatusWord::WRONG_OFFSET)?;
+        let there = match read.secured {
+            Some(_) => there.min(PLAIN_LEN_MAX),
+            None => there,
+        };
         let len = read.wanted.up_to(there)?;
         self.answer_from(&file, file.body.saturating_add(read.offset), len, read.secured, challenge)
     }

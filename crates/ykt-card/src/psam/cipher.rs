@@ -38,7 +38,7 @@ impl DeliverKey {
 }
 
 /// CIPHER DATA (数据加密): `80 FA mode 00`, whole blocks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) enum CipherData<'a> {
     /// 00: encipher block by block.
     Encrypt(&'a [[u8; 8]]),

@@ -26,7 +26,7 @@ impl<M: Memory> Card<M> {
     /// terminal id or sequence file, 9402 sequence used up, 6581.
     pub(crate) fn init_sam_for_purchase(&mut self, command: InitSamForPurchase) -> Outcome {
         let slot = self.sam_purchase_key(&command)?;
-        if command.algorithm != slot.algorithm {
+        if command.algorithm != slot.attributes.algorithm {
             return Err(StatusWord::KEY_INDEX);
         }
         let KeyMaterial::Double(above) = slot.material(&self.store) else {

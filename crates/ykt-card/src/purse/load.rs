@@ -1,7 +1,7 @@
 //! Load (圈存, `epurse.md` 4.3): INITIALIZE FOR LOAD proves the card to the host, CREDIT FOR LOAD lets the host
 //! prove itself and puts the money on.
 
-use super::state::{LastProof, PurseState, Transaction};
+use super::state::{Finished, PurseState, Transaction};
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::memory::Memory;
@@ -10,7 +10,6 @@ use crate::session::Pending;
 use ykt_base::{Random4, Rng, StatusWord};
 use ykt_crypto::{Key8, macs_equal};
 use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
-use ykt_purse::log::{LogRecord, logged_counter};
 use ykt_purse::prove::Proof;
 use ykt_purse::write_key::KeyUsage;
 
@@ -41,8 +40,8 @@ impl<M: Memory> Card<M> {
         let given = LoadAnswer {
             balance,
             counter,
-            key_version: slot.version,
-            algorithm: slot.algorithm,
+            key_version: slot.attributes.version,
+            algorithm: slot.attributes.algorithm,
             random,
             mac1: load::mac1(&session, &load, balance),
         };
@@ -65,17 +64,15 @@ impl<M: Memory> Card<M> {
         let balance = purse.state.balance.checked_add(load.amount).ok_or(StatusWord::CONDITIONS)?;
         let online = used.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         let tac = load::tac(&self.tac_key(&tac_slot), &load, balance, used, at);
-        let transaction = load.transaction_type();
-        let last = Some(LastProof { transaction, used, proof: Proof::of_load(tac) });
-        let record = LogRecord {
-            counter: logged_counter(used).ok_or(StatusWord::COUNTER_AT_MAXIMUM)?,
-            overdraft: purse.state.overdraft,
+        let finished = Finished {
+            transaction: load.transaction_type(),
+            used,
             amount: load.amount,
-            transaction,
             terminal: load.terminal,
             at,
+            proof: Proof::of_load(tac),
         };
-        self.finish(&purse, &PurseState { balance, online, last, ..purse.state }, &record)?;
+        self.finish(&purse, PurseState { balance, online, ..purse.state }, &finished)?;
         answer(tac.as_bytes())
     }
 }

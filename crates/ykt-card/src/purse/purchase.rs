@@ -1,7 +1,7 @@
 //! Purchase (消费, `epurse.md` 4.4): INITIALIZE FOR PURCHASE opens it, DEBIT FOR PURCHASE takes the money when the
 //! PSAM has signed. **Money is gone when the card answers.**
 
-use super::state::{LastProof, PurseState, Transaction};
+use super::state::{Finished, PurseState, Transaction};
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::memory::Memory;
@@ -9,7 +9,6 @@ use crate::security::{KeyName, KeySlot};
 use crate::session::Pending;
 use ykt_base::{CardCounter, Command, Random4, Rng, StatusWord};
 use ykt_crypto::macs_equal;
-use ykt_purse::log::{LogRecord, logged_counter};
 use ykt_purse::prove::Proof;
 use ykt_purse::purchase::{
     self, DebitAnswer, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseAnswer, PurchaseKind,
@@ -61,8 +60,8 @@ impl<M: Memory> Card<M> {
             balance,
             counter,
             overdraft,
-            key_version: slot.version,
-            algorithm: slot.algorithm,
+            key_version: slot.attributes.version,
+            algorithm: slot.attributes.algorithm,
             random,
         };
         let pending = PendingPurchase { purchase, random, counter, slot, tac_slot };
@@ -94,18 +93,15 @@ impl<M: Memory> Card<M> {
             tac: purchase::tac(&self.tac_key(&tac_slot), &purchase, sequence, at),
             mac2: purchase::mac2(&session, purchase.amount),
         };
-        let transaction = purchase.kind.transaction_type();
-        let proof = Proof { mac2: given.mac2, tac: given.tac };
-        let last = Some(LastProof { transaction, used, proof });
-        let record = LogRecord {
-            counter: logged_counter(used).ok_or(StatusWord::COUNTER_AT_MAXIMUM)?,
-            overdraft: purse.state.overdraft,
+        let finished = Finished {
+            transaction: purchase.kind.transaction_type(),
+            used,
             amount: purchase.amount,
-            transaction,
             terminal: purchase.terminal,
             at,
+            proof: Proof { mac2: given.mac2, tac: given.tac },
         };
-        self.finish(&purse, &PurseState { balance, offline, last, ..purse.state }, &record)?;
+        self.finish(&purse, PurseState { balance, offline, ..purse.state }, &finished)?;
         answer(&given.to_bytes())
     }
 }

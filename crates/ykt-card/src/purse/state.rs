@@ -9,7 +9,7 @@ use crate::card::Card;
 use crate::files::{File, FileId, FileKind, file, file_by_sfi};
 use crate::memory::{Batch, Memory, Store};
 use crate::security::{CountedKey, KeyName, KeySlot, key};
-use ykt_base::{CardCounter, KeyIndex, StatusWord};
+use ykt_base::{CardCounter, DateTime, KeyIndex, StatusWord, TerminalId};
 use ykt_crypto::Key8;
 use ykt_purse::create::Structure;
 use ykt_purse::log::{self, LogRecord};
@@ -135,6 +135,18 @@ impl OpenPurse {
     }
 }
 
+/// A transaction that has happened, for log and proof.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Finished {
+    pub(super) transaction: TransactionType,
+    /// The counter its MACs used.
+    pub(super) used: CardCounter,
+    pub(super) amount: PurseFen,
+    pub(super) terminal: TerminalId,
+    pub(super) at: DateTime,
+    pub(super) proof: Proof,
+}
+
 /// Which transaction asks for the holder's consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transaction {
@@ -176,7 +188,7 @@ impl<M: Memory> Card<M> {
             return Ok(());
         }
         if let Some(pin) = key(&self.store, directory, KeyName::User(KeyUsage::Pin, PIN_ID)) {
-            pin.tries.not_locked()?;
+            pin.attributes.tries.not_locked()?;
         }
         Err(StatusWord::SECURITY_STATUS)
     }
@@ -198,17 +210,28 @@ impl<M: Memory> Card<M> {
         CountedKey::of_slot(&self.store, slot).material.to_tac_key()
     }
 
-    /// Ends a transaction: balance, counter, log record and proof in one commit.
+    /// Ends a transaction: balance, counter, log record and proof in one commit. `new` is the purse's state, its
+    /// proof aside.
     ///
     /// # Errors
-    /// 6581 when the memory fails.
+    /// 9402 when the counter is used up, 6581 when the memory fails.
     pub(super) fn finish(
         &mut self,
         purse: &OpenPurse,
-        new: &PurseState,
-        record: &LogRecord,
+        new: PurseState,
+        finished: &Finished,
     ) -> Result<(), StatusWord> {
-        let batch = purse.put(&self.store, new, record)?;
+        let Finished { transaction, used, amount, terminal, at, proof } = *finished;
+        let record = LogRecord {
+            counter: log::logged_counter(used).ok_or(StatusWord::COUNTER_AT_MAXIMUM)?,
+            overdraft: new.overdraft,
+            amount,
+            transaction,
+            terminal,
+            at,
+        };
+        let new = PurseState { last: Some(LastProof { transaction, used, proof }), ..new };
+        let batch = purse.put(&self.store, &new, &record)?;
         self.store.commit(&batch)?;
         if self.session.directory.switches.state_ends_with_transaction {
             self.session.drop_application_state();

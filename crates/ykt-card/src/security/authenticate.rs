@@ -128,7 +128,7 @@ impl<M: Memory> Card<M> {
         self.store.commit(&key.checked(outcome)?)?;
         match outcome {
             Check::Right => {
-                self.session.reach(slot.leads_to);
+                self.session.reach(slot.attributes.leads_to);
                 done()
             }
             Check::Wrong => Err(StatusWord::tries_left(key.tries_after(outcome))),

@@ -121,12 +121,9 @@ impl BlockKey for KeyMaterial {
     }
 }
 
-/// A key as it stands in its file, without its bytes.
+/// What stands beside a key: all but its name and its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct KeySlot {
-    at: usize,
-    pub(crate) usage: u8,
-    pub(crate) id: u8,
+pub(crate) struct KeyAttributes {
     pub(crate) version: KeyVersion,
     /// Algorithm byte; the length in a PIN's slot.
     pub(crate) algorithm: u8,
@@ -136,31 +133,52 @@ pub(crate) struct KeySlot {
     pub(crate) tries: Tries,
 }
 
-impl KeySlot {
-    fn read<M: Memory>(store: &Store<M>, at: usize) -> Option<KeySlot> {
-        let [id, usage, version, algorithm, use_right, leads_to, change_right, tries] = store.read(at);
-        (id & USED != 0).then_some(KeySlot {
-            at,
-            usage,
-            id: id ^ USED,
+impl KeyAttributes {
+    const fn from_bytes(bytes: [u8; 6]) -> KeyAttributes {
+        let [version, algorithm, use_right, leads_to, change_right, tries] = bytes;
+        KeyAttributes {
             version: KeyVersion(version),
             algorithm,
             use_right: Access(use_right),
             leads_to,
             change_right: Access(change_right),
             tries: Tries(ErrorCounter(tries)),
-        })
+        }
+    }
+
+    const fn to_bytes(self) -> [u8; 6] {
+        let KeyAttributes { version, algorithm, use_right, leads_to, change_right, tries } = self;
+        [version.0, algorithm, use_right.0, leads_to, change_right.0, tries.0.0]
+    }
+}
+
+/// A key as it stands in its file, without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeySlot {
+    at: usize,
+    pub(crate) usage: u8,
+    pub(crate) id: u8,
+    pub(crate) attributes: KeyAttributes,
+}
+
+impl KeySlot {
+    fn read<M: Memory>(store: &Store<M>, at: usize) -> Option<KeySlot> {
+        let [id, usage, attributes @ ..] = store.read::<MATERIAL_AT>(at);
+        let attributes = KeyAttributes::from_bytes(attributes);
+        (id & USED != 0).then_some(KeySlot { at, usage, id: id ^ USED, attributes })
     }
 
     fn is_named(&self, name: KeyName) -> bool {
         let (usage, id, version) = name.parts();
-        self.usage == usage && self.id == id && version.is_none_or(|version| self.version.0 == version)
+        self.usage == usage
+            && self.id == id
+            && version.is_none_or(|version| self.attributes.version.0 == version)
     }
 
     /// The key's bytes.
     pub(crate) fn material<M: Memory>(&self, store: &Store<M>) -> KeyMaterial {
         let at = self.at.saturating_add(MATERIAL_AT);
-        if self.algorithm == Algorithm::Des.code() {
+        if self.attributes.algorithm == Algorithm::Des.code() {
             KeyMaterial::Single(Key8::from_bytes(store.read(at)))
         } else {
             KeyMaterial::Double(Key16::from_bytes(store.read(at)))
@@ -191,7 +209,7 @@ impl CountedKey {
     /// A key of a key file.
     pub(crate) fn of_slot<M: Memory>(store: &Store<M>, slot: &KeySlot) -> CountedKey {
         let tries_at = slot.at.saturating_add(TRIES_AT);
-        CountedKey { material: slot.material(store), tries: slot.tries, tries_at }
+        CountedKey { material: slot.material(store), tries: slot.attributes.tries, tries_at }
     }
 
     /// What a check that ended like this writes. A counted key is written after a success too, so that cutting
@@ -229,12 +247,7 @@ pub(crate) const PIN_FIELD_LEN: usize = 8;
 /// A key about to be stored.
 pub(crate) struct NewKey {
     pub(crate) name: KeyName,
-    pub(crate) version: KeyVersion,
-    pub(crate) algorithm: u8,
-    pub(crate) use_right: Access,
-    pub(crate) leads_to: u8,
-    pub(crate) change_right: Access,
-    pub(crate) tries: Tries,
+    pub(crate) attributes: KeyAttributes,
     pub(crate) material: Key16,
 }
 
@@ -242,17 +255,7 @@ impl NewKey {
     /// Puts it into a slot.
     pub(crate) fn put(&self, batch: &mut Batch, at: usize) -> Result<(), BatchFull> {
         let (usage, id, _) = self.name.parts();
-        let header = [
-            USED | id,
-            usage,
-            self.version.0,
-            self.algorithm,
-            self.use_right.0,
-            self.leads_to,
-            self.change_right.0,
-            self.tries.0.0,
-        ];
-        batch.write(at, &[&header, self.material.expose()])
+        batch.write(at, &[&[USED | id, usage], &self.attributes.to_bytes(), self.material.expose()])
     }
 }
 
@@ -263,8 +266,8 @@ impl<M: Memory> Card<M> {
     /// `missing` without one, 6983 when it is locked, 6982 when its right of use is not given.
     pub(crate) fn usable_key(&self, name: KeyName, missing: StatusWord) -> Result<KeySlot, StatusWord> {
         let slot = key(&self.store, &self.session.directory, name).ok_or(missing)?;
-        slot.tries.not_locked()?;
-        self.session.require(slot.use_right)?;
+        slot.attributes.tries.not_locked()?;
+        self.session.require(slot.attributes.use_right)?;
         Ok(slot)
     }
 }

@@ -9,7 +9,9 @@
 //! key is added by whoever has the control key. In clear a key enters only where that right asks for a state, and
 //! the state is reached; a master key never does.
 
-use super::keys::{CountedKey, KeyName, KeySlot, NewKey, PIN_FIELD_LEN, Tries, key, key_file, slot_for};
+use super::keys::{
+    CountedKey, KeyAttributes, KeyName, KeySlot, NewKey, PIN_FIELD_LEN, Tries, key, key_file, slot_for,
+};
 use super::messaging::{Content, MessageClass, Secured};
 use crate::answer::{Outcome, done};
 use crate::card::Card;
@@ -90,7 +92,7 @@ impl<M: Memory> Card<M> {
             (KeyTarget::Change { .. }, None) => return Err(StatusWord::KEY_NOT_FOUND),
             (KeyTarget::Add { .. }, None) if is_master => Access::ALWAYS,
             (KeyTarget::Add { .. }, None) => file.write,
-            (KeyTarget::Change { .. }, Some(slot)) => slot.change_right,
+            (KeyTarget::Change { .. }, Some(slot)) => slot.attributes.change_right,
         };
         self.session.require(right)?;
         let (plain, batch) = match content {
@@ -114,17 +116,15 @@ impl<M: Memory> Card<M> {
             KeyForm::Key(algorithm) => (algorithm.code(), material_of(algorithm, field)?),
             KeyForm::Pin { len } => (len, pin_material(field, len)?),
         };
-        let new = NewKey {
-            name,
+        let attributes = KeyAttributes {
             version: header.version,
             algorithm,
             use_right: header.use_right,
             leads_to: header.follow_up,
             change_right: header.change_right,
             tries: Tries(header.tries),
-            material,
         };
-        self.store_key(file, present, &new, batch)
+        self.store_key(file, present, &NewKey { name, attributes, material }, batch)
     }
 
     fn write_sam_key(&mut self, file: &File, secured: &Secured<'_>, challenge: Option<Challenge>) -> Outcome {
@@ -144,21 +144,20 @@ impl<M: Memory> Card<M> {
         }
         let present = key(&self.store, &directory, name);
         match present {
-            Some(slot) => self.session.require(slot.change_right)?,
+            Some(slot) => self.session.require(slot.attributes.change_right)?,
             None if name == SAM_MASTER => {}
             None => self.session.require(file.write)?,
         }
-        let new = NewKey {
-            name,
+        let attributes = KeyAttributes {
             version: header.version,
             algorithm: header.algorithm.code(),
             use_right: Access::ALWAYS,
             leads_to,
             change_right: Access::ALWAYS,
             tries,
-            material: material_of(header.algorithm, field)?,
         };
-        self.store_key(file, present, &new, batch)
+        let material = material_of(header.algorithm, field)?;
+        self.store_key(file, present, &NewKey { name, attributes, material }, batch)
     }
 
     /// Header and key under a cryptogram. Padding is always there (`epurse.md` 0), whatever the application's

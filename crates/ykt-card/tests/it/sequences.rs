@@ -96,7 +96,6 @@ struct Street {
     perhaps: Option<i64>,
     /// Type and counter used of that command.
     asked: Option<(u8, CardCounter)>,
-    finished: usize,
 }
 
 impl Street {
@@ -109,7 +108,6 @@ impl Street {
             balance: 0,
             perhaps: None,
             asked: None,
-            finished: 0,
         };
         street.card.ok(SELECT_APPLICATION);
         street.sam.ok("00A4000002DF01");
@@ -217,16 +215,24 @@ impl Street {
         let mut command = CreditForLoad { at: at(), mac2: load::mac2(&session, &load, at()) }.to_apdu();
         let wrong = spoil(&mut command, 12, flaw);
         let after = self.balance + load.amount.fen().fen();
-        self.perhaps = (!wrong).then_some(after);
         self.asked = Some((0x02, answer.counter));
-        let given = self.send(&command);
+        self.follow_up(&command, wrong, after);
+    }
+
+    /// Sends CREDIT or DEBIT; the answer when the money moved.
+    fn follow_up(&mut self, command: &[u8], wrong: bool, after: i64) -> Option<Response> {
+        self.perhaps = (!wrong).then_some(after);
+        let given = self.send(command);
         if wrong {
             assert!(!given.sw().is_ok());
-        } else if given.sw().0 != 0x6581 {
-            assert!(given.sw().is_ok(), "{}", given.sw());
-            self.balance = after;
-            self.finished += 1;
+            return None;
         }
+        if given.sw().0 == 0x6581 {
+            return None;
+        }
+        assert!(given.sw().is_ok(), "{}", given.sw());
+        self.balance = after;
+        Some(given)
     }
 
     fn debit(&mut self, flaw: Option<u8>) {
@@ -256,17 +262,9 @@ impl Street {
         let mut command = debit.to_apdu();
         let wrong = spoil(&mut command, 16, flaw);
         let after = self.balance - purchase.amount.fen().fen();
-        self.perhaps = (!wrong).then_some(after);
         self.asked = Some((0x06, answer.counter));
-        let given = self.send(&command);
-        if wrong {
-            assert!(!given.sw().is_ok());
-        } else if given.sw().0 != 0x6581 {
-            assert!(given.sw().is_ok(), "{}", given.sw());
-            self.balance = after;
-            self.finished += 1;
-            self.mac2 = DebitAnswer::from_bytes(given.data());
-        }
+        let given = self.follow_up(&command, wrong, after);
+        self.mac2 = given.and_then(|given| DebitAnswer::from_bytes(given.data()));
     }
 
     /// Finishes what is under way while the power fails.
