@@ -197,6 +197,8 @@ pub struct BillFilter {
     pub merchant: Option<MerchantCode>,
     /// How far their payment is.
     pub state: Option<BillState>,
+    /// Industry of the merchant.
+    pub industry: Option<u8>,
 }
 
 /// Bills, newest day first, then by merchant.
@@ -205,7 +207,8 @@ pub struct BillFilter {
 /// [`StoreError`].
 pub fn bills(tx: &Tx<'_>, filter: &BillFilter, paging: Paging) -> Result<Page<Bill, BillTotals>, StoreError> {
     // Bills are few: merchants × days. They are read whole for their totals.
-    let all = bill_rows::bills(tx, filter.day, filter.merchant.as_ref(), filter.state)?;
+    let mut all = bill_rows::bills(tx, filter.day, filter.merchant.as_ref(), filter.state)?;
+    all.retain(|bill| filter.industry.is_none_or(|industry| industry == bill.industry));
     let from = usize::try_from(paging.offset()).unwrap_or(usize::MAX);
     let rows = usize::try_from(paging.rows()).unwrap_or(usize::MAX);
     let totals = BillTotals::of(&all);

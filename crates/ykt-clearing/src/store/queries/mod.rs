@@ -14,4 +14,4 @@ pub use days::{
     BillFilter, BillTotals, CauseRow, DayRow, FileFilter, MissingFile, bill, bills, by_cause, by_hour,
     by_industry, day, days, files, transfers,
 };
-pub use records::{RecordFilter, RecordRow, Standing, VerdictFilter, line, record, records};
+pub use records::{RecordFilter, RecordRow, RecordSort, Standing, VerdictFilter, line, record, records};

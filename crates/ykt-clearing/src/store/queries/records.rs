@@ -1,14 +1,14 @@
 //! Records: by day, merchant, card, terminal, verdict, amount, or bill.
 
 use crate::day::Phase;
-use crate::purchase::{Purchase, RecordId};
+use crate::purchase::{FileId, Purchase, RecordId};
 use crate::receive::FileState;
 use crate::store::records::purchase_at;
 use crate::store::verdicts::{Verdict, verdict_at};
 use crate::verdict::{Cause, State};
 use ykt_base::{Asn8, Date, Fen, MerchantCode, PosNo, TerminalId};
 use ykt_files::{RawXf, Sum};
-use ykt_store::{Filter, Page, Paging, Row, StoreError, Tx, Value, params};
+use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, Value, params};
 
 /// What a record is, all told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,24 @@ pub enum VerdictFilter {
     Cause(Cause),
     /// Not confirmed on the day they came: what the QS line counts as refused.
     RefusedOnArrival,
+    /// Confirmed on the day they came, those the operator bears included: what the QS line counts as confirmed.
+    ConfirmedOnArrival,
+    /// Accepted on a later day: what the QS line of that day counts as adjusted.
+    Adjusted,
+    /// Refused for good on a later day: what the QS line of that day counts as adjustment refused.
+    AdjustmentRefused,
+}
+
+/// What a list of records can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RecordSort {
+    /// Number: as they came.
+    #[default]
+    Number,
+    /// When the purchase was.
+    At,
+    /// Amount.
+    Amount,
 }
 
 /// Which records are wanted.
@@ -72,29 +90,34 @@ pub struct RecordFilter {
     pub pos: Option<PosNo>,
     /// Terminal id of the PSAM.
     pub terminal: Option<TerminalId>,
+    /// File they came in.
+    pub file: Option<FileId>,
+    /// Hour of the purchase, 0 to 23.
+    pub hour: Option<u8>,
     /// What became of them.
     pub verdict: Option<VerdictFilter>,
+    /// Why, beside what became of them.
+    pub cause: Option<Cause>,
     /// Smallest amount.
     pub amount_min: Option<Fen>,
     /// Largest amount.
     pub amount_max: Option<Fen>,
 }
 
-/// Records by number, with count and sum of all that pass the filter. Lines that are no records are found by
-/// their verdict only.
+/// Records in the order of `sort`, with count and sum of all that pass the filter. Lines that are no records are
+/// found by their verdict only.
 ///
 /// # Errors
 /// [`StoreError`].
 pub fn records(
     tx: &Tx<'_>,
     filter: &RecordFilter,
+    sort: (RecordSort, Direction),
     paging: Paging,
 ) -> Result<Page<RecordRow, Sum>, StoreError> {
     let is_by_verdict = filter.settled_day.is_some()
-        || matches!(
-            filter.verdict,
-            Some(VerdictFilter::State(_) | VerdictFilter::Cause(_) | VerdictFilter::RefusedOnArrival)
-        );
+        || filter.cause.is_some()
+        || !matches!(filter.verdict, None | Some(VerdictFilter::Plain | VerdictFilter::ConfirmedOnArrival));
     let mut wanted = Filter::default();
     let (from, amount) = if is_by_verdict {
         wanted.when("v.day =", filter.day).when("v.merchant =", filter.merchant.as_ref());
@@ -105,7 +128,8 @@ pub fn records(
         wanted.when("f.merchant =", filter.merchant.as_ref()).when("r.asn =", filter.asn.as_ref());
         (BY_FILE, "r.amount")
     };
-    wanted.when("v.settled_day =", filter.settled_day);
+    wanted.when("v.settled_day =", filter.settled_day).when("v.cause =", filter.cause);
+    wanted.when("f.id =", filter.file.map(|file| file.0)).when("r.at / 10000 % 100 =", filter.hour);
     wanted.when("r.pos =", filter.pos.as_ref()).when("r.terminal =", filter.terminal.as_ref());
     wanted.when(&format!("{amount} >="), filter.amount_min).when(&format!("{amount} <="), filter.amount_max);
     match filter.verdict {
@@ -117,6 +141,21 @@ pub fn records(
         Some(VerdictFilter::RefusedOnArrival) => {
             wanted.when(
                 "(v.state NOT IN (4, 5) OR v.settled_day IS NULL OR v.settled_day <> v.day) AND d.phase >=",
+                Some(Phase::Booked),
+            );
+        }
+        Some(VerdictFilter::ConfirmedOnArrival) => {
+            wanted.when(
+                "(v.record IS NULL OR v.state IN (4, 5) AND v.settled_day = v.day) AND d.phase >=",
+                Some(Phase::Booked),
+            );
+        }
+        Some(VerdictFilter::Adjusted) => {
+            wanted.when("v.state IN (4, 5) AND v.settled_day > v.day AND d.phase >=", Some(Phase::Booked));
+        }
+        Some(VerdictFilter::AdjustmentRefused) => {
+            wanted.when(
+                "v.state NOT IN (2, 4, 5) AND v.settled_day > v.day AND d.phase >=",
                 Some(Phase::Booked),
             );
         }
@@ -133,7 +172,20 @@ pub fn records(
         |row| Ok(Sum { count: row.get(0)?, amount: row.get(1)? }),
     )?;
     let key = if is_by_verdict { "v.record" } else { "r.id" };
-    let rest = format!("ORDER BY {key} LIMIT {} OFFSET {}", paging.rows(), paging.offset());
+    let column = match sort.0 {
+        RecordSort::Number => key,
+        RecordSort::At => "r.at",
+        RecordSort::Amount => amount,
+    };
+    let way = match sort.1 {
+        Direction::Up => "ASC",
+        Direction::Down => "DESC",
+    };
+    let rest = format!(
+        "ORDER BY {column} {way}, {key} {way} LIMIT {} OFFSET {}",
+        paging.rows(),
+        paging.offset()
+    );
     let rows = tx.query(&wanted.sql(&format!("{ROW} {from}"), &rest), wanted.values(), record_row)?;
     Ok(Page { rows, totals: totals.unwrap_or_default(), paging })
 }
