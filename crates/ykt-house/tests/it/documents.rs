@@ -1,7 +1,7 @@
 //! Rules about the documents: what they point at exists.
 
 use crate::house::{Finding, House, TextFile};
-use crate::source::Source;
+use crate::source::{Source, has_word, is_word};
 use std::collections::BTreeSet;
 
 /// The catalogue of codes for people.
@@ -114,4 +114,39 @@ fn is_step(word: &str) -> bool {
         && word.starts_with(['V', 'E'])
         && word.chars().skip(1).all(|c| c.is_ascii_alphanumeric())
         && word.chars().any(|c| c.is_ascii_digit())
+}
+
+/// The document that follows operations through the code by the names of functions.
+const WALK: &str = "ARCHITECTURE.md";
+/// Words of Rust in that document that name nothing of ours.
+const RUST_WORDS: &[&str] = &["no_std"];
+
+/// Rule: `Type::name`, `path::name` and `name_of_a_function` in [`WALK`] are defined in a crate.
+pub fn named_code_exists(house: &House) -> Vec<Finding> {
+    let sources: Vec<String> = house
+        .files
+        .iter()
+        .filter(|file| file.is("rs") && !file.is_test())
+        .map(|file| Source::parse(&file.text).code)
+        .collect();
+    let mut findings = Vec::new();
+    for (index, line) in house.file(WALK).text.lines().enumerate() {
+        for span in line.split('`').skip(1).step_by(2).filter(|span| names_code(span)) {
+            let name = span.rsplit("::").next().unwrap_or(span);
+            let is_defined = ["fn", "struct", "enum", "trait", "mod", "const", "type"].iter().any(|kind| {
+                let definition = format!("{kind} {name}");
+                sources.iter().any(|source| has_word(source, &definition))
+            });
+            if !is_defined {
+                findings.push(Finding::new(WALK, index + 1, format!("{span} is defined nowhere")));
+            }
+        }
+    }
+    findings
+}
+
+fn names_code(span: &str) -> bool {
+    let is_path = span.chars().all(|c| is_word(c) || c == ':');
+    let is_function = span.contains('_') && span.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    is_path && (span.contains("::") || is_function) && !RUST_WORDS.contains(&span)
 }

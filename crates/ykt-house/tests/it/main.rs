@@ -58,6 +58,7 @@ rules! {
     awake: rust_code::tests_neither_sleep_nor_rest, "no test is ignored, none sleeps";
     links: documents::links_lead_somewhere, "a link in a document leads to a file that exists";
     codes: documents::codes_are_documented, "a stable code is explained in docs/errors.md";
+    walk: documents::named_code_exists, "code named in ARCHITECTURE.md exists";
     targets: documents::make_targets_exist, "a make target named in a document exists";
 }
 

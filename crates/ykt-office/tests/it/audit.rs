@@ -1,3 +1,5 @@
+//! The audit log: who did what, chained, and every alteration found.
+
 use crate::{act, at, new_merchant, office, read};
 use ykt_office::audit::{self, AuditFilter, ChainReport, Outcome};
 use ykt_office::{Paging, merchants};

@@ -1,3 +1,5 @@
+//! The black list: versions, increments, losses, and what reached which terminal.
+
 use crate::{act, asn, at, merchant_code, new_card, new_merchant, office, pos, read};
 use ykt_base::Asn8;
 use ykt_office::blacklist::{self, ListFilter, ListKind, ListOp, ListVersion};

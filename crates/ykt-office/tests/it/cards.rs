@@ -1,3 +1,5 @@
+//! The register of cards: numbers, states, and what a state allows.
+
 use crate::{act, asn, at, new_card, office, read};
 use ykt_office::cards::{self, CardEvent, CardFilter, CardKind, CardSort, CardState, NewCard, Registered};
 use ykt_office::{Direction, Paging, RegisterError, audit};

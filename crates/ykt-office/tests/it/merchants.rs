@@ -1,3 +1,5 @@
+//! The register of merchants: contracts one after the other, never two at once.
+
 use crate::{act, contract, day, merchant_code, new_merchant, office, read};
 use ykt_office::merchants::{self, Contract, MerchantFilter, MerchantSort, NewMerchant};
 use ykt_office::{Direction, Paging, RegisterError};

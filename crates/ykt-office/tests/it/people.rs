@@ -1,3 +1,5 @@
+//! Signing in: strength, lock-out, sessions and their limits.
+
 use crate::{Count, act, at, office, read};
 use ykt_base::DateTime;
 use ykt_office::audit::{self, AuditFilter};

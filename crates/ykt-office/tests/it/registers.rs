@@ -1,3 +1,5 @@
+//! What clearing reads of the office: one snapshot that answers by moment.
+
 use crate::terminals::pair_of;
 use crate::{act, asn, at, contract, day, merchant_code, new_card, new_merchant, office, pos};
 use ykt_base::TerminalId;

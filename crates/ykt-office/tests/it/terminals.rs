@@ -1,3 +1,5 @@
+//! The register of terminals: pairs of POS and PSAM and their validity.
+
 use crate::{act, at, merchant_code, new_merchant, office, pos, read};
 use ykt_office::terminals::{
     self, NewTerminal, Pair, TerminalEvent, TerminalFilter, TerminalSort, TerminalState,
