@@ -52,7 +52,7 @@ impl<M: Memory> Card<M> {
     }
 
     /// # Errors
-    /// 6901 without its INIT SAM, 6983 key locked, 9302 wrong MAC2 (counted), 6581.
+    /// 6901 without its INIT SAM, 9302 wrong MAC2 (a try of the key is gone), 6581.
     pub(crate) fn credit_sam(&mut self, command: CreditSam, pending: Option<Pending>) -> Outcome {
         let Some(Pending::SamPurchase(PendingSamPurchase { mac2, slot })) = pending else {
             return Err(StatusWord::NOT_INITIALIZED);
