@@ -1,0 +1,10 @@
+//! The binary from outside, with other people's programs as referees.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at what it did not expect"
+)]
+
+#[cfg(feature = "pcsc")]
+mod pcsc;
