@@ -117,8 +117,13 @@ pub fn resume(order: &Order, offer: &CardOffer, facts: &Facts) -> Result<Resume,
         }
         return Ok(Resume::Becomes(OrderState::NotCredited));
     }
-    if order.state == OrderState::NotCredited && facts.moved_by_others {
+    // Each step of the counter is one load, and all of these are proved to be other orders'.
+    if facts.moved_by_others {
         return Ok(Resume::Becomes(OrderState::NotCredited));
+    }
+    // The step may be the other order's, whose MAC2 is still out.
+    if let Some(other) = facts.open_elsewhere.as_ref().filter(|_| order.state == OrderState::NotCredited) {
+        return Err(Refusal::CardBusy { other: other.clone() });
     }
     if frozen.next() != Some(offer.counter) {
         let expected = format!("{frozen} or the one after it");
