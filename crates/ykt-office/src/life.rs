@@ -3,6 +3,7 @@
 //! Cards and terminals live by such tables (`clearing.md` 10). An illegal step is refused with the state, the
 //! step, and what would be allowed, so that the person at the desk knows what to do instead.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// One row: in the first state, when the event happens, the state is the second.
@@ -49,4 +50,19 @@ pub(crate) fn after<S: Copy + PartialEq + fmt::Display, E: Copy + PartialEq + fm
 /// What may happen in state `from`.
 pub(crate) fn allowed<S: Copy + PartialEq, E: Copy>(table: &[Row<S, E>], from: S) -> impl Iterator<Item = E> {
     table.iter().filter(move |(state, _, _)| *state == from).map(|(_, event, _)| *event)
+}
+
+/// Totals of a list of things that have a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateTotals<S> {
+    /// How many are in each state that has any.
+    pub by_state: BTreeMap<S, u32>,
+}
+
+impl<S> StateTotals<S> {
+    /// All of them.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.by_state.values().fold(0, |sum, count| sum.saturating_add(*count))
+    }
 }

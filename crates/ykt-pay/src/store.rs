@@ -6,7 +6,7 @@ use crate::order::{Freeze, Order, OrderState, Proof, Step, StepKind};
 use std::collections::BTreeMap;
 use ykt_base::{Asn8, CardCounter, DateTime, Fen, TerminalId};
 use ykt_purse::PurseFen;
-use ykt_store::{Direction, Filter, Module, Page, Paging, Row, StoreError, Tx, contains, params};
+use ykt_store::{Direction, Filter, Module, Page, Paging, Row, StoreError, Tx, Value, contains, params};
 use ykt_terminal::host::{CardOffer, Credit, OrderId};
 
 /// Steps of one order's timeline; wrong MACs and TACs after that are counted but not written down.
@@ -234,53 +234,34 @@ pub(crate) fn counter_taken(tx: &Tx, order: &Order, counter: CardCounter) -> Res
     Ok(tx.query_one(sql, params![&order.asn, counter, order.id.as_str()], |row| row.i64(0))?.is_some())
 }
 
+/// Adds a MAC2 that was given out, at place `no`.
 pub(crate) fn add_freeze(tx: &Tx, order: &OrderId, no: usize, freeze: &Freeze) -> Result<(), StoreError> {
     let Freeze { offer, credit } = freeze;
-    tx.execute(
-        "INSERT INTO load_freeze (order_id, no, terminal, balance, counter, key_version, algorithm, random, mac1,
-            at, mac2)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        params![
-            order.as_str(),
-            place(no),
-            &offer.terminal,
-            offer.balance,
-            offer.counter,
-            offer.key_version,
-            offer.algorithm,
-            &offer.random,
-            &offer.mac1,
-            credit.at,
-            &credit.mac2,
-        ],
-    )
-    .map(drop)
+    let mut values = offer_values(order, no, offer);
+    values.extend_from_slice(params![credit.at, &credit.mac2]);
+    let sql = format!(
+        "INSERT INTO load_freeze (order_id, no, {OFFER}, at, mac2)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    );
+    tx.execute(&sql, &values).map(drop)
 }
 
+/// Adds what a fresh answer showed, at place `no`.
 pub(crate) fn add_proof(tx: &Tx, order: &OrderId, no: usize, proof: &Proof) -> Result<(), StoreError> {
-    let Proof { offer, state } = proof;
-    tx.execute(
-        "INSERT INTO load_proof (order_id, no, terminal, balance, counter, key_version, algorithm, random, mac1,
-            state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        params![
-            order.as_str(),
-            place(no),
-            &offer.terminal,
-            offer.balance,
-            offer.counter,
-            offer.key_version,
-            offer.algorithm,
-            &offer.random,
-            &offer.mac1,
-            *state,
-        ],
-    )
-    .map(drop)
+    let mut values = offer_values(order, no, &proof.offer);
+    values.push(proof.state.into());
+    let sql = format!(
+        "INSERT INTO load_proof (order_id, no, {OFFER}, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+    );
+    tx.execute(&sql, &values).map(drop)
 }
 
-fn place(no: usize) -> i64 {
-    i64::try_from(no).unwrap_or(i64::MAX)
+/// Order, place, and the columns of [`OFFER`].
+fn offer_values<'v>(order: &'v OrderId, no: usize, offer: &'v CardOffer) -> Vec<Value<'v>> {
+    let CardOffer { terminal, balance, counter, key_version, algorithm, random, mac1 } = offer;
+    let place = i64::try_from(no).unwrap_or(i64::MAX);
+    params![order.as_str(), place, terminal, *balance, *counter, *key_version, *algorithm, random, mac1]
+        .to_vec()
 }
 
 /// Adds a step to the timeline.

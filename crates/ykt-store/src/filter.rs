@@ -1,6 +1,8 @@
 //! The conditions of a list that people filter as they like: each with its value, numbered for the statement.
 
-use crate::page::{Direction, Paging};
+use crate::error::StoreError;
+use crate::page::{Direction, Page, Paging};
+use crate::sqlite::{Row, Tx};
 use crate::value::Value;
 use std::fmt::Write as _;
 
@@ -83,6 +85,25 @@ impl<'v> Filter<'v> {
             paging.offset()
         );
         self.sql(select, &rest)
+    }
+
+    /// One page of what `select` reads, with the number of all rows that pass the conditions.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when `read` refuses a row.
+    pub fn page<R>(
+        &self,
+        tx: &Tx<'_>,
+        select: &str,
+        sort: (&str, Direction),
+        key: &str,
+        paging: Paging,
+        read: impl FnMut(&Row<'_>) -> Result<R, StoreError>,
+    ) -> Result<Page<R>, StoreError> {
+        let count = format!("SELECT COUNT(*) FROM ({}) AS filtered", self.sql(select, ""));
+        let total = tx.query_one(&count, &self.values, |row| row.get::<u32>(0))?.unwrap_or(0);
+        let rows = tx.query(&self.page_sql(select, sort, key, paging), &self.values, read)?;
+        Ok(Page { rows, totals: total.into(), paging })
     }
 
     /// The values, for the statement.

@@ -103,11 +103,7 @@ pub fn list(tx: &Tx, filter: &AuditFilter, paging: Paging) -> Result<Page<AuditR
         .when("outcome =", filter.outcome)
         .when_any_like(&["who"], who.as_ref())
         .when_any_like(&["what", "object", "detail"], what.as_ref());
-    let count = conditions.sql("SELECT COUNT(*) FROM office_audit", "");
-    let total = tx.query_one(&count, conditions.values(), |row| row.get::<u32>(0))?.unwrap_or(0);
-    let sql = conditions.page_sql(COLUMNS, ("seq", Direction::Down), "seq", paging);
-    let rows = tx.query(&sql, conditions.values(), audit_row)?;
-    Ok(Page { rows, totals: total.into(), paging })
+    conditions.page(tx, COLUMNS, ("seq", Direction::Down), "seq", paging, audit_row)
 }
 
 /// Recomputes every link from the first record on.

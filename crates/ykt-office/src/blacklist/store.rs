@@ -103,10 +103,7 @@ fn last_changes(tx: &Tx, base: ListVersion, version: ListVersion) -> Result<Vec<
 pub fn list(tx: &Tx, filter: &ListFilter, paging: Paging) -> Result<Page<ListEntry>, StoreError> {
     let mut conditions = Filter::default();
     conditions.when("kind =", filter.kind).when("asn =", filter.asn.as_ref());
-    let count = conditions.sql("SELECT COUNT(*) FROM office_list_entry", "");
-    let total = tx.query_one(&count, conditions.values(), |row| row.get::<u32>(0))?.unwrap_or(0);
-    let sql = conditions.page_sql(ENTRY, ("version", Direction::Down), "asn", paging);
-    Ok(Page { rows: tx.query(&sql, conditions.values(), entry_row)?, totals: total.into(), paging })
+    conditions.page(tx, ENTRY, ("version", Direction::Down), "asn", paging, entry_row)
 }
 
 /// The versions of the list, newest first, each with its change and the terminals it reached.
@@ -114,15 +111,12 @@ pub fn list(tx: &Tx, filter: &ListFilter, paging: Paging) -> Result<Page<ListEnt
 /// # Errors
 /// [`StoreError`].
 pub fn versions(tx: &Tx, paging: Paging) -> Result<Page<VersionRow>, StoreError> {
-    let total = tx.query_one("SELECT COUNT(*) FROM office_list_change", &[], |row| row.get::<u32>(0))?;
-    let sql = Filter::default().page_sql(CHANGE, ("version", Direction::Down), "version", paging);
-    let changes = tx.query(&sql, &[], change_row)?;
     let count = "SELECT COUNT(DISTINCT pos) FROM office_delivery WHERE version >= $1";
-    let rows = changes.into_iter().map(|change| {
+    Filter::default().page(tx, CHANGE, ("version", Direction::Down), "version", paging, |row| {
+        let change = change_row(row)?;
         let terminals = tx.query_one(count, params![change.version.0], |row| row.get(0))?.unwrap_or(0);
         Ok(VersionRow { change, terminals })
-    });
-    Ok(Page { rows: rows.collect::<Result<_, StoreError>>()?, totals: total.unwrap_or(0).into(), paging })
+    })
 }
 
 /// Notes that terminal `pos` holds list `version` since `at`. Told again, the first time stands.

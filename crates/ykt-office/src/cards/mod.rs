@@ -5,8 +5,7 @@
 
 mod store;
 
-use crate::life::{self, IllegalStep, Row};
-use std::collections::BTreeMap;
+use crate::life::{self, IllegalStep, Row, StateTotals};
 use std::fmt;
 use std::str::FromStr;
 use ykt_base::{Asn8, Date, DateTime, IssuerFactor, KeyVersion};
@@ -248,16 +247,4 @@ pub enum CardSort {
 }
 
 /// Totals of a list of cards.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CardTotals {
-    /// Cards in each state that has any.
-    pub by_state: BTreeMap<CardState, u32>,
-}
-
-impl CardTotals {
-    /// All of them.
-    #[must_use]
-    pub fn count(&self) -> u32 {
-        self.by_state.values().fold(0, |sum, count| sum.saturating_add(*count))
-    }
-}
+pub type CardTotals = StateTotals<CardState>;

@@ -185,19 +185,15 @@ pub fn list(
     conditions
         .when("industry =", filter.industry)
         .when_any_like(&["code", "name_zh", "name_en"], text.as_ref());
-    let count = conditions.sql("SELECT COUNT(*) FROM office_merchant", "");
-    let total = tx.query_one(&count, conditions.values(), |row| row.get::<u32>(0))?.unwrap_or(0);
     let column = match sort.0 {
         MerchantSort::Code => "code",
         MerchantSort::NameZh => "name_zh",
         MerchantSort::NameEn => "name_en",
         MerchantSort::Industry => "industry",
     };
-    let sql = conditions.page_sql(COLUMNS, (column, sort.1), "code", paging);
-    let merchants = tx.query(&sql, conditions.values(), merchant_row)?;
-    let rows = merchants.into_iter().map(|merchant| {
+    conditions.page(tx, COLUMNS, (column, sort.1), "code", paging, |row| {
+        let merchant = merchant_row(row)?;
         let contracts = contracts_of(tx, &merchant.code)?;
         Ok(MerchantRow { merchant, contracts })
-    });
-    Ok(Page { rows: rows.collect::<Result<_, StoreError>>()?, totals: total.into(), paging })
+    })
 }

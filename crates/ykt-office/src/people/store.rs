@@ -177,8 +177,5 @@ pub fn list(tx: &Tx, filter: &UserFilter, paging: Paging) -> Result<Page<UserRow
         .when("role =", filter.role)
         .when("disabled =", filter.disabled)
         .when_any_like(&["name", "full_name"], text.as_ref());
-    let count = conditions.sql("SELECT COUNT(*) FROM office_user", "");
-    let total = tx.query_one(&count, conditions.values(), |row| row.get::<u32>(0))?.unwrap_or(0);
-    let sql = conditions.page_sql(COLUMNS, ("name", Direction::Up), "name", paging);
-    Ok(Page { rows: tx.query(&sql, conditions.values(), user_row)?, totals: total.into(), paging })
+    conditions.page(tx, COLUMNS, ("name", Direction::Up), "name", paging, user_row)
 }

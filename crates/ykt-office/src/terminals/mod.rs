@@ -5,8 +5,7 @@
 
 mod store;
 
-use crate::life::{self, IllegalStep, Row};
-use std::collections::BTreeMap;
+use crate::life::{self, IllegalStep, Row, StateTotals};
 use ykt_base::{DateTime, MerchantCode, PosNo, PsamSerial, TerminalId};
 
 pub use store::{change, list, pair, pairs_of, register, terminal};
@@ -153,16 +152,4 @@ pub enum TerminalSort {
 }
 
 /// Totals of a list of terminals.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TerminalTotals {
-    /// Terminals in each state that has any.
-    pub by_state: BTreeMap<TerminalState, u32>,
-}
-
-impl TerminalTotals {
-    /// All of them.
-    #[must_use]
-    pub fn count(&self) -> u32 {
-        self.by_state.values().fold(0, |sum, count| sum.saturating_add(*count))
-    }
-}
+pub type TerminalTotals = StateTotals<TerminalState>;

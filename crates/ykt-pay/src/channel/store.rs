@@ -43,10 +43,7 @@ pub fn settlements(
 ) -> Result<Page<Settlement>, StoreError> {
     let mut conditions = Filter::default();
     conditions.when("channel =", channel.map(Channel::as_str));
-    let count = conditions.sql("SELECT COUNT(*) FROM load_settlement", "");
-    let total = tx.query_one(&count, conditions.values(), |row| row.get::<u32>(0))?.unwrap_or(0);
-    let sql = conditions.page_sql(COLUMNS, ("day", Direction::Down), "channel", paging);
-    Ok(Page { rows: tx.query(&sql, conditions.values(), settlement_row)?, totals: total.into(), paging })
+    conditions.page(tx, COLUMNS, ("day", Direction::Down), "channel", paging, settlement_row)
 }
 
 /// What went through a channel by the orders paid on `day`.
