@@ -30,7 +30,7 @@ const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         rule: "awake",
-        path: "crates/ykt/tests/it/pcsc.rs",
+        path: "crates/ykt/tests/it/pcsc_desk.rs",
         finding: "sleeps",
         reason: "a foreign daemon says nowhere when it is ready: it is asked again until it is, for a bounded time",
     },
