@@ -1,5 +1,5 @@
 //! Purchases per second in process: card, PSAM and terminal in one thread, records in memory and in a synced
-//! file; and, with the feature `pcsc` and a reader, APDUs per second through PC/SC.
+//! file.
 //!
 //! Printed with it: the machine's load and the rate at which its disk syncs.
 #![allow(
@@ -38,11 +38,13 @@ fn main() {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("load {} | syncs {:.0}/s", load.trim(), syncs_per_second());
     let seconds = |rate: f64| format!("{rate:>9.0}/s {:>7.1} us", 1e6 / rate);
-    println!("purchase, card + PSAM + terminal, records in memory    {}", seconds(purchases(MemoryStore::default())));
+    println!(
+        "purchase, card + PSAM + terminal, records in memory    {}",
+        seconds(purchases(MemoryStore::default()))
+    );
     let folder = tempfile::tempdir_in(".").unwrap();
     let store = FileStore::open(&folder.path().join("pos.records")).unwrap();
     println!("purchase, records in a file, two syncs each            {}", seconds(purchases(store)));
-    pcsc();
 }
 
 /// Appends of one record with a sync each, on the disk of this folder.
@@ -67,8 +69,7 @@ fn loaded() -> Memory {
     let vault = vault();
     let at: DateTime = "20261122070000".parse().unwrap();
     let tac = KeyRef::new(KeyKind::Tac, 1, 1);
-    let mut host =
-        EngineerHost::new(&vault, Standing(at), city_factor([0x21, 0x44]), KeyIndex(1), tac);
+    let mut host = EngineerHost::new(&vault, Standing(at), city_factor([0x21, 0x44]), KeyIndex(1), tac);
     let mut card = Hand::new(city_card(1));
     let terminal = LoadTerminal { terminal: TerminalId([0xF0, 0, 0, 0, 0, 1]), key_index: KeyIndex(1) };
     let order = "BENCH-1".parse().unwrap();
@@ -99,23 +100,4 @@ fn purchases(store: impl RecordStore) -> f64 {
         let outcome = pos.purchase(&mut card, Fen::new(1), at).unwrap();
         assert!(matches!(outcome, Outcome::Paid(_)));
     })
-}
-
-#[cfg(not(feature = "pcsc"))]
-fn pcsc() {}
-
-/// SELECT and GET BALANCE on the card of the first reader that holds one.
-#[cfg(feature = "pcsc")]
-fn pcsc() {
-    use ykt_base::CardChannel;
-    use ykt_terminal::transport::pcsc::{ReaderChannel, readers};
-    let found = readers().unwrap_or_default();
-    let mut numbers = (0..found.len()).map(|number| number.to_string());
-    let Some(mut channel) = numbers.find_map(|number| ReaderChannel::open(&number).ok()) else {
-        println!("no card in a reader: nothing measured through PC/SC");
-        return;
-    };
-    let command = ykt_purse::command::challenge(ykt_purse::command::ChallengeLen::Eight);
-    let rate = rate(|| assert!(channel.send(&command).unwrap().sw().is_ok()));
-    println!("APDU through PC/SC, {:<35}{rate:>9.0}/s {:>7.1} us", channel.reader(), 1e6 / rate);
 }

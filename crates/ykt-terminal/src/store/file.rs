@@ -17,6 +17,8 @@ pub struct FileStore {
     file: File,
     /// Where the next entry goes: behind the whole ones.
     end: u64,
+    /// Whether part of an entry that failed may stand there.
+    torn: bool,
 }
 
 impl FileStore {
@@ -56,7 +58,7 @@ impl FileStore {
             file.write_all(&MAGIC).and_then(|()| file.sync_all()).map_err(io("write"))?;
             sync_folder(&path).map_err(io("sync the folder of"))?;
         }
-        Ok(FileStore { path, file, end: len_u64(MAGIC.len()) })
+        Ok(FileStore { path, file, end: len_u64(MAGIC.len()), torn: false })
     }
 
     fn io(&self, doing: &'static str) -> impl FnOnce(std::io::Error) -> StoreError {
@@ -68,14 +70,17 @@ impl FileStore {
 impl RecordStore for FileStore {
     fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
         let frame = format::encode(entry);
-        // Back to the known end first: an entry that failed half-way before must not stay behind.
+        if self.torn {
+            self.file.set_len(self.end).map_err(self.io("shorten"))?;
+        }
+        self.torn = true;
         let written = self
             .file
-            .set_len(self.end)
-            .and_then(|()| self.file.seek(SeekFrom::Start(self.end)))
+            .seek(SeekFrom::Start(self.end))
             .and_then(|_| self.file.write_all(&frame))
             .and_then(|()| self.file.sync_data());
         written.map_err(self.io("write"))?;
+        self.torn = false;
         self.end = self.end.saturating_add(len_u64(frame.len()));
         Ok(())
     }

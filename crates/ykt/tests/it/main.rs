@@ -8,3 +8,5 @@
 
 #[cfg(feature = "pcsc")]
 mod pcsc;
+#[cfg(feature = "pcsc")]
+mod pcsc_desk;
