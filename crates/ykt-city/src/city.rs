@@ -1,6 +1,6 @@
 //! The city: founded from a seed, it lives its days of trade, its books close, and it proves itself.
 //!
-//! A day has a morning (the bank has executed yesterday's transfers, the gateway settles), the errands of the
+//! A day has a morning (the gateway settles, the bank executes yesterday's transfers), the errands of the
 //! street, and an evening (files are collected, the day closes). The day after the last one only closes.
 
 use crate::bank::Bank;
@@ -325,18 +325,18 @@ impl City {
         Ok(DateTime { date: self.day(day)?, time })
     }
 
-    /// The bank has executed what it was sent, and the gateway settles yesterday.
+    /// The gateway settles yesterday, then the bank executes what it was sent.
     fn morning(&mut self, day: usize) -> Result<(), CityError> {
         let Some(yesterday) = day.checked_sub(1) else {
             return Ok(());
         };
         let at = self.at(day, 3, 0)?;
         let yesterday = self.day(yesterday)?;
+        let takings = self.gateway.takings(yesterday)?;
+        books::settle_gateway(&mut self.bank, &self.host, takings, yesterday, at)?;
         for (name, bytes) in self.bank_files()? {
             books::pay_out(&mut self.bank, &self.clearing, &name, &bytes, at)?;
         }
-        let takings = self.gateway.takings(yesterday)?;
-        books::settle_gateway(&mut self.bank, &self.host, takings, yesterday, at)?;
         books::sweep_commission(&mut self.bank, &self.store, yesterday, at)?;
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Nothing here knows keys or books. A citizen has a card, a terminal has its PSAM and its journal, and the
 //! host is asked through the same trait as over a network.
 
+use crate::company::{self, CompanyError};
 use crate::gateway::{Gateway, GatewayError};
 use crate::hand::{Cut, HeldCard};
 use crate::plan::{LoadBreak, Pull};
@@ -40,6 +41,9 @@ pub enum StreetError {
     /// A load terminal is out of order.
     #[error("load terminal: {0}")]
     Load(#[from] LoadError),
+    /// A card has no number.
+    #[error(transparent)]
+    Number(#[from] CompanyError),
     /// A card does not start.
     #[error("card {card}: {source}")]
     Card {
@@ -161,6 +165,27 @@ impl Street {
         }
     }
 
+    /// A citizen pays at home and never comes to the load terminal: the money goes back at the end of the day.
+    fn pay_and_stay_away<H: LoadHost>(
+        &mut self,
+        number: usize,
+        host: &mut Line<'_, H>,
+        errand: &Load<'_>,
+    ) -> Result<(), StreetError> {
+        let card = company::card_number(number)?;
+        let order = errand.order.clone();
+        let request = PayRequest { order, card, amount: errand.amount, channel: errand.channel.to_owned() };
+        match host.pay(&request) {
+            Ok(_) => {
+                let stayed = self.tally.breaks.entry(LoadBreak::NeverComes).or_default();
+                stayed.times = stayed.times.saturating_add(1);
+            }
+            Err(HostError::Refused { .. }) => self.tally.loads_refused.add(errand.amount),
+            Err(error) => return Err(LoadError::Host(error).into()),
+        }
+        Ok(())
+    }
+
     /// A citizen pays an order at the gateway and goes to the load terminal with it.
     ///
     /// # Errors
@@ -174,6 +199,9 @@ impl Street {
         errand: &Load<'_>,
     ) -> Result<(), StreetError> {
         let damaged = |source| StreetError::Card { card: number, source };
+        if errand.fault == Some(LoadBreak::NeverComes) {
+            return self.pay_and_stay_away(number, host, errand);
+        }
         let cut = match errand.fault {
             Some(LoadBreak::BeforeInitialize) => Some(Cut::Before { ins: INS_INITIALIZE }),
             Some(LoadBreak::AfterInitialize) => Some(Cut::After { ins: INS_INITIALIZE }),
