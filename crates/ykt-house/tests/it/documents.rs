@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 
 /// The catalogue of codes for people.
 const CODES: &str = "docs/errors.md";
-/// Where codes are given, each in a line `Name = ..., "code", ...` of a macro that makes an enum of them; and what
-/// such a code looks like.
-const CODE_SOURCES: &[(&str, IsCode)] =
-    &[("crates/ykt-web/src/problem.rs", is_name), ("crates/ykt-clearing/src/verdict.rs", is_step)];
+/// Where codes are given, and what they look like there.
+const CODE_SOURCES: &[(&str, IsCode)] = &[
+    ("crates/ykt-web/src/problem.rs", is_name),
+    ("crates/ykt-clearing/src/verdict.rs", is_step),
+    ("crates/ykt-pay/src/error.rs", is_name),
+];
 
 fn documents(house: &House) -> impl Iterator<Item = &TextFile> {
     house.files.iter().filter(|file| file.is("md"))
@@ -94,18 +96,17 @@ pub fn codes_are_documented(house: &House) -> Vec<Finding> {
     findings
 }
 
-/// A line of a catalogue: a name, then what it is equal to, ended by a semicolon.
+/// A line of a catalogue: `Name = .. "code" ..;` in a macro, or `Type::Name .. => "code",` in a match.
 fn gives_code(line: &str) -> bool {
-    line.trim().split_once(" = ").is_some_and(|(name, value)| {
-        name.starts_with(char::is_uppercase)
-            && name.chars().all(char::is_alphanumeric)
-            && value.ends_with(';')
-    })
+    let line = line.trim();
+    let is_entry =
+        line.contains(" = ") && line.ends_with(';') || line.contains(" => ") && line.ends_with(',');
+    is_entry && line.starts_with(char::is_uppercase)
 }
 
 /// `bad-request`.
 fn is_name(word: &str) -> bool {
-    !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// `V01`, `E0A`.
