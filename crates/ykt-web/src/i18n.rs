@@ -133,9 +133,26 @@ mod tests {
     use std::path::Path;
 
     /// Sections whose keys are looked up by a code from the database, such as `verdict.E01`.
-    const BY_CODE: [&str; 16] = [
-        "subject", "action", "cause", "clause", "event", "industry", "load", "file", "role", "state",
-        "verdict", "kind", "step", "day", "level", "channel",
+    const BY_CODE: [&str; 19] = [
+        "action",
+        "bill-state",
+        "cause",
+        "channel",
+        "clause",
+        "day",
+        "event",
+        "file",
+        "industry",
+        "kind",
+        "level",
+        "load",
+        "payment-state",
+        "phase",
+        "role",
+        "state",
+        "step",
+        "subject",
+        "verdict",
     ];
 
     fn sources(dir: &str, ending: &str) -> String {

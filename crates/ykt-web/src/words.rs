@@ -3,6 +3,7 @@
 
 use crate::i18n::Lang;
 use crate::view::cell::{Cell, Tone};
+use ykt_clearing::{BillState, Cause, FileState, PaymentState, Phase, State};
 use ykt_office::audit::Outcome;
 use ykt_office::blacklist::ListKind;
 use ykt_office::cards::{CardEvent, CardKind, CardState};
@@ -134,6 +135,57 @@ words! {
         ErrorDesk = "error-desk" Bad;
         GivenBack = "given-back" Quiet;
         Contradicted = "contradicted" Bad;
+    }
+    Phase "phase" {
+        Open = "open" Info;
+        Judging = "judging" Info;
+        Booked = "booked" Info;
+        Answered = "answered" Info;
+        Sent = "sent" Info;
+        Closed = "closed" Good;
+    }
+    FileState "file" {
+        Accepted = "taken" Good;
+        Repeated = "repeated" Warn;
+        Broken = "broken" Bad;
+    }
+    BillState "bill-state" {
+        Payable = "payable" Info;
+        Sent = "sent" Info;
+        Paid = "paid" Good;
+        Failed = "failed" Bad;
+    }
+    PaymentState "payment-state" {
+        Sent = "sent" Info;
+        Paid = "paid" Good;
+        Failed = "failed" Bad;
+    }
+    State "verdict" {
+        Refused = "refused" Bad;
+        Parked = "parked" Warn;
+        Test = "test" Quiet;
+        Accepted = "accepted" Good;
+        OperatorBears = "operator-bears" Warn;
+        Void = "void" Quiet;
+    }
+    Cause "cause" {
+        Illegal = "illegal" Bad;
+        DuplicateInFile = "duplicate-in-file" Bad;
+        DuplicateInHistory = "duplicate-in-history" Bad;
+        PsamUnknown = "psam-unknown" Warn;
+        TerminalUnknown = "terminal-unknown" Warn;
+        PairMismatch = "pair-mismatch" Warn;
+        NoContract = "no-contract" Warn;
+        CardUnknown = "card-unknown" Warn;
+        TestCard = "test-card" Quiet;
+        TacWrong = "tac-wrong" Bad;
+        KeyVersionUnknown = "key-version-unknown" Warn;
+        Grey = "grey" Warn;
+        GreyDisagrees = "grey-disagrees" Warn;
+        Overdue = "overdue" Warn;
+        AmountSuspicious = "amount-suspicious" Warn;
+        Conflict = "conflict" Warn;
+        LostCard = "lost-card" Bad;
     }
     Role "role" {
         Operator = "operator" Quiet;

@@ -3,7 +3,9 @@
 pub mod audit;
 pub mod books;
 pub mod cards;
+pub mod clearing;
 pub mod loads;
+pub mod records;
 pub mod users;
 
 use crate::export;
@@ -153,6 +155,12 @@ pub fn all_lists() -> Vec<Registered> {
         registered::<cards::Terminals>(),
         registered::<cards::Merchants>(),
         registered::<cards::Blacklist>(),
+        registered::<clearing::Days>(),
+        registered::<clearing::Files>(),
+        registered::<records::Records>(),
+        registered::<records::Refusals>(),
+        registered::<clearing::Bills>(),
+        registered::<clearing::Payments>(),
         registered::<books::Trial>(),
         registered::<books::Entries>(),
         registered::<users::Users>(),

@@ -1,11 +1,17 @@
 //! Pages that are more than a list, one file per task.
 
+pub mod bill;
 pub mod card;
+pub mod day;
 pub mod entry;
+pub mod file;
 pub mod merchant;
 pub mod order;
+pub mod record;
+pub mod search;
 pub mod system;
 pub mod terminal;
+pub mod today;
 
 use crate::i18n::Lang;
 use crate::list::List;

@@ -1,5 +1,5 @@
-//! Charts as SVG made on the server: whole numbers only, every bar a link to the records it stands for,
-//! readable without colour (the second series is hatched, values stand beside the bars).
+//! Charts as SVG made on the server: whole numbers only, every bar a link to the records it stands for, readable
+//! without colour (one series a chart, values and names beside the bars).
 
 use crate::view::cell::grouped;
 use std::fmt::Write;
@@ -9,10 +9,8 @@ use std::fmt::Write;
 pub struct Hour {
     /// 0 to 23.
     pub hour: u8,
-    /// The first series: accepted records.
-    pub first: i64,
-    /// The second series, stacked above: everything else that came.
-    pub second: i64,
+    /// How many records.
+    pub count: i64,
     /// The records of this hour.
     pub href: String,
     /// Said by the tooltip and to screen readers.
@@ -46,16 +44,13 @@ const LEFT_PERMILLE: i64 = 60;
 /// The day by hour. Positions across are per cent, so the chart fits any width without scaling its letters.
 #[must_use]
 pub fn hours(hours: &[Hour], title: &str) -> String {
-    let high = hours.iter().map(|hour| hour.first + hour.second).max().unwrap_or(0);
+    let high = hours.iter().map(|hour| hour.count).max().unwrap_or(0);
     let step = mark_step(high);
     let top = step * marks_needed(high, step);
     let y = |value: i64| TOP + PLOT_HEIGHT - PLOT_HEIGHT * value / top.max(1);
     let height = TOP + PLOT_HEIGHT + FOOT;
     let mut out = format!(
-        "<svg class=\"chart\" width=\"100%\" height=\"{height}\" role=\"group\" aria-label=\"{}\">\
-         <defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" \
-         patternTransform=\"rotate(45)\"><rect width=\"6\" height=\"6\" class=\"hatch-ground\"/>\
-         <line x1=\"0\" y1=\"0\" x2=\"0\" y2=\"6\" class=\"hatch\"/></pattern></defs>",
+        "<svg class=\"chart\" width=\"100%\" height=\"{height}\" role=\"group\" aria-label=\"{}\">",
         escape(title)
     );
     let mut mark = 0;
@@ -76,7 +71,7 @@ pub fn hours(hours: &[Hour], title: &str) -> String {
         let left = LEFT_PERMILLE + slot * i64::from(hour.hour) + slot / 8;
         let width = percent(slot * 3 / 4);
         let x = percent(left);
-        let (base, first, second) = (y(0), y(hour.first), y(hour.first + hour.second));
+        let base = y(0);
         let _ = write!(
             out,
             "<a href=\"{}\" aria-label=\"{}\"><title>{}</title>\
@@ -85,21 +80,13 @@ pub fn hours(hours: &[Hour], title: &str) -> String {
             escape(&hour.words),
             escape(&hour.words)
         );
-        if hour.first > 0 {
+        if hour.count > 0 {
             // A bar that stands for something is never thinner than a pixel.
-            let first = first.min(base - 1);
+            let top = y(hour.count).min(base - 1);
+            let height = base - top;
             let _ = write!(
                 out,
-                "<rect class=\"s1\" x=\"{x}\" width=\"{width}\" y=\"{first}\" height=\"{}\"/>",
-                base - first
-            );
-        }
-        if hour.second > 0 {
-            let second = second.min(first - 2);
-            let _ = write!(
-                out,
-                "<rect class=\"s2\" fill=\"url(#hatch)\" x=\"{x}\" width=\"{width}\" y=\"{second}\" height=\"{}\"/>",
-                first - second
+                "<rect class=\"s1\" x=\"{x}\" width=\"{width}\" y=\"{top}\" height=\"{height}\"/>"
             );
         }
         out.push_str("</a>");
@@ -181,11 +168,10 @@ mod tests {
 
     #[test]
     fn every_bar_is_a_link_with_words_and_markup_is_escaped() {
-        let hour =
-            Hour { hour: 8, first: 10, second: 1, href: "/records?a=1&b=2".into(), words: "<8>".into() };
+        let hour = Hour { hour: 8, count: 10, href: "/records?a=1&b=2".into(), words: "<8>".into() };
         let svg = hours(&[hour], "day");
         assert!(svg.contains("href=\"/records?a=1&amp;b=2\" aria-label=\"&lt;8&gt;\""));
-        assert!(svg.contains("class=\"s1\"") && svg.contains("url(#hatch)"));
+        assert!(svg.contains("class=\"s1\""));
         assert!(!svg.contains("style="), "the content security policy allows no inline style");
     }
 

@@ -156,6 +156,7 @@ const SECTIONS: [Section; 5] = [
             ("/records", "nav.records", READ),
             ("/refusals", "nav.refusals", READ),
             ("/bills", "nav.bills", READ),
+            ("/payments", "nav.payments", READ),
         ],
     },
     Section {

@@ -3,4 +3,5 @@
 
 mod client;
 mod signing_in;
+mod trade;
 mod world;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use ykt_base::{Asn8, Clock, Date, DateTime, IssuerFactor, KeyVersion, Rng};
+use ykt_base::{Asn8, Clock, Date, DateTime, IssuerFactor, KeyVersion, MerchantCode, PosNo, Rng, TerminalId};
 use ykt_office::Act;
 use ykt_office::cards::{self, CardEvent, CardKind, NewCard};
 use ykt_office::merchants::{self, Contract, NewMerchant, PayeeAccount, PayeeKind};
@@ -44,13 +44,30 @@ pub fn at(hour: i64, minute: i64) -> DateTime {
     DateTime::start_of(day()).plus_seconds(hour * 3_600 + minute * 60).unwrap()
 }
 
+pub fn merchant(no: u32) -> MerchantCode {
+    format!("M{no:014}").parse().unwrap()
+}
+
+pub fn pos(no: u32) -> PosNo {
+    format!("{no:08}").parse().unwrap()
+}
+
+pub fn terminal_id(no: u32) -> TerminalId {
+    format!("1234{no:08}").parse().unwrap()
+}
+
+/// Factor of the city.
+pub const FACTOR: IssuerFactor = IssuerFactor([0x21, 0x50, 0xFF, 0, 0, 0, 0, 0]);
+
 pub fn card(no: u32) -> Asn8 {
     format!("17000101{no:08}").parse().unwrap()
 }
 
 /// An application without any data but its people: one of each role, named by it.
 pub fn empty() -> App {
-    let store = Store::in_memory(&[ykt_office::MODULE, ykt_ledger::MODULE, ykt_pay::MODULE]).unwrap();
+    let store =
+        Store::in_memory(&[ykt_office::MODULE, ykt_ledger::MODULE, ykt_pay::MODULE, ykt_clearing::MODULE])
+            .unwrap();
     let seed = AtomicU64::new(1);
     let rng = move || -> Box<dyn Rng> { Box::new(Count(seed.fetch_add(1, Ordering::Relaxed) << 20)) };
     let rules = SignInRules { cost: HashCost::LEAST, ..SignInRules::default() };
@@ -86,13 +103,25 @@ const SHOPS: [(&str, &str, u8); 6] = [
 pub fn full() -> App {
     let app = empty();
     app.store.write(|tx| Ok::<_, StoreError>(registers(tx))).unwrap();
+    app.store.write(|tx| Ok::<_, StoreError>(misfortunes(tx))).unwrap();
     app
+}
+
+/// The company after two days of trade.
+pub fn traded() -> App {
+    let app = empty();
+    app.store.write(|tx| Ok::<_, StoreError>(registers(tx))).unwrap();
+    let vault = Arc::new(crate::trade::vault());
+    crate::trade::load(&app.store, &vault);
+    app.store.write(|tx| Ok::<_, StoreError>(misfortunes(tx))).unwrap();
+    crate::trade::ride_and_clear(&app.store, &vault);
+    App { vault: Some(vault), ..app }
 }
 
 fn registers(tx: &ykt_store::Tx<'_>) {
     let act = Act::of("operator", "192.0.2.10", at(6, 0));
     for (no, (name_zh, name_en, industry)) in (1..).zip(SHOPS) {
-        let code = format!("M{no:014}").parse().unwrap();
+        let code = merchant(no);
         let new = NewMerchant {
             code,
             name_zh: name_zh.to_owned(),
@@ -113,11 +142,11 @@ fn registers(tx: &ykt_store::Tx<'_>) {
         merchants::agree(tx, &code, &contract, &act).unwrap();
         for terminal in 0..3u32 {
             let serial = no * 100 + terminal;
-            let pos = format!("{serial:08}").parse().unwrap();
+            let pos = pos(serial);
             terminals::register(tx, &NewTerminal { pos, merchant: code }, &act).unwrap();
             let pair = Pair {
                 pos,
-                terminal_id: format!("1234{serial:08}").parse().unwrap(),
+                terminal_id: terminal_id(serial),
                 psam_serial: format!("{serial:020}").parse().unwrap(),
                 from: at(6, 0),
                 until: None,
@@ -128,7 +157,7 @@ fn registers(tx: &ykt_store::Tx<'_>) {
     }
     let new = |no: u32| NewCard {
         asn: card(no),
-        factor: IssuerFactor([0x21, 0x50, 0xFF, 0, 0, 0, 0, 0]),
+        factor: FACTOR,
         main_type: 1,
         sub_type: u8::try_from(no % 3).unwrap(),
         kind: if no == 120 { CardKind::Test } else { CardKind::Real },
@@ -140,9 +169,14 @@ fn registers(tx: &ykt_store::Tx<'_>) {
     cards::register(tx, &all, &act).unwrap();
     let issued: Vec<Asn8> = (1..=110).map(card).collect();
     cards::issue(tx, &issued, &act).unwrap();
+}
+
+/// What happens to cards during the day.
+fn misfortunes(tx: &ykt_store::Tx<'_>) {
     for no in [7, 19] {
         cards::report_loss(tx, &card(no), at(9, 30), &Act::of("operator", "192.0.2.10", at(9, 30))).unwrap();
     }
+    let act = Act::of("operator", "192.0.2.10", at(11, 0));
     cards::change(tx, &card(33), CardEvent::Lock, "holder's wish", &act).unwrap();
 }
 

@@ -3,6 +3,7 @@
 use crate::bill::{Bill, BillState};
 use crate::day::Phase;
 use crate::payout::{Paid, TransferRow};
+use crate::purchase::FileId;
 use crate::receive::{FileState, LoggedFile};
 use crate::store::{bills as bill_rows, files as file_rows};
 use crate::verdict::{Cause, State};
@@ -142,6 +143,14 @@ pub fn files(
     paging: Paging,
 ) -> Result<Page<LoggedFile, (u32, Sum)>, StoreError> {
     file_rows::page(tx, filter, paging)
+}
+
+/// One file, accepted or not; `None` when there is none of that number.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn file(tx: &Tx<'_>, id: FileId) -> Result<Option<LoggedFile>, StoreError> {
+    file_rows::file(tx, id)
 }
 
 /// Totals of bills.

@@ -12,6 +12,6 @@ pub use cards::{
 };
 pub use days::{
     BillFilter, BillTotals, CauseRow, DayRow, FileFilter, MissingFile, bill, bills, by_cause, by_hour,
-    by_industry, day, days, files, transfers,
+    by_industry, day, days, file, files, transfers,
 };
 pub use records::{RecordFilter, RecordRow, RecordSort, Standing, VerdictFilter, line, record, records};

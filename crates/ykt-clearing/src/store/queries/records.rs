@@ -181,11 +181,8 @@ pub fn records(
         Direction::Up => "ASC",
         Direction::Down => "DESC",
     };
-    let rest = format!(
-        "ORDER BY {column} {way}, {key} {way} LIMIT {} OFFSET {}",
-        paging.rows(),
-        paging.offset()
-    );
+    let rest =
+        format!("ORDER BY {column} {way}, {key} {way} LIMIT {} OFFSET {}", paging.rows(), paging.offset());
     let rows = tx.query(&wanted.sql(&format!("{ROW} {from}"), &rest), wanted.values(), record_row)?;
     Ok(Page { rows, totals: totals.unwrap_or_default(), paging })
 }
