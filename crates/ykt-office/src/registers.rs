@@ -1,7 +1,7 @@
 //! A snapshot of the registers in memory: what clearing asks about every record of a day.
 //!
-//! Cards lie in one sorted array (a million cards are 48 MB and 20 comparisons a lookup); everything else is
-//! small. The snapshot does not change while a day is judged, so a verdict can be explained afterwards.
+//! Cards lie in one sorted array beside an array of their numbers alone, which is small enough to stay near the
+//! processor while it is searched (a million cards are 48 MB and 8 MB); everything else is small. The snapshot does not change while a day is judged, so a verdict can be explained afterwards.
 
 use crate::blacklist::{self, Delivery, Loss};
 use crate::cards::{self, CardRow};
@@ -14,7 +14,8 @@ use ykt_store::{StoreError, Tx};
 /// The registers as of one moment.
 #[derive(Debug, Default)]
 pub struct Registers {
-    /// By card number.
+    /// Card numbers in order, and the cards at the same places.
+    numbers: Vec<u64>,
     cards: Vec<CardRow>,
     terminals: BTreeMap<PosNo, TerminalRow>,
     /// By terminal id, then by time.
@@ -32,13 +33,17 @@ impl Registers {
     /// # Errors
     /// [`StoreError`].
     pub fn load(tx: &Tx) -> Result<Registers, StoreError> {
-        let count = cards::count(tx)?;
+        let count = usize::try_from(cards::count(tx)?).unwrap_or(0);
         let mut found = Registers {
-            cards: Vec::with_capacity(usize::try_from(count).unwrap_or(0)),
+            numbers: Vec::with_capacity(count),
+            cards: Vec::with_capacity(count),
             merchants: merchants::all(tx)?,
             ..Registers::default()
         };
-        cards::for_each(tx, |row| found.cards.push(row))?;
+        cards::for_each(tx, |row| {
+            found.numbers.push(number(&row.card.asn));
+            found.cards.push(row);
+        })?;
         for row in terminals::terminals(tx)? {
             found.terminals.insert(row.pos, row);
         }
@@ -64,7 +69,7 @@ impl Registers {
     /// The card (V08 when `None`).
     #[must_use]
     pub fn card(&self, asn: &Asn8) -> Option<&CardRow> {
-        let at = self.cards.binary_search_by(|row| row.card.asn.cmp(asn)).ok()?;
+        let at = self.numbers.binary_search(&number(asn)).ok()?;
         self.cards.get(at)
     }
 
@@ -115,4 +120,9 @@ impl Registers {
         let deliveries = self.deliveries.get(pos)?;
         deliveries.iter().find(|delivery| delivery.version >= loss.version).map(|delivery| delivery.at)
     }
+}
+
+/// A card number as a number that sorts as its bytes do.
+fn number(asn: &Asn8) -> u64 {
+    u64::from_be_bytes(asn.0)
 }

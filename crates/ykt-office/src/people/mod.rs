@@ -10,7 +10,8 @@ mod store;
 use ykt_base::DateTime;
 
 pub use password::{
-    HashCost, HashError, PASSWORD_CHARS_MIN, PASSWORD_HISTORY, PASSWORD_LEN_MAX, Password, WeakPassword,
+    DEMO_PASSWORD, HashCost, HashError, PASSWORD_CHARS_MIN, PASSWORD_HISTORY, PASSWORD_LEN_MAX, Password,
+    WeakPassword,
 };
 pub use sign_in::{NAME_LEN_MAX, People, PeopleError, Refusal, SignInRules, Token};
 pub use store::{list, sessions};

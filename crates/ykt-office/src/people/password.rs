@@ -13,6 +13,9 @@ pub const PASSWORD_CHARS_MIN: usize = 8;
 pub const PASSWORD_LEN_MAX: usize = 256;
 /// Earlier passwords that may not come back.
 pub const PASSWORD_HISTORY: u32 = 5;
+/// The password of every user of a demonstration: known to the whole world, refused in production
+/// ([`People::with_demo_password`](super::People::with_demo_password)).
+pub const DEMO_PASSWORD: &str = "Linjiang-2144";
 /// Random bytes in each hash.
 const SALT_LEN: usize = 16;
 

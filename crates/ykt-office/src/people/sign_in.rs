@@ -3,7 +3,7 @@
 //! Hashing a password takes its time on purpose, so it is done outside the transaction; what the hash says is
 //! judged inside one, by the state of that moment: five wrong guesses at once are five wrong guesses.
 
-use super::password::{self, HashCost, HashError, Password, WeakPassword, check_strength};
+use super::password::{self, DEMO_PASSWORD, HashCost, HashError, Password, WeakPassword, check_strength};
 use super::store::{self, Account};
 use super::{FirstPassword, NewUser, Session, SessionRow, UserRow};
 use crate::act::Act;
@@ -228,6 +228,17 @@ impl People {
             audit::append(tx, act, "user/add", name, Outcome::Done, new.role.name())?;
             Ok(())
         })
+    }
+
+    /// The users that can sign in with [`DEMO_PASSWORD`]: a production server must not start with any.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn with_demo_password(&self) -> Result<Vec<String>, StoreError> {
+        let demo = Password::from(DEMO_PASSWORD);
+        let accounts = self.store.read(store::enabled_accounts)?;
+        let known = accounts.into_iter().filter(|account| password::matches(&demo, &account.password_hash));
+        Ok(known.map(|account| account.user.name).collect())
     }
 
     /// Lets a user in.

@@ -39,10 +39,16 @@ fn session_row(row: &Row) -> Result<SessionRow, StoreError> {
     })
 }
 
+fn account_row(row: &Row) -> Result<Account, StoreError> {
+    Ok(Account { user: user_row(row)?, password_hash: row.get(9)? })
+}
+
 pub(crate) fn account(tx: &Tx, name: &str) -> Result<Option<Account>, StoreError> {
-    tx.query_one(&format!("{COLUMNS} WHERE name = $1"), params![name], |row| {
-        Ok(Account { user: user_row(row)?, password_hash: row.get(9)? })
-    })
+    tx.query_one(&format!("{COLUMNS} WHERE name = $1"), params![name], account_row)
+}
+
+pub(crate) fn enabled_accounts(tx: &Tx) -> Result<Vec<Account>, StoreError> {
+    tx.query(&format!("{COLUMNS} WHERE disabled = $1 ORDER BY name"), params![false], account_row)
 }
 
 pub(crate) fn insert(tx: &Tx, account: &Account) -> Result<(), StoreError> {

@@ -1,0 +1,78 @@
+//! A register of a million cards: taking them in, handing thousands out, reading the snapshot clearing judges
+//! by, and looking cards up in it in no order.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    clippy::float_arithmetic,
+    reason = "a bench stops at the first surprise, and prints its table"
+)]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+use ykt_base::{Asn8, KeyVersion};
+use ykt_office::cards::{self, CardKind, NewCard};
+use ykt_office::{Act, MODULE, Registers};
+use ykt_store::Store;
+
+const CARDS: u64 = 1_000_000;
+const BATCH: u64 = 10_000;
+const LOOKUPS: u64 = 4_000_000;
+
+fn asn(no: u64) -> Asn8 {
+    Asn8((0x1700_0101_0000_0000 + no).to_be_bytes())
+}
+
+fn new_card(no: u64) -> NewCard {
+    NewCard {
+        asn: asn(no),
+        factor: "2144FF0000000000".parse().unwrap(),
+        main_type: 1,
+        sub_type: 0,
+        kind: CardKind::Real,
+        key_version: KeyVersion(1),
+        start: "20260101".parse().unwrap(),
+        expiry: "20361231".parse().unwrap(),
+    }
+}
+
+fn timed<T>(what: &str, count: u64, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let done = work();
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{what:<52} {count:>9} in {seconds:>6.2} s {:>12.0}/s", count as f64 / seconds);
+    done
+}
+
+fn main() {
+    let load = std::fs::read_to_string(Path::new("/proc/loadavg")).unwrap_or_default();
+    println!("Registers of {CARDS} cards; load average {}", load.split(' ').next().unwrap_or("unknown"));
+    // Beside the program, so that the disk is the one the build is on; temporary folders may lie in memory.
+    let program = std::env::current_exe().unwrap();
+    let dir = tempfile::Builder::new().prefix("bench-office-").tempdir_in(program.parent().unwrap()).unwrap();
+    let store = Store::open(dir.path(), &[MODULE]).unwrap();
+    let act = Act::of_system("bench", "20260302120000".parse().unwrap());
+    timed("cards registered, 10,000 per transaction", CARDS, || {
+        for first in (0..CARDS).step_by(usize::try_from(BATCH).unwrap()) {
+            let batch: Vec<NewCard> = (first..first + BATCH).map(new_card).collect();
+            store.write(|tx| cards::register(tx, &batch, &act)).unwrap();
+        }
+    });
+    let some: Vec<Asn8> = (0..BATCH).map(asn).collect();
+    timed("cards issued, one transaction", BATCH, || {
+        store.write(|tx| cards::issue(tx, &some, &act)).unwrap()
+    });
+    let registers = timed("cards read into the snapshot", CARDS, || store.read(Registers::load).unwrap());
+    let found = timed("lookups in no order, half of them unknown cards", LOOKUPS, || {
+        let mut no = 1_u64;
+        (0..LOOKUPS)
+            .filter(|_| {
+                no = no.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                black_box(registers.card(&asn((no >> 32) % (2 * CARDS)))).is_some()
+            })
+            .count()
+    });
+    println!("{:<52} {found:>9}", "of which known");
+}
