@@ -259,6 +259,12 @@ impl City {
         self
     }
 
+    /// Size and seed.
+    #[must_use]
+    pub fn scale(&self) -> &Scale {
+        &self.scale
+    }
+
     /// The company's database.
     #[must_use]
     pub fn store(&self) -> &Store {

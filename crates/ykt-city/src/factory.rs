@@ -4,10 +4,11 @@ use crate::company::{self, CITY_CODE, CompanyError};
 use crate::hand::{CardMemory, HeldCard};
 use crate::rng::SeededRng;
 use ykt_base::Date;
-use ykt_card::{Blank, BlankError, Card, PowerOnError};
+use ykt_card::{Blank, BlankError, Card, Memory, PowerOnError};
 use ykt_crypto::Key16;
 use ykt_issue::{CardData, IssueError, Profile, PsamData};
 use ykt_purse::write_key::Pin;
+use ykt_terminal::transport::in_process::InProcess;
 use ykt_vault::{DEMO_TRANSPORT_KEY, Vault};
 
 /// PIN of the demo's cards.
@@ -57,21 +58,13 @@ impl<'a> Factory<'a> {
         }
     }
 
-    /// Makes user card `index`.
+    /// Makes user card `index`, in a citizen's hand.
     ///
     /// # Errors
     /// [`FactoryError`] naming the step that went wrong.
     pub fn card(&self, index: usize) -> Result<HeldCard, FactoryError> {
-        let asn = company::card_number(index)?;
-        let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
-        let blank = Card::blank(CardMemory::new(), &Blank::user_card(asn.0, &transport))?;
-        let mut held = HeldCard::new(blank, SeededRng::stream(self.seed, &format!("card {index}")));
-        held.present(None)?;
-        let pin = Pin::from_digits(DEMO_PIN).ok_or(FactoryError::Pin)?;
-        let data = CardData::of_city(asn, CITY_CODE, self.first_day, self.expiry, pin);
-        ykt_issue::personalise_card(&mut held, self.vault, &self.card_profile, &data, &mut |_| {})?;
-        held.remove();
-        Ok(held)
+        let card = self.card_in(CardMemory::new(), index)?;
+        Ok(HeldCard::new(card, SeededRng::stream(self.seed, &format!("card {index}"))))
     }
 
     /// Makes the PSAM of terminal `index`, and leaves it powered in its slot.
@@ -79,17 +72,41 @@ impl<'a> Factory<'a> {
     /// # Errors
     /// [`FactoryError`] naming the step that went wrong.
     pub fn psam(&self, index: usize) -> Result<HeldCard, FactoryError> {
+        let psam = self.psam_in(CardMemory::new(), index)?;
+        let mut held = HeldCard::new(psam, SeededRng::stream(self.seed, &format!("psam {index}")));
+        held.present(None)?;
+        Ok(held)
+    }
+
+    /// Makes user card `index` of a chip with `memory`.
+    ///
+    /// # Errors
+    /// [`FactoryError`] naming the step that went wrong.
+    pub fn card_in<M: Memory>(&self, memory: M, index: usize) -> Result<Card<M>, FactoryError> {
+        let asn = company::card_number(index)?;
+        let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
+        let blank = Card::blank(memory, &Blank::user_card(asn.0, &transport))?;
+        let mut line = InProcess::new(blank, SeededRng::stream(self.seed, &format!("chip {index}")));
+        let pin = Pin::from_digits(DEMO_PIN).ok_or(FactoryError::Pin)?;
+        let data = CardData::of_city(asn, CITY_CODE, self.first_day, self.expiry, pin);
+        ykt_issue::personalise_card(&mut line, self.vault, &self.card_profile, &data, &mut |_| {})?;
+        Ok(Card::power_on(line.into_memory())?)
+    }
+
+    /// Makes the PSAM of terminal `index` of a chip with `memory`.
+    ///
+    /// # Errors
+    /// [`FactoryError`] naming the step that went wrong.
+    pub fn psam_in<M: Memory>(&self, memory: M, index: usize) -> Result<Card<M>, FactoryError> {
         let serial = company::psam_serial(index)?;
         let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
         let [_, _, chip @ ..] = serial.0;
-        let blank = Card::blank(CardMemory::new(), &Blank::psam(chip, &transport))?;
-        let mut held = HeldCard::new(blank, SeededRng::stream(self.seed, &format!("psam {index}")));
-        held.present(None)?;
+        let blank = Card::blank(memory, &Blank::psam(chip, &transport))?;
+        let mut line = InProcess::new(blank, SeededRng::stream(self.seed, &format!("sam chip {index}")));
         let terminal = company::terminal_id(index)?;
         let data = PsamData::of_city(serial, terminal, CITY_CODE, self.first_day, self.expiry);
-        ykt_issue::personalise_psam(&mut held, self.vault, &self.psam_profile, &data, &mut |_| {})?;
-        held.present(None)?;
-        Ok(held)
+        ykt_issue::personalise_psam(&mut line, self.vault, &self.psam_profile, &data, &mut |_| {})?;
+        Ok(Card::power_on(line.into_memory())?)
     }
 }
 

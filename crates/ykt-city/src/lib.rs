@@ -15,6 +15,7 @@ pub mod courier;
 pub mod factory;
 pub mod gateway;
 pub mod hand;
+pub mod hands_on;
 pub mod names;
 pub mod plan;
 pub mod proof;

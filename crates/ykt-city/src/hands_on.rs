@@ -1,0 +1,167 @@
+//! What the city leaves for people who want to go on with it: users who can sign in, the sealed vault, a card
+//! and a PSAM that are registered and have not been used, and a token for a load terminal.
+//!
+//! Everything here is known to the whole world and marked as demonstration; a production configuration refuses
+//! the vault and the password.
+
+use crate::city::City;
+use crate::company::{self, CompanyError};
+use crate::factory::{Factory, FactoryError};
+use std::path::{Path, PathBuf};
+use ykt_base::{Date, DateTime, KeyVersion, Rng};
+use ykt_office::people::{
+    DEMO_PASSWORD, FirstPassword, HashCost, NewUser, Password, People, PeopleError, Role, SignInRules,
+};
+use ykt_office::terminals::{self, NewTerminal, Pair, TerminalEvent};
+use ykt_office::{Act, RegisterError, cards};
+use ykt_store::{Store, StoreError};
+use ykt_terminal::transport::image::{FileMemory, ImageError};
+use ykt_vault::{Hardness, SealError};
+
+/// Passphrase of the demo's sealed vault.
+pub const DEMO_PASSPHRASE: &str = "linjiang demo vault";
+/// Bearer token of the demo's load terminal.
+pub const DEMO_TOKEN: &str = "demo-load-terminal-2144-0001";
+/// The demo's users: sign-in name, full name, role.
+pub const USERS: [(&str, &str, Role); 4] = [
+    ("operator", "Lin Xiaoyun 林晓云", Role::Operator),
+    ("finance", "Jiang Wenbo 江文博", Role::Finance),
+    ("auditor", "Shen Mingyuan 沈明远", Role::Auditor),
+    ("security", "Qin Yufei 秦羽飞", Role::Security),
+];
+
+/// Why something could not be left.
+#[derive(Debug, thiserror::Error)]
+pub enum HandsOnError {
+    /// A user could not be added.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+    /// A register refused.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// A number does not fit.
+    #[error(transparent)]
+    Company(#[from] CompanyError),
+    /// The factory could not make card or PSAM.
+    #[error(transparent)]
+    Factory(#[from] FactoryError),
+    /// A card file could not be written.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The vault could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file could not be written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Adds the demo's users.
+///
+/// # Errors
+/// [`HandsOnError`] when one cannot be added.
+pub fn add_users(store: &Store, rng: &mut dyn Rng, at: DateTime) -> Result<(), HandsOnError> {
+    let rules = SignInRules { cost: HashCost::ORDINARY, ..SignInRules::default() };
+    let people = People::new(store.clone(), rules, rng).map_err(PeopleError::from)?;
+    let act = Act::of_system("founding", at);
+    for (name, full_name, role) in USERS {
+        let user = NewUser {
+            name: name.to_owned(),
+            full_name: full_name.to_owned(),
+            role,
+            first_password: FirstPassword::MayStay,
+        };
+        people.add(&user, &Password::new(DEMO_PASSWORD.to_owned()), rng, &act)?;
+    }
+    Ok(())
+}
+
+/// Files that were left in the data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// A city card, registered and empty.
+    pub card: PathBuf,
+    /// A PSAM, registered as a terminal of the first merchant.
+    pub psam: PathBuf,
+    /// Configuration for `ykt serve`.
+    pub config: PathBuf,
+}
+
+/// Leaves vault, configuration, card and PSAM in the data directory `dir` of a city that has lived its days.
+///
+/// # Errors
+/// [`HandsOnError`] naming what could not be left.
+pub fn leave(city: &City, dir: &Path, rng: &mut dyn Rng, at: DateTime) -> Result<Left, HandsOnError> {
+    city.vault().seal(&dir.join("vault.sealed"), DEMO_PASSPHRASE, Hardness::STANDARD, rng)?;
+    write(&dir.join("vault.passphrase"), &format!("{DEMO_PASSPHRASE}\n"))?;
+    write(&dir.join("api.tokens"), &format!("demo-terminal loads {DEMO_TOKEN}\n"))?;
+    let config = dir.join("ykt.toml");
+    write(&config, &configuration(dir))?;
+    register(city, at)?;
+    let scale = city.scale();
+    let first_day = scale.first_day.plus_days(-1).unwrap_or(scale.first_day);
+    let factory = Factory::new(&**city.vault(), first_day, scale.seed);
+    let card = dir.join("hands-on.card");
+    factory.card_in(FileMemory::create(&card, ykt_card::IMAGE_LEN_DEMO)?, scale.cards)?;
+    let psam = dir.join("hands-on.psam");
+    factory.psam_in(FileMemory::create(&psam, ykt_card::IMAGE_LEN_DEMO)?, scale.terminals)?;
+    Ok(Left { card, psam, config })
+}
+
+/// The card and the terminal enter the registers under the numbers that follow the city's own.
+fn register(city: &City, at: DateTime) -> Result<(), HandsOnError> {
+    let (card, terminal) = (city.scale().cards, city.scale().terminals);
+    let act = Act::of_system("hands-on", at);
+    let new = company::new_card(card, founding_day(city), KeyVersion(1))?;
+    let pos = company::pos_number(terminal)?;
+    let merchant = company::merchant_code(0)?;
+    let pair = Pair {
+        pos,
+        terminal_id: company::terminal_id(terminal)?,
+        psam_serial: company::psam_serial(terminal)?,
+        from: at,
+        until: None,
+    };
+    city.store().write(|tx| {
+        cards::register(tx, &[new], &act)?;
+        cards::issue(tx, &[new.asn], &act)?;
+        terminals::register(tx, &NewTerminal { pos, merchant }, &act)?;
+        terminals::pair(tx, &pair, &act)?;
+        terminals::change(tx, &pos, TerminalEvent::Start, &act)?;
+        Ok(())
+    })
+}
+
+fn founding_day(city: &City) -> Date {
+    let first = city.scale().first_day;
+    first.plus_days(-1).unwrap_or(first)
+}
+
+fn configuration(dir: &Path) -> String {
+    let path = |name: &str| format!("{:?}", dir.join(name).to_string_lossy());
+    format!(
+        "# The demo city: start it with `ykt serve --config {}`.\n\
+         environment = \"demo\"\n\
+         data = {:?}\n\n\
+         [vault]\n\
+         passphrase_file = {}\n\n\
+         [api]\n\
+         tokens_file = {}\n",
+        dir.join("ykt.toml").display(),
+        dir.to_string_lossy(),
+        path("vault.passphrase"),
+        path("api.tokens"),
+    )
+}
+
+fn write(path: &Path, text: &str) -> Result<(), HandsOnError> {
+    std::fs::write(path, text).map_err(|source| HandsOnError::File { path: path.to_owned(), source })
+}
