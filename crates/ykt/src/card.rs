@@ -1,9 +1,8 @@
 //! `ykt card`: user cards in image files, made, looked at, talked to, and put into a virtual reader.
 
+use crate::chip;
 use crate::machine::{SystemClock, SystemRng};
-use crate::show;
-use crate::slot::{self, dialogue, make_image, open_keys, open_profile, serve};
-use clap::Subcommand;
+use crate::slot::{self, make_image, open_keys, open_profile};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use ykt_base::hex;
@@ -11,24 +10,12 @@ use ykt_base::{Asn8, Clock, Date, Rng};
 use ykt_issue::{CardData, personalise_card};
 use ykt_purse::write_key::Pin;
 
-/// Cards in image files: make, show, talk to, and put into a virtual reader
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    New(New),
-    Show(show::Args),
-    Apdu(Apdu),
-    Serve(Serve),
-}
+/// What `ykt card` can do.
+pub type Args = chip::Args<New>;
 
 /// Make a card: a blank one, personalised by the commands a real card would get
 #[derive(Debug, clap::Args)]
-struct New {
+pub struct New {
     /// Built-in profile, or a profile file
     #[arg(long, default_value = "city-cpu")]
     profile: String,
@@ -63,25 +50,6 @@ struct New {
     file: PathBuf,
 }
 
-/// Send APDUs in hex, from the command line or line by line from standard input
-#[derive(Debug, clap::Args)]
-pub struct Apdu {
-    /// Image file, or number or part of the name of a reader
-    card: String,
-    /// Commands; without any they are read from standard input (`reset` resets, `#` begins a comment)
-    commands: Vec<String>,
-}
-
-/// Keep the card in a virtual reader (pcscd with vpcd)
-#[derive(Debug, clap::Args)]
-pub struct Serve {
-    /// Where vpcd waits
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:35963")]
-    vpcd: String,
-    /// Image file
-    file: PathBuf,
-}
-
 /// A PIN that no debug output shows.
 #[derive(Clone)]
 struct DebugPin(Pin);
@@ -107,26 +75,7 @@ fn byte(text: &str) -> Result<u8, String> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.action {
-        Action::New(new) => make(new),
-        Action::Show(args) => show::run(args),
-        Action::Apdu(apdu) => apdu.run(),
-        Action::Serve(serve) => serve.run(),
-    }
-}
-
-impl Apdu {
-    /// Runs the dialogue.
-    pub fn run(&self) -> anyhow::Result<ExitCode> {
-        dialogue(&self.card, &self.commands)
-    }
-}
-
-impl Serve {
-    /// Serves until told to stop.
-    pub fn run(&self) -> anyhow::Result<ExitCode> {
-        serve(&self.file, &self.vpcd)
-    }
+    args.run(make)
 }
 
 fn make(new: &New) -> anyhow::Result<ExitCode> {

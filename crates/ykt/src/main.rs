@@ -4,6 +4,7 @@
 
 mod calc;
 mod card;
+mod chip;
 mod demo;
 mod machine;
 mod pos;
@@ -26,7 +27,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    /// Cards in image files: make, show, talk to, and put into a virtual reader
     Card(card::Args),
+    /// PSAMs in image files: make, show, talk to, and put into a virtual reader
     Psam(psam::Args),
     Pos(pos::Args),
     Selftest(selftest::Args),

@@ -1,32 +1,19 @@
 //! `ykt psam`: PSAMs in image files, made, looked at, talked to, and put into a virtual reader.
 
-use crate::card::{Apdu, Serve, code, decimal_digits, validity};
-use crate::show;
+use crate::card::{code, decimal_digits, validity};
+use crate::chip;
 use crate::slot::{self, make_image, open_keys, open_profile};
-use clap::Subcommand;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use ykt_base::{Date, PsamSerial, TerminalId};
 use ykt_issue::{PsamData, personalise_psam};
 
-/// PSAMs in image files: make, show, talk to, and put into a virtual reader
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    New(New),
-    Show(show::Args),
-    Apdu(Apdu),
-    Serve(Serve),
-}
+/// What `ykt psam` can do.
+pub type Args = chip::Args<New>;
 
 /// Make a PSAM: a blank one, personalised by the commands a real one would get
 #[derive(Debug, clap::Args)]
-struct New {
+pub struct New {
     /// Built-in profile, or a profile file
     #[arg(long, default_value = "psam")]
     profile: String,
@@ -57,12 +44,7 @@ struct New {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.action {
-        Action::New(new) => make(new),
-        Action::Show(args) => show::run(args),
-        Action::Apdu(apdu) => apdu.run(),
-        Action::Serve(serve) => serve.run(),
-    }
+    args.run(make)
 }
 
 fn make(new: &New) -> anyhow::Result<ExitCode> {

@@ -1,0 +1,54 @@
+//! What cards and PSAMs in image files have in common: they are made, shown, talked to, and put into a virtual
+//! reader. Only the making differs.
+
+use crate::show;
+use crate::slot::{dialogue, serve};
+use clap::Subcommand;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A command on image files, of which `New` says how one is made.
+#[derive(Debug, clap::Args)]
+pub struct Args<New: clap::Args> {
+    #[command(subcommand)]
+    action: Action<New>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action<New: clap::Args> {
+    New(New),
+    Show(show::Args),
+    Apdu(Apdu),
+    Serve(Serve),
+}
+
+/// Send APDUs in hex, from the command line or line by line from standard input
+#[derive(Debug, clap::Args)]
+struct Apdu {
+    /// Image file, or number or part of the name of a reader
+    card: String,
+    /// Commands; without any they are read from standard input (`reset` resets, `#` begins a comment)
+    commands: Vec<String>,
+}
+
+/// Keep the card in a virtual reader (pcscd with vpcd)
+#[derive(Debug, clap::Args)]
+struct Serve {
+    /// Where vpcd waits
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:35963")]
+    vpcd: String,
+    /// Image file
+    file: PathBuf,
+}
+
+impl<New: clap::Args> Args<New> {
+    /// Runs the command; a new one is made by `make`.
+    pub fn run(&self, make: impl FnOnce(&New) -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+        match &self.action {
+            Action::New(new) => make(new),
+            Action::Show(args) => show::run(args),
+            Action::Apdu(Apdu { card, commands }) => dialogue(card, commands),
+            Action::Serve(Serve { vpcd, file }) => serve(file, vpcd),
+        }
+    }
+}
