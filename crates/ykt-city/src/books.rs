@@ -7,13 +7,15 @@ use crate::company::{
 };
 use crate::gateway::Takings;
 use crate::plan::Scale;
-use crate::proof::{BankProof, LegsProof, Outstanding};
+use crate::proof::{BankProof, LegsProof, Outstanding, ReserveProof};
 use crate::tally::Count;
+use std::collections::BTreeMap;
 use std::path::Path;
 use ykt_base::{Asn8, Date, DateTime, Fen, MerchantCode};
 use ykt_clearing::queries::{self, BillFilter, CauseRow, DayRow};
 use ykt_clearing::{
-    Bill, Clearing, CloseError, Closing, DirFolders, Load, Phase, Policy, ReturnError, Step, Tray,
+    Bill, Clearing, CloseError, Closing, DirFolders, Load, PaymentState, Phase, Policy, ReturnError, Step,
+    Tray,
 };
 use ykt_files::{TransferFile, XmlError};
 use ykt_ledger::{PostError, TrialLine};
@@ -129,22 +131,39 @@ pub fn settle_gateway(
     Ok(())
 }
 
-/// Moves the commission of `day`'s bills to the company's own account.
+/// What the bills of `day` leave to the company: its commission, and the losses it bears.
+///
+/// # Errors
+/// [`BooksError`] when a sum does not fit.
+pub fn income_of(store: &Store, day: Date) -> Result<(Fen, Fen), BooksError> {
+    let bills = store.read(|tx| bills_of(tx, day))?;
+    let sum = |part: fn(&Bill) -> Fen| {
+        Fen::checked_sum(bills.iter().map(part)).ok_or(BooksError::Range("income of a day"))
+    };
+    Ok((sum(|bill| bill.commission)?, sum(|bill| bill.operator.amount)?))
+}
+
+/// Moves the commission of `day`'s bills to the company's own account, and makes up from it what the operator
+/// bears (V17): merchants are paid for those purchases, but no holder's purse is charged.
 ///
 /// # Errors
 /// [`BooksError`] when bank or ledger refuse.
-pub fn sweep_commission(bank: &mut Bank, store: &Store, day: Date, at: DateTime) -> Result<(), BooksError> {
-    let bills = store.read(|tx| bills_of(tx, day))?;
-    let commission = Fen::checked_sum(bills.iter().map(|bill| bill.commission))
-        .ok_or(BooksError::Range("sum of commissions"))?;
-    if commission.is_zero() {
-        return Ok(());
+pub fn sweep_income(bank: &mut Bank, store: &Store, day: Date, at: DateTime) -> Result<(), BooksError> {
+    let (commission, losses) = income_of(store, day)?;
+    let (reserve, own) = (("1002.01", RESERVE_ACCOUNT), ("1002.02", OWN_ACCOUNT));
+    for (what, event, amount, from, to) in [
+        ("commission", "COMMISSION-SWEEP", commission, reserve, own),
+        ("losses", "OWN-COVERS", losses, own, reserve),
+    ] {
+        if amount.is_zero() {
+            continue;
+        }
+        let id = format!("sweep/{}/{what}", day.compact());
+        let memo = format!("{what} of clearing day {day}");
+        let booked = entry(&id, event, at, (to.0, from.0), amount, &memo)?;
+        bank.transfer(from.1, to.1, amount, at.date, &id, &memo)?;
+        store.write(|tx| ykt_ledger::post(tx, &[booked]))?;
     }
-    let id = format!("sweep/{}", day.compact());
-    let memo = format!("commission of clearing day {day}");
-    let sweep = entry(&id, "COMMISSION-SWEEP", at, ("1002.02", "1002.01"), commission, &memo)?;
-    bank.transfer(RESERVE_ACCOUNT, OWN_ACCOUNT, commission, at.date, &id, &memo)?;
-    store.write(|tx| ykt_ledger::post(tx, &[sweep]))?;
     Ok(())
 }
 
@@ -287,6 +306,27 @@ pub fn compare_bank(bank: &Bank, store: &Store) -> Result<Vec<BankProof>, BooksE
         .collect()
 }
 
+/// The reserve rule (备付金, `clearing.md` 5) after clearing day `last`: what is there for the holders beyond what
+/// they are owed must be the income of that day, which is swept the next morning.
+///
+/// # Errors
+/// [`BooksError`].
+pub fn check_reserve(store: &Store, last: Date) -> Result<ReserveProof, BooksError> {
+    let sum = |subjects: &[&str]| -> Result<Fen, BooksError> {
+        let balances: Vec<Fen> =
+            subjects.iter().map(|code| subject_balance(store, code)).collect::<Result<_, _>>()?;
+        Fen::checked_sum(balances).ok_or(BooksError::Range("reserve"))
+    };
+    let (commission, losses) = income_of(store, last)?;
+    let minus = |a: Fen, b: Fen| a.checked_sub(b).ok_or(BooksError::Range("reserve"));
+    Ok(ReserveProof {
+        // Debit balances are positive, credit balances negative: the sum is assets less payables.
+        cover: sum(&["1001", "1002.01", "1221.01", "2202.01"])?,
+        owed: minus(Fen::ZERO, sum(&["2001", "2002", "2003", "2011"])?)?,
+        unswept: minus(commission, losses)?,
+    })
+}
+
 /// The ledger against itself: the sum of all legs, the chain, the balances recomputed from the legs.
 ///
 /// # Errors
@@ -340,6 +380,8 @@ pub struct Books {
     pub days: Vec<DayRow>,
     /// Bills by day and merchant, with the merchant's English name.
     pub bills: Vec<(Bill, String)>,
+    /// Payments by transfer file and state.
+    pub payments: Vec<(String, PaymentState, Count)>,
     /// Records with a verdict of their own by cause and fate, over all days.
     pub causes: Vec<CauseRow>,
     /// The trial balance.
@@ -364,10 +406,23 @@ pub fn look(store: &Store) -> Result<Books, StoreError> {
         Ok(Books {
             days,
             bills,
+            payments: payments(tx)?,
             causes: queries::by_cause(tx, None)?,
             balances: ykt_ledger::trial_balance(tx, None)?,
         })
     })
+}
+
+fn payments(tx: &Tx<'_>) -> Result<Vec<(String, PaymentState, Count)>, StoreError> {
+    let mut found = Vec::new();
+    for (transfer, payments) in queries::transfers(tx)?.into_iter().rev() {
+        let mut states: BTreeMap<PaymentState, Count> = BTreeMap::new();
+        for paid in payments {
+            states.entry(paid.state).or_default().add(paid.payment.amount);
+        }
+        found.extend(states.into_iter().map(|(state, count)| (transfer.name.clone(), state, count)));
+    }
+    Ok(found)
 }
 
 fn bills_of(tx: &Tx<'_>, day: Date) -> Result<Vec<Bill>, StoreError> {

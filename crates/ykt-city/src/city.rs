@@ -343,7 +343,7 @@ impl City {
         for (name, bytes) in self.bank_files()? {
             books::pay_out(&mut self.bank, &self.clearing, &name, &bytes, at)?;
         }
-        books::sweep_commission(&mut self.bank, &self.store, yesterday, at)?;
+        books::sweep_income(&mut self.bank, &self.store, yesterday, at)?;
         Ok(())
     }
 
@@ -523,6 +523,7 @@ impl City {
             open_orders: books::open_orders(&self.store)?,
             bank: books::compare_bank(&self.bank, &self.store)?,
             legs: books::check_legs(&self.store)?,
+            reserve: books::check_reserve(&self.store, self.last_day()?)?,
         })
     }
 }

@@ -5,6 +5,8 @@
 //! 2. The bank's own statement must be the ledger's bank accounts.
 //! 3. All legs of all entries must sum to zero, and the chain over them must hold.
 //!
+//! Beside them stands the reserve rule: the bank holds what the holders are owed.
+//!
 //! Whether an unconfirmed debit happened is not asked of the records but of the card's own log.
 
 use crate::hand::HeldCard;
@@ -168,7 +170,26 @@ pub struct LegsProof {
     pub fault: Option<String>,
 }
 
-/// All three comparisons.
+/// The reserve rule: the holders' money is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReserveProof {
+    /// Reserve account, tills and receivables less what merchants are owed.
+    pub cover: Fen,
+    /// What holders are owed: purses, held load orders, deposits.
+    pub owed: Fen,
+    /// Income of the last clearing day by its bills, not yet moved to the company's own account.
+    pub unswept: Fen,
+}
+
+impl ReserveProof {
+    /// Cover less what is owed and what is the company's: nothing, when every holder's fen is there.
+    #[must_use]
+    pub fn difference(&self) -> Option<Fen> {
+        self.cover.checked_sub(self.owed)?.checked_sub(self.unswept)
+    }
+}
+
+/// All comparisons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     /// Cards against ledger.
@@ -179,6 +200,8 @@ pub struct Proof {
     pub bank: Vec<BankProof>,
     /// The ledger against itself.
     pub legs: LegsProof,
+    /// The holders' money.
+    pub reserve: ReserveProof,
 }
 
 impl Proof {
@@ -189,6 +212,7 @@ impl Proof {
             && self.bank.iter().all(|line| line.statement == line.ledger)
             && self.legs.sum.is_zero()
             && self.legs.fault.is_none()
+            && self.reserve.difference() == Some(Fen::ZERO)
     }
 }
 

@@ -96,6 +96,7 @@ impl fmt::Display for Sheet<'_> {
         self.days(f)?;
         self.causes(f)?;
         self.bills(f)?;
+        self.payments(f)?;
         self.balances(f)?;
         self.proof(f)
     }
@@ -241,6 +242,20 @@ impl Sheet<'_> {
         write!(f, "{grid}")
     }
 
+    fn payments(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        heading(f, "TRANSFER FILES 付款文件")?;
+        let mut grid = Grid::new(&["file", "payment", "count", "amount"], 2);
+        for (name, state, count) in &self.books.payments {
+            grid.row([
+                name.clone(),
+                state.to_string(),
+                grouped(count.count.into()),
+                count.amount.to_string(),
+            ]);
+        }
+        write!(f, "{grid}")
+    }
+
     fn balances(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         heading(f, "TRIAL BALANCE 试算平衡表 (debit +, credit -)")?;
         let mut grid = Grid::new(&["subject", "name", "debit", "credit", "balance"], 2);
@@ -314,6 +329,20 @@ impl Sheet<'_> {
             proof.open_orders.amount.to_string(),
             String::new(),
         ]);
+        write!(f, "\n{grid}")?;
+
+        let reserve = &proof.reserve;
+        let mut grid = Grid::new(&["4. reserve for the holders 备付金核对", "amount", ""], 1);
+        for (text, amount) in [
+            ("reserve, tills, receivables less payables 备付金资产", reserve.cover),
+            ("owed to holders: purses, orders, deposits 客户负债", reserve.owed),
+            ("income of the last day, swept tomorrow 待划收入", reserve.unswept),
+        ] {
+            grid.row([text.to_owned(), amount.to_string(), String::new()]);
+        }
+        let difference = reserve.difference();
+        let holds = verdict(difference == Some(Fen::ZERO)).to_owned();
+        grid.row(["difference 差额".to_owned(), shown(difference), holds]);
         write!(f, "\n{grid}")?;
         if let Some(fault) = &legs.fault {
             writeln!(f, " {fault}")?;
