@@ -218,13 +218,7 @@ impl Street {
         let request = LoadRequest { order: errand.order, amount: errand.amount, channel: errand.channel };
         let first = terminal.load(card, host, &request, errand.at);
         card.remove();
-        let mut outcome = match first {
-            Err(LoadError::Host(HostError::Refused { .. })) => {
-                self.tally.loads_refused.add(errand.amount);
-                return Ok(());
-            }
-            other => other?,
-        };
+        let mut outcome = first?;
         let broken = matches!(outcome, LoadOutcome::Cut { .. });
         if errand.fault == Some(LoadBreak::InCredit) && broken {
             self.credit_turn.turn(card.was_torn());

@@ -136,7 +136,7 @@ pub enum LoadError {
         /// Amount asked for.
         found: Fen,
     },
-    /// The host could not open the order, or does not speak its API.
+    /// The host does not speak its API.
     #[error(transparent)]
     Host(#[from] HostError),
     /// The card credited itself, and the host does not believe its TAC.
@@ -247,11 +247,15 @@ impl<C: CardChannel + ?Sized, H: LoadHost + ?Sized> Dialogue<'_, C, H> {
             amount: request.amount,
             channel: request.channel.to_owned(),
         });
-        match paid.map_err(LoadError::Host)? {
-            OrderState::Paid => {}
-            OrderState::Initialized => return self.go_on(),
-            OrderState::Done => return Ok(LoadOutcome::Loaded { balance: card::balance(self.card)? }),
-            OrderState::GivenBack => return Ok(closed(OrderState::GivenBack)),
+        match paid {
+            Ok(OrderState::Paid) => {}
+            Ok(OrderState::Initialized) => return self.go_on(),
+            Ok(OrderState::Done) => return Ok(LoadOutcome::Loaded { balance: card::balance(self.card)? }),
+            Ok(OrderState::GivenBack) => return Ok(closed(OrderState::GivenBack)),
+            Err(error @ HostError::Refused { .. }) => {
+                return Ok(LoadOutcome::NotLoaded { reason: error.into(), payment: Payment::NotTaken });
+            }
+            Err(error) => return cut(error),
         }
         let offer = match self.initialize() {
             Err(Stop::Card(error)) => return Ok(self.give_back(error.into())),

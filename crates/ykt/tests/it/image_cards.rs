@@ -132,7 +132,7 @@ fn what_goes_wrong_says_what_to_do() {
     refused(
         at,
         &[&load[..], &["--host", "http://127.0.0.1:1"]].concat(),
-        (1, "no answer from the load host"),
+        (4, "show the card again with `--order"),
     );
     refused(at, &[&load[..], &["--host", "https://host"]].concat(), (1, "TLS proxy"));
     std::fs::write(at.join("text.img"), "no card").unwrap();
