@@ -82,10 +82,14 @@ fn write(
 ) -> Result<(), XlsxError> {
     match value {
         Value::Nothing => {}
-        Value::Amount(_) | Value::Number(_) => {
+        Value::Amount(_) | Value::Number(_) | Value::Serial(_) => {
             // A spreadsheet knows no other number; the decimal text is read, so nothing is computed in it.
             let Ok(number) = value.plain().parse::<f64>() else { return Ok(()) };
-            let picture = if matches!(value, Value::Amount(_)) { "#,##0.00" } else { "#,##0" };
+            let picture = match value {
+                Value::Amount(_) => "#,##0.00",
+                Value::Serial(_) => "0",
+                _ => "#,##0",
+            };
             sheet.write_number_with_format(row, column, number, &base.clone().set_num_format(picture))?;
         }
         other => {

@@ -449,7 +449,7 @@ fn sort_key(value: &Value) -> (i128, String) {
         Value::Nothing => (i128::MIN, String::new()),
         Value::Text(text) => (0, text.clone()),
         Value::Amount(amount) => (amount.fen().into(), String::new()),
-        Value::Number(number) => ((*number).into(), String::new()),
+        Value::Number(number) | Value::Serial(number) => ((*number).into(), String::new()),
         Value::Date(date) => (date.as_number().into(), String::new()),
         Value::At(at) => (at.as_number().into(), String::new()),
     }

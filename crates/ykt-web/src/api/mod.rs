@@ -99,7 +99,7 @@ fn json_of(cell: &Cell) -> JsonValue {
         Value::Nothing => JsonValue::Null,
         Value::Text(text) => JsonValue::from(text.as_str()),
         Value::Amount(amount) => JsonValue::from(amount.fen()),
-        Value::Number(number) => JsonValue::from(*number),
+        Value::Number(number) | Value::Serial(number) => JsonValue::from(*number),
         Value::Date(date) => JsonValue::from(date.to_string()),
         Value::At(at) => JsonValue::from(format!("{}T{}", at.date, at.time)),
     }

@@ -22,7 +22,7 @@ impl List for Audit {
     fn columns() -> &'static [Column<AuditRow>] {
         type C = Column<AuditRow>;
         const COLUMNS: &[C] = &[
-            C::new("seq", "audit.seq", Shape::Number, |row, _| Cell::number(row.seq)),
+            C::new("seq", "audit.seq", Shape::Number, |row, _| Cell::serial(row.seq)),
             C::new("at", "audit.at", Shape::Time, |row, _| Cell::at(row.at)),
             C::new("who", "audit.who", Shape::Text, |row, _| Cell::text(row.who.clone())),
             C::new("from", "audit.from", Shape::Code, |row, _| Cell::text(row.from.clone())),

@@ -84,7 +84,7 @@ impl TrialRow {
 /// The trial balance (试算平衡表): debits equal credits in every pair of columns.
 pub struct Trial;
 
-const LEVELS: &[&str] = &["subjects", "accounts"];
+const LEVELS: &[&str] = &["accounts"];
 
 impl List for Trial {
     type Row = TrialRow;
@@ -203,7 +203,7 @@ pub struct Entries;
 /// The name of an event of the books.
 #[must_use]
 pub fn event_cell(event: &str, look: Look) -> Cell {
-    Cell::named(look.lang, "event", event)
+    Cell::named(look.lang, "event", event).hint(event)
 }
 
 /// Events of the books that have a name.
@@ -241,7 +241,7 @@ impl List for Entries {
     fn columns() -> &'static [Column<EntryRow>] {
         type C = Column<EntryRow>;
         const COLUMNS: &[C] = &[
-            C::new("seq", "entries.seq", Shape::Number, |row, _| Cell::number(row.booked.seq)).sortable(),
+            C::new("seq", "entries.seq", Shape::Number, |row, _| Cell::serial(row.booked.seq)).sortable(),
             C::new("id", "entries.id", Shape::Code, |row, _| {
                 let id = row.booked.entry.id.as_str();
                 Cell::text(id).to(entry_href(id))

@@ -1,7 +1,7 @@
 //! Cards, terminals, merchants and the black list, from the registers of the office.
 
 use crate::list::{Ask, CardNumbers, Column, Filter, FilterKind, Found, List, ListError, Look, Shape};
-use crate::view::cell::{Cell, Value};
+use crate::view::cell::Cell;
 use crate::view::url::segment;
 use crate::words::Word;
 use ykt_base::{Asn8, Date, DateTime};
@@ -36,7 +36,8 @@ pub fn terminal_cell(pos: &str) -> Cell {
 /// The industry of a file name's two digits.
 #[must_use]
 pub fn industry_cell(industry: u8, look: Look) -> Cell {
-    Cell::named(look.lang, "industry", &format!("{industry:02}"))
+    let code = format!("{industry:02}");
+    Cell::named(look.lang, "industry", &code).hint(code)
 }
 
 /// Codes of the industries that have a name (`clearing.md` 2.1).
@@ -81,7 +82,7 @@ impl List for Cards {
             C::new("expiry", "cards.expiry", Shape::Time, |row, _| Cell::date(row.card.expiry)).sortable(),
             C::new("factor", "cards.factor", Shape::Code, |row, _| Cell::text(row.card.factor.to_string()))
                 .on_demand(),
-            C::new("key", "cards.key_version", Shape::Number, |row, _| Cell::number(row.card.key_version.0))
+            C::new("key", "cards.key_version", Shape::Number, |row, _| Cell::serial(row.card.key_version.0))
                 .on_demand(),
         ];
         COLUMNS
@@ -285,9 +286,7 @@ impl List for Blacklist {
             C::new("card", "blacklist.card", Shape::Code, |row, look| card_cell(&row.asn, look)),
             C::new("kind", "blacklist.kind", Shape::Text, |row, look| row.kind.cell(look.lang)),
             C::new("since", "blacklist.since", Shape::Time, |row, _| Cell::at(row.since)),
-            C::new("version", "blacklist.version", Shape::Number, |row, _| {
-                Cell::new(Value::Number(row.version.0.into()))
-            }),
+            C::new("version", "blacklist.version", Shape::Number, |row, _| Cell::serial(row.version.0)),
         ];
         COLUMNS
     }

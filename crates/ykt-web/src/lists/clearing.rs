@@ -162,7 +162,7 @@ impl List for Files {
                 if row.records == 0 { cell } else { cell.to(file_records(row.id)) }
             }),
             C::new("sequence", "files.sequence", Shape::Number, |row, _| {
-                row.sequence.map_or_else(Cell::nothing, Cell::number)
+                row.sequence.map_or_else(Cell::nothing, Cell::serial)
             })
             .on_demand(),
             C::new("reason", "files.reason", Shape::Long, |row, _| Cell::text(row.reason.clone())),
@@ -324,7 +324,7 @@ impl List for Payments {
                 Cell::text(row.transfer.name.clone())
             })
             .sortable(),
-            C::new("no", "payments.no", Shape::Number, |row, _| Cell::number(row.paid.payment.record_no))
+            C::new("no", "payments.no", Shape::Number, |row, _| Cell::serial(row.paid.payment.record_no))
                 .sortable(),
             C::new("merchant", "payments.merchant", Shape::Code, |row, _| {
                 merchant_cell(row.paid.merchant.as_str())

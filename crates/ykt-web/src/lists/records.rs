@@ -69,7 +69,7 @@ const COLUMNS: &[C] = &[
     })
     .on_demand(),
     C::new("counter", "records.counter", Shape::Number, |row, _| {
-        row.purchase.map_or_else(Cell::nothing, |p| Cell::number(p.counter.0))
+        row.purchase.map_or_else(Cell::nothing, |p| Cell::serial(p.counter.0))
     })
     .on_demand(),
     C::new("before", "records.before", Shape::Amount, |row, _| {
@@ -81,7 +81,7 @@ const COLUMNS: &[C] = &[
     })
     .on_demand(),
     C::new("sequence", "records.sequence", Shape::Number, |row, _| {
-        row.purchase.map_or_else(Cell::nothing, |p| Cell::number(p.sequence.0))
+        row.purchase.map_or_else(Cell::nothing, |p| Cell::serial(p.sequence.0))
     })
     .on_demand(),
     C::new("file", "records.file", Shape::Code, |row, _| {

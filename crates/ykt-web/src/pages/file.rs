@@ -40,7 +40,7 @@ pub(crate) async fn page(
         ("files.received", Cell::at(file.received_at)),
         ("files.records", Cell::number(file.records)),
         ("files.amount", Cell::amount(file.amount)),
-        ("files.sequence", file.sequence.map_or_else(Cell::nothing, Cell::number)),
+        ("files.sequence", file.sequence.map_or_else(Cell::nothing, Cell::serial)),
         ("files.hash", Cell::text(file.hash.to_string())),
     ];
     let mut blocks = Vec::new();

@@ -45,7 +45,7 @@ pub(crate) async fn page(
         ("loads.paid", Cell::at(order.paid_at)),
         ("loads.changed", Cell::at(order.changed_at)),
         ("order.terminal", freeze.map_or_else(Cell::nothing, |f| Cell::text(f.offer.terminal.to_string()))),
-        ("order.counter", freeze.map_or_else(Cell::nothing, |f| Cell::number(f.offer.counter.0))),
+        ("order.counter", freeze.map_or_else(Cell::nothing, |f| Cell::serial(f.offer.counter.0))),
         ("order.balance", freeze.map_or_else(Cell::nothing, |f| Cell::new(Value::Amount(f.offer.balance)))),
         ("order.tac", order.tac.map_or_else(Cell::nothing, |tac| Cell::text(tac.to_string()))),
     ];

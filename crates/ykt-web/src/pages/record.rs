@@ -77,10 +77,10 @@ pub(crate) async fn page(
             ("records.amount", Cell::amount(p.amount)),
             ("records.before", Cell::amount(p.balance_before)),
             ("record.after", Cell::amount(p.balance_after())),
-            ("records.counter", Cell::number(p.counter.0)),
+            ("records.counter", Cell::serial(p.counter.0)),
             ("records.pos", terminal_cell(p.pos.as_str())),
             ("records.terminal", Cell::text(p.terminal.to_string())),
-            ("records.sequence", Cell::number(p.sequence.0)),
+            ("records.sequence", Cell::serial(p.sequence.0)),
             ("record.tac", if p.is_grey() { Cell::nothing() } else { Cell::text(p.tac.to_string()) }),
         ]);
     }
@@ -110,10 +110,7 @@ pub(crate) async fn page(
     blocks.push(Block::Facts(lang.t("record.facts").to_owned(), facts));
     // The line holds the whole card number.
     if let (Some(line), CardNumbers::Whole) = (&seen.line, look.cards) {
-        blocks.push(Block::Facts(
-            lang.t("record.line").to_owned(),
-            vec![("record.bytes", Cell::text(line.clone()))],
-        ));
+        blocks.push(Block::Raw(lang.t("record.line").to_owned(), line.clone()));
     }
     let tag = standing_cell(row, look);
     render(&Detail {

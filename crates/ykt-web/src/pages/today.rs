@@ -78,7 +78,8 @@ fn plus(a: Sum, b: Sum) -> Sum {
 
 fn see(tx: &Tx<'_>, asked: Option<Date>, today: Date, look: Look) -> Result<Seen, Problem> {
     let days: Vec<Date> = queries::days(tx)?.into_iter().map(|row| row.day).collect();
-    let day = asked.or(days.first().copied()).unwrap_or(today);
+    let today_is_one = days.contains(&today).then_some(today);
+    let day = asked.or(today_is_one).or(days.first().copied()).unwrap_or(today);
     let ask = Ask::parse::<Loads>(&format!("from={day}&until={day}&state=credited&rows=1"))?;
     let loads = Loads::find(tx, &ask, look)?;
     let amount = match loads.totals.as_slice() {
@@ -144,9 +145,8 @@ pub(crate) async fn page(State(shared): State<Arc<Shared>>, asked: Asked) -> Res
     Ok(render(&page)?.into_response())
 }
 
-fn counted(lang: Lang, count: u64) -> String {
-    let count = grouped(i64::try_from(count).unwrap_or(i64::MAX));
-    lang.fill("bill.records", &[("count", &count)])
+fn counted(lang: Lang, sum: Sum) -> String {
+    lang.fill("bill.records", &[("count", &grouped(sum.count.into()))])
 }
 
 fn figures(seen: &Seen, lang: Lang) -> Vec<Figure> {
@@ -165,25 +165,25 @@ fn figures(seen: &Seen, lang: Lang) -> Vec<Figure> {
         amount(
             "today.loads",
             loaded,
-            counted(lang, loads),
+            lang.fill("today.orders", &[("count", &grouped(i64::try_from(loads).unwrap_or(i64::MAX)))]),
             with_query("/loads", [("from", day), ("until", day), ("state", "credited")]),
         ),
         amount(
             "today.purchases",
             paid.amount,
-            counted(lang, paid.count.into()),
+            counted(lang, paid),
             with_query("/records", [("billed", day)]),
         ),
         amount(
             "today.refused",
             refused.amount,
-            counted(lang, refused.count.into()),
+            counted(lang, refused),
             with_query("/refusals", [("day", day)]),
         ),
         amount(
             "today.parked",
             seen.parked.amount,
-            counted(lang, seen.parked.count.into()),
+            counted(lang, seen.parked),
             with_query("/refusals", [("verdict", "parked")]),
         ),
         amount(
@@ -221,7 +221,7 @@ fn by_hour(seen: &Seen, lang: Lang) -> Chart {
             hour,
             count: row.sum.count.into(),
             href: row.href.clone(),
-            words: format!("{}: {}, {}", row.name, counted(lang, row.sum.count.into()), row.sum.amount),
+            words: format!("{}: {}, {}", row.name, counted(lang, row.sum), row.sum.amount),
         })
         .collect();
     Chart {
@@ -241,7 +241,7 @@ fn bars(rows: &[Row], size: fn(&Sum) -> i64, lang: Lang) -> String {
             label: row.name.clone(),
             size: size(&row.sum),
             value: row.sum.amount.to_string(),
-            note: counted(lang, row.sum.count.into()),
+            note: counted(lang, row.sum),
             href: row.href.clone(),
         })
         .collect();
@@ -265,7 +265,7 @@ fn by_industry(seen: &Seen, look: Look) -> Chart {
     rows.sort_by_key(|row| std::cmp::Reverse(row.sum.amount));
     Chart {
         title: "today.by_industry",
-        note: lang_note(look, "today.by_industry_note"),
+        note: look.lang.t("today.by_industry_note").to_owned(),
         svg: bars(&rows, |sum| sum.amount.fen(), look.lang),
         heading: "bills.industry",
         total: total(&rows),
@@ -287,14 +287,10 @@ fn by_cause(seen: &Seen, look: Look) -> Chart {
     rows.sort_by_key(|row| std::cmp::Reverse(row.sum.count));
     Chart {
         title: "today.by_cause",
-        note: lang_note(look, "today.by_cause_note"),
+        note: look.lang.t("today.by_cause_note").to_owned(),
         svg: bars(&rows, |sum| sum.count.into(), look.lang),
         heading: "records.cause",
         total: total(&rows),
         rows,
     }
-}
-
-fn lang_note(look: Look, key: &str) -> String {
-    look.lang.t(key).to_owned()
 }

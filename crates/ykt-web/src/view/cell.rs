@@ -12,8 +12,10 @@ pub enum Value {
     Text(String),
     /// Money.
     Amount(Fen),
-    /// A count or a number.
+    /// A count.
     Number(i64),
+    /// A number that counts nothing: a counter's reading, a place in a row.
+    Serial(i64),
     /// A day.
     Date(Date),
     /// A moment.
@@ -29,6 +31,7 @@ impl Value {
             Value::Text(text) => text.clone(),
             Value::Amount(amount) => amount.to_string(),
             Value::Number(number) => grouped(*number),
+            Value::Serial(number) => number.to_string(),
             Value::Date(date) => date.to_string(),
             Value::At(at) => at.to_string(),
         }
@@ -139,6 +142,12 @@ impl Cell {
         Cell::new(Value::Number(number.try_into().unwrap_or(i64::MAX)))
     }
 
+    /// A number that counts nothing.
+    #[must_use]
+    pub fn serial(number: impl TryInto<i64>) -> Cell {
+        Cell::new(Value::Serial(number.try_into().unwrap_or(i64::MAX)))
+    }
+
     /// A day, or nothing.
     #[must_use]
     pub fn date(date: impl Into<Option<Date>>) -> Cell {
@@ -164,12 +173,11 @@ impl Cell {
         }
     }
 
-    /// A name of the catalogue for a code, with the code as tooltip; the code itself when it has no name.
+    /// A name of the catalogue for a code; the code itself when it has no name.
     #[must_use]
     pub fn named(lang: Lang, section: &str, code: &str) -> Cell {
         let name = lang.find(&format!("{section}.{code}"));
-        let cell = Cell::text(name.unwrap_or(code));
-        Cell { hint: name.map(|_| code.to_owned()), code: Some(code.to_owned()), ..cell }
+        Cell { code: Some(code.to_owned()), ..Cell::text(name.unwrap_or(code)) }
     }
 
     /// The same, leading to `href`.
@@ -205,6 +213,7 @@ mod tests {
             (Value::Amount(Fen::new(-123_456)), "-1,234.56", "-1234.56"),
             (Value::Number(1_234_567), "1,234,567", "1234567"),
             (Value::Number(-999), "-999", "-999"),
+            (Value::Serial(12_345), "12345", "12345"),
             (Value::Text("M1".into()), "M1", "M1"),
         ] {
             assert_eq!(value.shown(), shown);

@@ -34,6 +34,8 @@ pub enum Block {
     Way(String, Vec<Step>),
     /// A short list.
     List(Short),
+    /// Text as it came.
+    Raw(String, String),
     /// Words that matter.
     Note(Tone, String),
 }

@@ -65,6 +65,8 @@ pub struct Field {
     value: String,
     input: &'static str,
     wide: bool,
+    /// Words for no choice.
+    any: &'static str,
     options: Vec<(String, String, bool)>,
 }
 
@@ -225,8 +227,21 @@ fn fields<L: List>(ask: &Ask, lang: Lang) -> Vec<Field> {
                 FilterKind::Choice(..) => "select",
                 _ => "text",
             };
+            let any = match filter.kind {
+                FilterKind::Choice(section, _) => lang.find(&format!("{section}.any")),
+                _ => None,
+            };
             let wide = matches!(filter.kind, FilterKind::Wide);
-            Field { key: filter.key, title: lang.t(filter.title).to_owned(), value, input, wide, options }
+            let any = any.unwrap_or_else(|| lang.t("table.any"));
+            Field {
+                key: filter.key,
+                title: lang.t(filter.title).to_owned(),
+                value,
+                input,
+                wide,
+                any,
+                options,
+            }
         })
         .collect()
 }
