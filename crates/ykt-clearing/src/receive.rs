@@ -186,6 +186,9 @@ pub enum Repeat {
     Content,
 }
 
+/// Records of one clearing day, all files together: a day is judged in memory, some 250 bytes a record.
+pub const DAY_RECORDS_MAX: u32 = 5_000_000;
+
 /// A file could not be received; it waits where it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiveError {
@@ -196,6 +199,17 @@ pub enum ReceiveError {
         day: Date,
         /// How far its close has come.
         phase: Phase,
+    },
+    /// The day has as many records as it can take.
+    #[error(
+        "clearing day {day} has {records} records, at most {DAY_RECORDS_MAX} are judged in one day: \
+         receive the file for the next day"
+    )]
+    DayFull {
+        /// The day.
+        day: Date,
+        /// Records it has.
+        records: u32,
     },
     /// A number does not fit.
     #[error("the file log is full: no number is left for another file or line")]
@@ -410,6 +424,10 @@ fn take(
         Ok(content) => content,
         Err(why) => return broken(file, why),
     };
+    let records = files::records_of_day(tx, file.day)?;
+    if records.saturating_add(content.records) > DAY_RECORDS_MAX {
+        return Err(ReceiveError::DayFull { day: file.day, records });
+    }
     file.state = FileState::Accepted;
     file.file_day = Some(content.name.date);
     file.sequence = Some(content.name.sequence);

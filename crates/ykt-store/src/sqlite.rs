@@ -144,9 +144,10 @@ impl Tx<'_> {
         R: AsRef<[Value<'v>]>,
     {
         let mut statement = self.prepare(sql)?;
+        let places = Places::of(&statement);
         let mut changed = 0usize;
         for params in rows {
-            bind(&mut statement, sql, params.as_ref())?;
+            places.bind(&mut statement, sql, params.as_ref())?;
             let count = statement.raw_execute().map_err(|error| engine_fault(&error, sql))?;
             changed = changed.saturating_add(count);
         }
@@ -360,23 +361,41 @@ impl rusqlite::ToSql for Value<'_> {
     }
 }
 
-/// Binds `params[n - 1]` to every `$n`. SQLite numbers `$n` by first appearance, PostgreSQL by n: the name decides.
+/// Binds `params[n - 1]` to every `$n`.
 fn bind(statement: &mut rusqlite::Statement<'_>, sql: &str, params: &[Value<'_>]) -> Result<(), StoreError> {
-    let mut highest = 0usize;
-    for index in 1..=statement.parameter_count() {
-        let number = statement
-            .parameter_name(index)
-            .and_then(|name| name.get(1..)?.parse::<usize>().ok())
-            .unwrap_or(index);
-        highest = highest.max(number);
-        if let Some(value) = number.checked_sub(1).and_then(|at| params.get(at)) {
-            statement.raw_bind_parameter(index, value).map_err(|error| engine_fault(&error, sql))?;
-        }
+    Places::of(statement).bind(statement, sql, params)
+}
+
+/// Which parameter goes to which place of a statement. SQLite numbers `$n` by first appearance, PostgreSQL by n:
+/// the name decides. SQLite searches its names one by one, so a statement that runs often is asked once.
+struct Places(Vec<usize>);
+
+impl Places {
+    fn of(statement: &rusqlite::Statement<'_>) -> Places {
+        let numbers = (1..=statement.parameter_count()).map(|index| {
+            let name = statement.parameter_name(index);
+            name.and_then(|name| name.get(1..)?.parse().ok()).unwrap_or(index)
+        });
+        Places(numbers.collect())
     }
-    if highest == params.len() {
-        Ok(())
-    } else {
-        Err(StoreError::Parameters { sql: shown(sql), expected: highest, found: params.len() })
+
+    fn bind(
+        &self,
+        statement: &mut rusqlite::Statement<'_>,
+        sql: &str,
+        params: &[Value<'_>],
+    ) -> Result<(), StoreError> {
+        for (index, number) in (1..).zip(&self.0) {
+            if let Some(value) = number.checked_sub(1).and_then(|at| params.get(at)) {
+                statement.raw_bind_parameter(index, value).map_err(|error| engine_fault(&error, sql))?;
+            }
+        }
+        let expected = self.0.iter().copied().max().unwrap_or(0);
+        if expected == params.len() {
+            Ok(())
+        } else {
+            Err(StoreError::Parameters { sql: shown(sql), expected, found: params.len() })
+        }
     }
 }
 

@@ -107,6 +107,9 @@ impl Folders for DirFolders {
 
     fn read_upload(&self, partner: &MerchantCode, name: &str) -> Result<Option<Vec<u8>>, FolderError> {
         let path = self.tray(partner, Tray::Upload).join(name);
+        if !is_plain(name) {
+            return Ok(None);
+        }
         match fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

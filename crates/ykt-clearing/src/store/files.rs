@@ -145,6 +145,16 @@ pub fn page(
     Ok(Page { rows, totals: totals.unwrap_or_default(), paging })
 }
 
+/// Records of the accepted files of a day.
+pub fn records_of_day(tx: &Tx<'_>, day: Date) -> Result<u32, StoreError> {
+    let sum = tx.query_one(
+        "SELECT COALESCE(SUM(records), 0) FROM clearing_file WHERE day = $1 AND state = 1",
+        params![day],
+        |row| row.get(0),
+    )?;
+    Ok(sum.unwrap_or(0))
+}
+
 pub fn phase(tx: &Tx<'_>, day: Date) -> Result<Phase, StoreError> {
     let phase =
         tx.query_one("SELECT phase FROM clearing_day WHERE day = $1", params![day], |row| row.get(0))?;

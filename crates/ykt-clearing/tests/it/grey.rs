@@ -183,7 +183,7 @@ fn totals_of_the_worked_example() {
         balances[at] -= amount;
         sale
     };
-    let yesterday = [next(&mut world, 39, 250), next(&mut world, 40, 250)].map(|sale| grey(sale));
+    let yesterday = [next(&mut world, 39, 250), next(&mut world, 40, 250)].map(grey);
     world.send(D1, 1, &yesterday);
     world.close(D1);
     let mut records: Vec<_> = (0..980u32).map(|n| next(&mut world, n % 35 + 1, 200)).collect();
@@ -194,8 +194,7 @@ fn totals_of_the_worked_example() {
     records.extend(
         (1..=3).map(|number| XfRecord { tac: ykt_base::Mac4([0; 4]), ..next(&mut world, number, 200) }),
     );
-    let grey = [next(&mut world, 5, 200), next(&mut world, 6, 200)].map(|sale| grey(sale));
-    records.extend(grey);
+    records.extend([next(&mut world, 5, 200), next(&mut world, 6, 200)].map(grey));
     records.extend((0..5).map(|n| world.sale(700 + n, 0, 5_000, 200)));
     assert_eq!(records.len(), 1_000);
     world.send(D2, 1, &records);

@@ -145,7 +145,7 @@ fn days_close_in_order_and_once() {
     assert_eq!(world.close(D1), first, "a closed day is answered as it was closed");
     let before = world.try_close(20_261_121, &mut |_| {});
     assert!(matches!(before, Err(CloseError::LaterBegun { .. })), "{before:?}");
-    assert!(world.read(|tx| ykt_ledger::last_closed_day(tx)) == Some(day(D2)));
+    assert!(world.read(ykt_ledger::last_closed_day) == Some(day(D2)));
 }
 
 #[test]

@@ -254,9 +254,13 @@ impl World {
 
 /// The record with the TAC its card would give.
 pub fn signed(record: XfRecord) -> XfRecord {
+    XfRecord { tac: tac(&card_tac_key(&record.asn), &record), ..record }
+}
+
+/// The TAC key of a card.
+pub fn card_tac_key(asn: &Asn8) -> ykt_crypto::Key8 {
     let city = diversify(&Key16::from_bytes(ROOT), &FACTOR.0);
-    let key = tac_key(&diversify(&city, &record.asn.0));
-    XfRecord { tac: tac(&key, &record), ..record }
+    tac_key(&diversify(&city, &asn.0))
 }
 
 /// The same purchase made at merchant 2.
@@ -274,7 +278,8 @@ pub fn order() -> (RecordSort, Direction) {
     (RecordSort::default(), Direction::Up)
 }
 
-fn tac(key: &ykt_crypto::Key8, record: &XfRecord) -> ykt_base::Mac4 {
+/// The TAC of a record under its card's key.
+pub fn tac(key: &ykt_crypto::Key8, record: &XfRecord) -> ykt_base::Mac4 {
     let kind = match record.purchase {
         PurchaseType::Wallet => purchase::PurchaseKind::Purchase(Purse::Ep),
         PurchaseType::Compound => purchase::PurchaseKind::Composite(Purse::Ep),
