@@ -3,15 +3,23 @@
 //! The report goes to standard output and depends on nothing but the arguments; progress and times go to
 //! standard error.
 
+use crate::machine::SystemRng;
+use crate::serve;
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use ykt_base::Date;
+use ykt_base::{Date, DateTime, Time};
 use ykt_city::city::{City, Home};
+use ykt_city::hands_on::{self, DEMO_TOKEN, Left, USERS};
 use ykt_city::plan::{self, Scale};
+use ykt_office::people::DEMO_PASSWORD;
+use ykt_vault::Vault;
+use ykt_web::{Config, Server};
 
 /// A city lives a day: cards are made, loaded and used; records are collected, judged, booked and paid out.
 ///
@@ -42,6 +50,12 @@ pub struct Args {
     /// First day of trade, yyyy-MM-dd
     #[arg(long, default_value = "2026-03-02")]
     first_day: Date,
+    /// Go on as a server with this data: consoles and API on the address of --listen
+    #[arg(long)]
+    serve: bool,
+    /// Address and port of --serve
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
+    listen: SocketAddr,
     /// Keep the city's data in this directory, which must be new or empty; without it everything stays in memory
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -86,5 +100,45 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     print!("{}", outcome.report);
     eprintln!("{:.1} s in all", started.elapsed().as_secs_f64());
-    Ok(if outcome.proof.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if !outcome.proof.holds() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let at = DateTime { date: city.last_day()?, time: Time::MIDNIGHT };
+    let left = match &args.data {
+        Some(dir) => Some(hands_on::leave(&city, dir, &mut SystemRng, at)?),
+        None => None,
+    };
+    if left.is_some() || args.serve {
+        hands_on::add_users(city.store(), &mut SystemRng, at)?;
+    }
+    if let Some(left) = &left {
+        tell_what_is_left(left);
+    }
+    if args.serve {
+        let mut config = Config::default();
+        config.server.listen = args.listen;
+        if let Some(dir) = &args.data {
+            config = Config::load(Some(&dir.join("ykt.toml")))?;
+            config.server.listen = args.listen;
+        }
+        let vault: Arc<dyn Vault> = city.vault().clone();
+        let server = Server::bind(config, serve::app(city.store().clone(), Some(vault)))?;
+        println!("\nserving on {}", server.url());
+        for (name, full_name, role) in USERS {
+            println!("  sign in as {name:<9} password {DEMO_PASSWORD}   {role}: {full_name}");
+        }
+        println!("stop with Ctrl-C");
+        serve::serve(server)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_what_is_left(left: &Left) {
+    eprintln!("\nan unused card:  {}", left.card.display());
+    eprintln!("an unused PSAM:  {}", left.psam.display());
+    eprintln!("serve this city: ykt serve --config {}", left.config.display());
+    eprintln!(
+        "load the card:   YKT_TOKEN={DEMO_TOKEN} ykt pos load --card {} --host http://127.0.0.1:8080 --amount 50",
+        left.card.display()
+    );
 }

@@ -10,8 +10,10 @@ mod machine;
 mod pos;
 mod psam;
 mod selftest;
+mod serve;
 mod show;
 mod slot;
+mod user;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Serve(serve::Args),
+    User(user::Args),
     /// Cards in image files: make, show, talk to, and put into a virtual reader
     Card(card::Args),
     /// PSAMs in image files: make, show, talk to, and put into a virtual reader
@@ -40,6 +44,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome: anyhow::Result<ExitCode> = match cli.command {
         Command::Demo(args) => demo::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::User(args) => user::run(&args),
         Command::Card(args) => card::run(&args),
         Command::Psam(args) => psam::run(&args),
         Command::Pos(args) => pos::run(&args),

@@ -1,0 +1,128 @@
+//! `ykt user`: the people of a data directory, for the first one and for emergencies; day-to-day work is done at
+//! the consoles.
+
+use crate::machine::{SystemClock, SystemRng};
+use anyhow::{Context, bail};
+use clap::{Args as ClapArgs, Subcommand};
+use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use ykt_base::Clock;
+use ykt_city::city::MODULES;
+use ykt_office::Act;
+use ykt_office::people::{self, FirstPassword, NewUser, Password, People, Role, SignInRules, UserFilter};
+use ykt_store::{Paging, Store};
+
+/// Add and unlock the people who sign in at the consoles
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// Data directory
+    #[arg(long, value_name = "DIR", default_value = "data", global = true)]
+    data: PathBuf,
+    #[command(subcommand)]
+    act: UserAct,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserAct {
+    /// Add a user; the first password is read from standard input and must be changed at the first sign-in
+    Add {
+        /// Sign-in name: 2 to 32 signs of a-z 0-9 . _ -
+        name: String,
+        /// What the user is here for: operator, finance, security, auditor, read-only
+        #[arg(long)]
+        role: String,
+        /// The person's name
+        #[arg(long)]
+        full_name: Option<String>,
+    },
+    /// List the users
+    List,
+    /// End a lock-out
+    Unlock {
+        /// Sign-in name
+        name: String,
+    },
+    /// Set a new first password, read from standard input
+    ResetPassword {
+        /// Sign-in name
+        name: String,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the data directory cannot be used, or what was asked is refused.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let store = open(&args.data)?;
+    let people = People::new(store.clone(), SignInRules::default(), &mut SystemRng)?;
+    let act = Act::of("<command line>", "local", SystemClock.now());
+    match &args.act {
+        UserAct::Add { name, role, full_name } => {
+            let role = role_of(role)?;
+            let full_name = full_name.clone().unwrap_or_else(|| name.clone());
+            let first_password = FirstPassword::MustBeChanged;
+            let user = NewUser { name: name.clone(), full_name, role, first_password };
+            people.add(&user, &password()?, &mut SystemRng, &act)?;
+            println!("added {name} ({role})");
+        }
+        UserAct::List => list(&store)?,
+        UserAct::Unlock { name } => {
+            people.unlock(name, &act)?;
+            println!("unlocked {name}");
+        }
+        UserAct::ResetPassword { name } => {
+            people.reset_password(name, &password()?, &mut SystemRng, &act)?;
+            println!("{name} signs in with the new password and changes it then");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the data directory; a new one is announced, in case its name was mistyped.
+fn open(data: &Path) -> anyhow::Result<Store> {
+    if !data.is_dir() {
+        std::fs::create_dir_all(data).with_context(|| format!("data directory {}", data.display()))?;
+        eprintln!("new data directory {}", data.display());
+    }
+    Ok(Store::open(data, MODULES)?)
+}
+
+fn role_of(word: &str) -> anyhow::Result<Role> {
+    match Role::ALL.iter().find(|role| role.name() == word) {
+        Some(role) => Ok(*role),
+        None => {
+            let known: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
+            bail!("role `{word}` is unknown: expected one of {}", known.join(", "))
+        }
+    }
+}
+
+/// The first line of standard input; never an argument, which every user of the machine could see.
+fn password() -> anyhow::Result<Password> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        eprintln!("first password (it will be visible while you type):");
+    }
+    let mut line = String::new();
+    input.lock().read_line(&mut line).context("reading the password from standard input")?;
+    let typed = line.trim_end_matches(['\r', '\n']).to_owned();
+    if typed.is_empty() {
+        bail!("no password came on standard input");
+    }
+    Ok(Password::new(typed))
+}
+
+fn list(store: &Store) -> anyhow::Result<()> {
+    let page = store.read(|tx| people::list(tx, &UserFilter::default(), Paging::first(1_000)))?;
+    for user in &page.rows {
+        let state = match (user.disabled, user.locked_until) {
+            (true, _) => "disabled".to_owned(),
+            (false, Some(until)) => format!("locked until {until}"),
+            (false, None) => "active".to_owned(),
+        };
+        println!("{:<20} {:<10} {:<28} {}", user.name, user.role.name(), state, user.full_name);
+    }
+    Ok(())
+}
