@@ -1,7 +1,7 @@
 //! Rules about the documents: what they point at exists.
 
 use crate::house::{Finding, House, TextFile};
-use crate::source::{Source, has_word, is_word};
+use crate::source::is_word;
 use std::collections::BTreeSet;
 
 /// The catalogue of codes for people.
@@ -78,7 +78,7 @@ pub fn codes_are_documented(house: &House) -> Vec<Finding> {
     let documented: BTreeSet<&str> = house.file(CODES).text.split(['|', '`', ' ']).collect();
     let mut findings = Vec::new();
     for (path, is_code) in CODE_SOURCES {
-        let source = Source::parse(&house.file(path).text).without_tests();
+        let source = house.file(path).rust_without_tests();
         let given: BTreeSet<usize> =
             source.lines().filter(|(_, line)| gives_code(line)).map(|(line, _)| line).collect();
         let codes = source.texts.iter().filter(|(line, text)| given.contains(line) && is_code(text));
@@ -125,8 +125,9 @@ const RUST_WORDS: &[&str] = &["no_std"];
 /// Rule: `Type::name`, `path::name` and `name_of_a_function` in [`WALK`] are defined in a
 /// crate, be it as a test.
 pub fn named_code_exists(house: &House) -> Vec<Finding> {
-    let sources: Vec<String> =
-        house.files.iter().filter(|file| file.is("rs")).map(|file| Source::parse(&file.text).code).collect();
+    let rust = house.files.iter().filter(|file| file.is("rs"));
+    let defined: BTreeSet<&str> =
+        rust.flat_map(|file| file.rust().lines()).filter_map(|(_, line)| definition(line)).collect();
     let rules = crate::RULES.iter().map(|(name, _)| *name);
     let known: BTreeSet<&str> = RUST_WORDS.iter().copied().chain(rules).collect();
     let mut findings = Vec::new();
@@ -134,16 +135,19 @@ pub fn named_code_exists(house: &House) -> Vec<Finding> {
         let spans = line.split('`').skip(1).step_by(2);
         for span in spans.filter(|span| names_code(span) && !known.contains(span)) {
             let name = span.rsplit("::").next().unwrap_or(span);
-            let is_defined = ["fn", "struct", "enum", "trait", "mod", "const", "type"].iter().any(|kind| {
-                let definition = format!("{kind} {name}");
-                sources.iter().any(|source| has_word(source, &definition))
-            });
-            if !is_defined {
+            if !defined.contains(name) {
                 findings.push(Finding::new(WALK, index + 1, format!("{span} is defined nowhere")));
             }
         }
     }
     findings
+}
+
+/// The name that a line defines.
+fn definition(line: &str) -> Option<&str> {
+    let mut words = line.split(|c| !is_word(c)).filter(|word| !word.is_empty());
+    words.find(|word| matches!(*word, "fn" | "struct" | "enum" | "trait" | "mod" | "const" | "type"))?;
+    words.find(|word| *word != "fn")
 }
 
 fn names_code(span: &str) -> bool {

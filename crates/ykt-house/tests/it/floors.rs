@@ -2,7 +2,7 @@
 //! floors, so the picture cannot rot.
 
 use crate::house::{Crate, Finding, House};
-use crate::source::{Source, has_word};
+use crate::source::has_word;
 use std::collections::BTreeMap;
 
 const PICTURE: &str = "ARCHITECTURE.md";
@@ -121,7 +121,7 @@ pub fn card_crates_need_no_heap(house: &House) -> Vec<Finding> {
             findings.push(Finding::new(&root, 0, "is not #![no_std]"));
         }
         for file in house.rust_of(krate).filter(|file| !file.is_test()) {
-            let source = Source::parse(&file.text).without_tests();
+            let source = file.rust_without_tests();
             let heap = |line: &str| line.contains("extern crate alloc") || has_word(line, "alloc::");
             for (line, text) in source.lines().filter(|(_, text)| heap(text)) {
                 findings.push(Finding::new(&file.path, line, format!("reaches for a heap: {}", text.trim())));

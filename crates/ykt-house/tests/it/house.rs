@@ -1,10 +1,12 @@
 //! The tree as the rules see it: the crates from `cargo metadata`, the text files from the disk.
 
+use crate::source::Source;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// Folders that hold nothing written by hand.
 const NOT_OURS: &[&str] = &[".git", "target", "node_modules", "data", "demo-data", "__pycache__"];
@@ -53,9 +55,21 @@ pub struct TextFile {
     pub path: String,
     /// What is in it.
     pub text: String,
+    whole: OnceLock<Source>,
+    without_tests: OnceLock<Source>,
 }
 
 impl TextFile {
+    /// The file as Rust, taken apart once.
+    pub fn rust(&self) -> &Source {
+        self.whole.get_or_init(|| Source::parse(&self.text))
+    }
+
+    /// The same without its unit tests.
+    pub fn rust_without_tests(&self) -> &Source {
+        self.without_tests.get_or_init(|| self.rust().clone().without_tests())
+    }
+
     /// Whether its name ends in `.ending`.
     pub fn is(&self, ending: &str) -> bool {
         self.path.rsplit_once('.').is_some_and(|(_, found)| found == ending)
@@ -154,7 +168,8 @@ fn read_folder(root: &Path, folder: &Path, files: &mut Vec<TextFile>) {
         if TEXT.contains(&ending.as_str()) || TEXT_NAMES.contains(&name.as_str()) {
             let text =
                 std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            files.push(TextFile { path: relative(root, &path), text });
+            let path = relative(root, &path);
+            files.push(TextFile { path, text, whole: OnceLock::new(), without_tests: OnceLock::new() });
         }
     }
 }

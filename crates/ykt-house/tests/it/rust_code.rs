@@ -36,9 +36,9 @@ const SQL: &[(&str, &str)] = &[
 const EMPTY_NAMES: &[&str] = &["Manager", "Helper", "Helpers", "Util", "Utils"];
 
 /// The code of a crate without its tests.
-fn sources<'a>(house: &'a House, krate: &'a Crate) -> impl Iterator<Item = (&'a TextFile, Source)> {
+fn sources<'a>(house: &'a House, krate: &'a Crate) -> impl Iterator<Item = (&'a TextFile, &'a Source)> {
     let code = house.rust_of(krate).filter(|file| !file.is_test());
-    code.map(|file| (file, Source::parse(&file.text).without_tests()))
+    code.map(|file| (file, file.rust_without_tests()))
 }
 
 /// Findings in each line of non-test code of which `wrong` says what is wrong.
@@ -69,7 +69,7 @@ pub fn money_crates_are_strict(house: &House) -> Vec<Finding> {
     let mut findings = Vec::new();
     for krate in among(house, MONEY) {
         let path = format!("{}/src/lib.rs", krate.folder);
-        let code = Source::parse(&house.file(&path).text).code;
+        let code = &house.file(&path).rust().code;
         let denied: Vec<&str> = code.lines().filter_map(|line| line.strip_prefix("#![deny(")).collect();
         for lint in ["clippy::as_conversions", "clippy::arithmetic_side_effects"] {
             if !denied.iter().any(|line| line.contains(lint)) {
@@ -171,13 +171,9 @@ pub fn tests_neither_sleep_nor_rest(house: &House) -> Vec<Finding> {
     let mut findings = Vec::new();
     for krate in &house.crates {
         for file in house.rust_of(krate) {
-            let whole = Source::parse(&file.text);
-            let code_lines = if file.is_test() {
-                0
-            } else {
-                Source::parse(&file.text).without_tests().code.matches('\n').count()
-            };
-            for (line, text) in whole.lines() {
+            let is_test = file.is_test();
+            let code_lines = if is_test { 0 } else { file.rust_without_tests().code.matches('\n').count() };
+            for (line, text) in file.rust().lines() {
                 if text.contains("#[ignore") {
                     findings.push(Finding::new(&file.path, line, "a test that never runs"));
                 }

@@ -2,6 +2,7 @@
 //! sentence, and a rule about SQL must look into texts only.
 
 /// A Rust file taken apart. Lines keep their numbers.
+#[derive(Clone)]
 pub struct Source {
     /// The code; what was comment or inside quotes is blank.
     pub code: String,
