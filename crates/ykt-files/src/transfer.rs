@@ -21,6 +21,27 @@ pub enum PayeeKind {
     Private,
 }
 
+impl PayeeKind {
+    /// The code in the file.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            PayeeKind::Company => 1,
+            PayeeKind::Private => 2,
+        }
+    }
+
+    /// From that code.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<PayeeKind> {
+        match code {
+            1 => Some(PayeeKind::Company),
+            2 => Some(PayeeKind::Private),
+            _ => None,
+        }
+    }
+}
+
 /// Way of the money (`channel`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PayChannel {
@@ -30,6 +51,29 @@ pub enum PayChannel {
     InterBank,
     /// 3, local clearing (同城).
     Local,
+}
+
+impl PayChannel {
+    /// The code in the file.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            PayChannel::SameBank => 0,
+            PayChannel::InterBank => 1,
+            PayChannel::Local => 3,
+        }
+    }
+
+    /// From that code.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<PayChannel> {
+        match code {
+            0 => Some(PayChannel::SameBank),
+            1 => Some(PayChannel::InterBank),
+            3 => Some(PayChannel::Local),
+            _ => None,
+        }
+    }
 }
 
 /// One payment to one payee.
@@ -157,22 +201,9 @@ impl Payment {
         out.text("payeeAcName", &self.account_name)?;
         out.text("payeeBankName", &self.bank_name)?;
         out.text("payeeBankId", &self.bank_id)?;
-        out.text(
-            "payeeCifType",
-            match self.payee {
-                PayeeKind::Company => "1",
-                PayeeKind::Private => "2",
-            },
-        )?;
+        out.text("payeeCifType", &self.payee.code().to_string())?;
         out.text("amount", &yuan(self.amount))?;
-        out.text(
-            "channel",
-            match self.channel {
-                PayChannel::SameBank => "0",
-                PayChannel::InterBank => "1",
-                PayChannel::Local => "3",
-            },
-        )?;
+        out.text("channel", &self.channel.code().to_string())?;
         out.text("remark", &self.remark)
     }
 
@@ -184,18 +215,9 @@ impl Payment {
             account_name: record.text_of("payeeAcName")?,
             bank_name: record.text_of("payeeBankName")?,
             bank_id: record.text_of("payeeBankId")?,
-            payee: record.value_of("payeeCifType", "1 or 2", |text| match text {
-                "1" => Some(PayeeKind::Company),
-                "2" => Some(PayeeKind::Private),
-                _ => None,
-            })?,
+            payee: record.value_of("payeeCifType", "1 or 2", |text| PayeeKind::from_code(digit(text)?))?,
             amount: record.value_of("amount", "yuan with two decimals, more than zero", from_yuan)?,
-            channel: record.value_of("channel", "0, 1 or 3", |text| match text {
-                "0" => Some(PayChannel::SameBank),
-                "1" => Some(PayChannel::InterBank),
-                "3" => Some(PayChannel::Local),
-                _ => None,
-            })?,
+            channel: record.value_of("channel", "0, 1 or 3", |text| PayChannel::from_code(digit(text)?))?,
             remark: record.text_of("remark")?,
         })
     }
@@ -298,6 +320,11 @@ impl ReturnFile {
             None => Ok(()),
         }
     }
+}
+
+/// A code of one digit.
+fn digit(text: &str) -> Option<u8> {
+    text.parse().ok().filter(|_| text.len() == 1)
 }
 
 /// An amount as banks write it: yuan, a point, two decimals, no groups.

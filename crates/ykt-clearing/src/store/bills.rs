@@ -162,21 +162,6 @@ pub fn transfers(tx: &Tx<'_>) -> Result<Vec<TransferRow>, StoreError> {
     tx.query(&format!("{TRANSFER} ORDER BY id DESC"), &[], transfer_row)
 }
 
-fn payee_code(payee: PayeeKind) -> u8 {
-    match payee {
-        PayeeKind::Company => 1,
-        PayeeKind::Private => 2,
-    }
-}
-
-fn channel_code(channel: PayChannel) -> u8 {
-    match channel {
-        PayChannel::SameBank => 0,
-        PayChannel::InterBank => 1,
-        PayChannel::Local => 3,
-    }
-}
-
 pub fn insert_payment(
     tx: &Tx<'_>,
     transfer: i64,
@@ -196,8 +181,8 @@ pub fn insert_payment(
             &payment.account_name,
             &payment.bank_name,
             &payment.bank_id,
-            payee_code(payment.payee),
-            channel_code(payment.channel),
+            payment.payee.code(),
+            payment.channel.code(),
             PaymentState::Sent,
         ],
     )
@@ -219,15 +204,9 @@ pub fn payments(tx: &Tx<'_>, transfer: &TransferRow) -> Result<Vec<Paid>, StoreE
                 account_name: row.get(4)?,
                 bank_name: row.get(5)?,
                 bank_id: row.get(6)?,
-                payee: match row.get::<u8>(7)? {
-                    1 => PayeeKind::Company,
-                    _ => PayeeKind::Private,
-                },
-                channel: match row.get::<u8>(8)? {
-                    0 => PayChannel::SameBank,
-                    1 => PayChannel::InterBank,
-                    _ => PayChannel::Local,
-                },
+                // Written by `insert_payment` only.
+                payee: PayeeKind::from_code(row.get(7)?).unwrap_or(PayeeKind::Company),
+                channel: PayChannel::from_code(row.get(8)?).unwrap_or(PayChannel::InterBank),
                 remark: transfer.remark(),
             };
             Ok(Paid {

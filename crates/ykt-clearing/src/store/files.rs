@@ -145,6 +145,16 @@ pub fn page(
     Ok(Page { rows, totals: totals.unwrap_or_default(), paging })
 }
 
+/// Accepted files of days that are not judged yet, oldest first.
+pub fn accepted_unjudged(tx: &Tx<'_>) -> Result<Vec<FileId>, StoreError> {
+    tx.query(
+        "SELECT f.id FROM clearing_file f LEFT JOIN clearing_day d ON d.day = f.day \
+         WHERE f.state = 1 AND (d.phase IS NULL OR d.phase < $1) ORDER BY f.id",
+        params![Phase::Booked],
+        |row| row.get(0).map(FileId),
+    )
+}
+
 /// Records of the accepted files of a day.
 pub fn records_of_day(tx: &Tx<'_>, day: Date) -> Result<u32, StoreError> {
     let sum = tx.query_one(

@@ -1,7 +1,7 @@
 //! The records of files: inserted many at a time, read back by file or by number.
 
 use crate::purchase::{FileId, Purchase, RecordId};
-use ykt_base::{MerchantCode, TerminalId};
+use ykt_base::{Asn8, MerchantCode, TerminalId};
 use ykt_files::{Confirmation, FileError, PurchaseType, RawXf, XfRecord};
 use ykt_store::{Row, StoreError, Tx, Value, params};
 
@@ -107,6 +107,12 @@ pub fn purchase_at(row: &Row<'_>, first: usize, merchant: MerchantCode) -> Resul
 pub const PURCHASE: &str = "r.id, r.pos, r.asn, r.counter, r.sequence, r.balance_before, r.amount, r.purchase, \
      r.terminal, r.tac, r.grey, r.at";
 
+/// First and last number the records of a file may have.
+fn numbers(file: FileId) -> [i64; 2] {
+    // A file number that is too large for any record has none.
+    [0, 99_999_999].map(|line| RecordId::new(file, line).map_or(-1, RecordId::number))
+}
+
 /// Gives every record of a file to `each`, by line.
 pub fn of_file(
     tx: &Tx<'_>,
@@ -114,16 +120,24 @@ pub fn of_file(
     merchant: MerchantCode,
     mut each: impl FnMut(Purchase),
 ) -> Result<(), StoreError> {
-    let (Some(from), Some(to)) = (RecordId::new(file, 0), RecordId::new(file, 99_999_999)) else {
-        return Ok(());
-    };
+    let [from, to] = numbers(file);
     tx.for_each(
         &format!("SELECT {PURCHASE} FROM clearing_record r WHERE r.id BETWEEN $1 AND $2 ORDER BY r.id"),
-        params![from.number(), to.number()],
+        params![from, to],
         |row| -> Result<(), StoreError> {
             each(purchase_at(row, 0, merchant)?);
             Ok(())
         },
+    )
+}
+
+/// Records of a card in a file, by line.
+pub fn of_card_in_file(tx: &Tx<'_>, asn: &Asn8, file: FileId) -> Result<Vec<RecordId>, StoreError> {
+    let [from, to] = numbers(file);
+    tx.query(
+        "SELECT id FROM clearing_record WHERE id BETWEEN $1 AND $2 AND asn = $3 ORDER BY id",
+        params![from, to, asn],
+        |row| row.get(0).map(RecordId::from_number),
     )
 }
 
@@ -183,12 +197,10 @@ pub fn insert_illegal(tx: &Tx<'_>, id: RecordId, line: &RawXf, error: &FileError
 
 /// Illegal lines of a file.
 pub fn illegal_of_file(tx: &Tx<'_>, file: FileId) -> Result<Vec<(RecordId, RawXf)>, StoreError> {
-    let (Some(from), Some(to)) = (RecordId::new(file, 0), RecordId::new(file, 99_999_999)) else {
-        return Ok(Vec::new());
-    };
+    let [from, to] = numbers(file);
     tx.query(
         "SELECT id, line FROM clearing_illegal WHERE id BETWEEN $1 AND $2 ORDER BY id",
-        params![from.number(), to.number()],
+        params![from, to],
         |row| Ok((RecordId::from_number(row.get(0)?), RawXf(row.get(1)?))),
     )
 }

@@ -58,6 +58,9 @@ fn card_x() {
     world.close(20_261_124);
     assert_eq!(gaps(&world, 1), []);
     let book = world.read(|tx| queries::card_history(tx, &card(1))).book.unwrap();
+    let filter = queries::RecordFilter { asn: Some(card(1)), ..queries::RecordFilter::default() };
+    let of_card = world.read(|tx| queries::records(tx, &filter, order(), Paging::default()));
+    assert_eq!((of_card.totals.count, of_card.totals.amount), (5, fen(1_000)));
     assert_eq!(book.covered.as_slice(), [(0, 105)]);
     assert_eq!((book.newest.balance, book.spent), (fen(6_000), fen(1_000)));
     assert_eq!(world.balance("2001"), 1_000);

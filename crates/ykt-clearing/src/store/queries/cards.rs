@@ -25,10 +25,9 @@ pub struct CardHistory {
 /// [`StoreError`].
 pub fn card_history(tx: &Tx<'_>, asn: &Asn8) -> Result<CardHistory, StoreError> {
     let mut found = Vec::new();
-    for id in records_of_card(tx, asn)? {
+    for id in records_of_card(tx, asn)?.into_iter().chain(waiting_of_card(tx, asn)?) {
         found.extend(record(tx, id)?);
     }
-    found.extend(waiting_of_card(tx, asn)?);
     let key = |row: &RecordRow| row.purchase.map(|p| (p.at, p.counter, p.id));
     found.sort_by_key(|row| std::cmp::Reverse(key(row)));
     Ok(CardHistory { book: card_book(tx, asn)?, records: found })

@@ -3,7 +3,9 @@
 use crate::day::Phase;
 use crate::purchase::{FileId, Purchase, RecordId};
 use crate::receive::FileState;
-use crate::store::records::purchase_at;
+use crate::store::books::records_of_card;
+use crate::store::files as file_rows;
+use crate::store::records::{self as record_rows, purchase_at};
 use crate::store::verdicts::{Verdict, verdict_at};
 use crate::verdict::{Cause, State};
 use ykt_base::{Asn8, Date, Fen, MerchantCode, PosNo, TerminalId};
@@ -125,9 +127,16 @@ pub fn records(
         (BY_VERDICT, "v.amount")
     } else {
         wanted.when("f.state =", Some(FileState::Accepted)).when("f.day =", filter.day);
-        wanted.when("f.merchant =", filter.merchant.as_ref()).when("r.asn =", filter.asn.as_ref());
+        wanted.when("f.merchant =", filter.merchant.as_ref());
         (BY_FILE, "r.amount")
     };
+    if let Some(asn) = filter.asn.filter(|_| !is_by_verdict) {
+        // The card's way through the days is kept; to look for its records in all of them is not needed.
+        let ids = records_of_card(tx, &asn)?.into_iter().chain(waiting_of_card(tx, &asn)?);
+        // No record has the number 0; it keeps the list from being empty.
+        let ids: Vec<String> = ids.map(|id| id.to_string()).chain(["0".to_owned()]).collect();
+        wanted.when(&format!("r.id IN ({}) AND f.state =", ids.join(", ")), Some(FileState::Accepted));
+    }
     wanted.when("v.settled_day =", filter.settled_day).when("v.cause =", filter.cause);
     wanted.when("f.id =", filter.file.map(|file| file.0)).when("r.at / 10000 % 100 =", filter.hour);
     wanted.when("r.pos =", filter.pos.as_ref()).when("r.terminal =", filter.terminal.as_ref());
@@ -192,8 +201,10 @@ const OF_FILES_BILLED: &str = "f.id IN (SELECT b.id FROM (SELECT id, day FROM cl
      UNION ALL SELECT record / 100000000, settled_day FROM clearing_verdict) b WHERE b.day =";
 const BY_VERDICT: &str = "FROM clearing_verdict v JOIN clearing_file f ON f.id = v.record / 100000000 \
      LEFT JOIN clearing_record r ON r.id = v.record LEFT JOIN clearing_day d ON d.day = f.day";
+/// Files and records find each other from either side: records lie together by file, and name their file.
 const BY_FILE: &str = "FROM clearing_file f \
      JOIN clearing_record r ON r.id BETWEEN f.id * 100000000 AND f.id * 100000000 + 99999999 \
+     AND f.id = r.id / 100000000 \
      LEFT JOIN clearing_verdict v ON v.record = r.id LEFT JOIN clearing_day d ON d.day = f.day";
 const ROW: &str = "SELECT v.record, v.day, v.merchant, v.asn, v.counter, v.amount, v.state, v.cause, v.first_cause, \
      v.settled_day, f.name, f.merchant, f.day, d.phase, r.id, r.pos, r.asn, r.counter, r.sequence, \
@@ -250,10 +261,11 @@ pub fn line(tx: &Tx<'_>, id: RecordId) -> Result<Option<RawXf>, StoreError> {
     crate::store::records::line(tx, id)
 }
 
-/// Records of a card in days that are not judged yet.
-pub fn waiting_of_card(tx: &Tx<'_>, asn: &Asn8) -> Result<Vec<RecordRow>, StoreError> {
-    let mut waiting = Filter::default();
-    waiting.when("f.state =", Some(FileState::Accepted));
-    waiting.when("(d.phase IS NULL OR d.phase < 2) AND r.asn =", Some(asn));
-    tx.query(&waiting.sql(&format!("{ROW} {BY_FILE}"), "ORDER BY r.id"), waiting.values(), record_row)
+/// Records of a card in days that are not judged yet: the only ones that must be looked for.
+pub fn waiting_of_card(tx: &Tx<'_>, asn: &Asn8) -> Result<Vec<RecordId>, StoreError> {
+    let mut waiting = Vec::new();
+    for file in file_rows::accepted_unjudged(tx)? {
+        waiting.extend(record_rows::of_card_in_file(tx, asn, file)?);
+    }
+    Ok(waiting)
 }
