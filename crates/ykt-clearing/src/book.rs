@@ -247,3 +247,106 @@ fn gap<L: Loads>(
     let lost = Fen::new(expected.fen().saturating_sub(right.balance.fen()));
     Ok(Gap { first, last, left, right, lost, opened })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::purchase::{FileId, RecordId};
+    use proptest::prelude::*;
+    use ykt_base::{Asn8, Mac4, TerminalSeq};
+    use ykt_files::{Confirmation, PurchaseType};
+
+    struct Journal(Vec<Load>);
+
+    impl Loads for Journal {
+        type Error = std::convert::Infallible;
+
+        fn all(&mut self) -> Result<&[Load], Self::Error> {
+            Ok(&self.0)
+        }
+    }
+
+    fn at(second: i64) -> DateTime {
+        DateTime::start_of(Date::new(2026, 11, 22).unwrap()).plus_seconds(second).unwrap()
+    }
+
+    fn purchase(counter: u16, before: i64, amount: i64) -> Purchase {
+        Purchase {
+            id: RecordId::new(FileId(1), u32::from(counter) + 2).unwrap(),
+            merchant: "M00000000000001".parse().unwrap(),
+            pos: "P0000001".parse().unwrap(),
+            terminal: "0000A1B2C3D4".parse().unwrap(),
+            sequence: TerminalSeq(counter.into()),
+            asn: Asn8([1; 8]),
+            counter: CardCounter(counter),
+            balance_before: Fen::new(before),
+            amount: Fen::new(amount),
+            at: at(i64::from(counter) * 10 + 5),
+            purchase: PurchaseType::Wallet,
+            tac: Mac4([0; 4]),
+            confirmation: Confirmation::Confirmed,
+        }
+    }
+
+    /// A card's true life: before each purchase maybe a load, then the purchase.
+    fn life(steps: &[(i64, i64)]) -> (Journal, Vec<Purchase>) {
+        let (mut loads, mut purchases, mut balance) = (Vec::new(), Vec::new(), 0);
+        for (counter, (load, amount)) in (0u16..).zip(steps) {
+            if *load > 0 {
+                loads.push(Load { at: at(i64::from(counter) * 10), amount: Fen::new(*load) });
+                balance += load;
+            }
+            let amount = (*amount).min(balance);
+            purchases.push(purchase(counter, balance, amount));
+            balance -= amount;
+        }
+        (Journal(loads), purchases)
+    }
+
+    #[test]
+    fn the_last_counter_of_a_card() {
+        let mut book = CardBook::starting_at(CardCounter(0xFFFE), Edge { balance: Fen::new(500), at: None });
+        let mut journal = Journal(Vec::new());
+        let day = at(0).date;
+        let last = purchase(0xFFFF, 300, 100);
+        let done = book.accept(&last, Bearer::Purse, day, &mut journal).unwrap();
+        assert!(done.opened_gap && book.gaps[0].lost == Fen::new(200));
+        let missing = purchase(0xFFFE, 500, 200);
+        assert_eq!(book.prove(&missing, &mut journal).unwrap(), Proof::Debit);
+        let done = book.accept(&missing, Bearer::Operator, day, &mut journal).unwrap();
+        assert!(done.was_late && done.difference.is_none() && book.gaps.is_empty());
+        assert_eq!((book.spent, book.next), (Fen::new(100), 0x1_0000));
+        assert_eq!(book.prove(&last, &mut journal).unwrap(), Proof::NoDebit);
+    }
+
+    proptest! {
+        /// Whatever arrives, in whatever order: the gaps say exactly what is missing, every missing purchase would
+        /// be proven, and nothing disagrees.
+        #[test]
+        fn gaps_sum_to_what_is_missing(
+            steps in proptest::collection::vec((0i64..3_000, 1i64..500), 1..30),
+            order in proptest::collection::vec((any::<u16>(), any::<bool>()), 30),
+        ) {
+            let (mut journal, purchases) = life(&steps);
+            let mut arriving: Vec<_> = purchases.iter().zip(order).filter(|(_, (_, comes))| *comes).collect();
+            arriving.sort_by_key(|(_, (place, _))| *place);
+            let mut book = CardBook::default();
+            for (purchase, _) in &arriving {
+                let done = book.accept(purchase, Bearer::Purse, at(0).date, &mut journal).unwrap();
+                prop_assert_eq!(done.difference, None);
+            }
+            let newest = arriving.iter().map(|(purchase, _)| purchase.counter).max();
+            let missing: Vec<_> = purchases
+                .iter()
+                .filter(|p| newest.is_some_and(|newest| p.counter < newest) && !book.covers(p.counter))
+                .collect();
+            let lost: i64 = book.gaps.iter().map(|gap| gap.lost.fen()).sum();
+            prop_assert_eq!(lost, missing.iter().map(|p| p.amount.fen()).sum::<i64>());
+            let spent: i64 = arriving.iter().map(|(p, _)| p.amount.fen()).sum();
+            prop_assert_eq!(book.spent.fen(), spent);
+            for grey in missing {
+                prop_assert_eq!(book.prove(grey, &mut journal).unwrap(), Proof::Debit);
+            }
+        }
+    }
+}
