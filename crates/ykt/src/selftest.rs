@@ -19,7 +19,7 @@ const EMBEDDED: &str = include_str!("../../../vectors/epurse.json");
 
 /// Exit code when something differs.
 const DIFFERS: u8 = 1;
-/// Exit code when the file is no vector file.
+/// Exit code when the file, or an entry of it, cannot be read and nothing differs.
 const MALFORMED: u8 = 2;
 
 /// Recompute test vectors from their inputs and compare.
@@ -29,7 +29,7 @@ const MALFORMED: u8 = 2;
 /// as differences.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code: 0 nothing differs, 1 something differs, 2 the file cannot be read as vectors.\n\n\
+    after_help = "Exit code: 0 nothing differs, 1 something differs, 2 the file or an entry of it cannot be read.\n\n\
     Example:\n  ykt selftest --vectors vectors/epurse.json"
 )]
 pub struct Args {
@@ -80,7 +80,7 @@ enum Verdict {
 }
 
 fn judge(entry: &Entry) -> Verdict {
-    let worked = match families::work(entry) {
+    let worked = match families::work(entry).and_then(|worked| entry.check_outputs().map(|()| worked)) {
         Ok(worked) => worked,
         Err(Trouble::Unknown) => return Verdict::Unknown,
         Err(Trouble::Input(what)) => return Verdict::Malformed(what),
@@ -143,9 +143,9 @@ impl Totals {
     }
 
     fn exit_code(&self) -> ExitCode {
-        match (self.malformed, self.differ) {
-            (1.., _) => ExitCode::from(MALFORMED),
-            (0, 1..) => ExitCode::from(DIFFERS),
+        match (self.differ, self.malformed) {
+            (1.., _) => ExitCode::from(DIFFERS),
+            (0, 1..) => ExitCode::from(MALFORMED),
             (0, 0) => ExitCode::SUCCESS,
         }
     }

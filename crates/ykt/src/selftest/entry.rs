@@ -39,20 +39,12 @@ fn read(value: Value) -> anyhow::Result<Entry> {
         other => bail!("name: expected a text, found {}", other.as_ref().map_or("nothing", kind)),
     };
     let mut map = |field: &str| match fields.remove(field) {
-        Some(Value::Object(map)) => match map.iter().find(|(_, value)| scalar(value).is_none()) {
-            None => Ok(map),
-            Some((inner, value)) => {
-                bail!("{name:?}, {field}.{inner}: expected a text or a number, found {}", kind(value))
-            }
-        },
+        Some(Value::Object(map)) => Ok(map),
         other => {
             bail!("{name:?}, {field}: expected an object, found {}", other.as_ref().map_or("nothing", kind))
         }
     };
     let (inputs, outputs) = (map("inputs")?, map("outputs")?);
-    if outputs.is_empty() {
-        bail!("{name:?}, outputs: expected at least one, found none");
-    }
     Ok(Entry { name, inputs, outputs })
 }
 
@@ -75,6 +67,15 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
+/// An input is not there.
+pub(super) fn missing(field: &str) -> Trouble {
+    Trouble::Input(format!("input {field} is missing"))
+}
+
+fn unread(side: &str, field: &str, value: &Value) -> Trouble {
+    Trouble::Input(format!("{side} {field}: expected a text or a number, found {}", kind(value)))
+}
+
 impl Entry {
     /// The family: what stands before the `/` of the name.
     pub(super) fn family(&self) -> String {
@@ -84,6 +85,18 @@ impl Entry {
     /// What stands behind the `/`.
     pub(super) fn rest(&self) -> &str {
         self.name.split_once('/').map_or("", |(_, rest)| rest.trim())
+    }
+
+    /// # Errors
+    /// When there is no output, or one that is neither text nor number: nothing a rule could be held against.
+    pub(super) fn check_outputs(&self) -> Result<(), Trouble> {
+        if self.outputs.is_empty() {
+            return Err(Trouble::Input("outputs: expected at least one, found none".to_owned()));
+        }
+        match self.outputs.iter().find(|(_, value)| scalar(value).is_none()) {
+            None => Ok(()),
+            Some((field, value)) => Err(unread("output", field, value)),
+        }
     }
 
     /// Fields and values a rule must give; notes are none.
@@ -129,8 +142,8 @@ impl Entry {
 
     /// An input as text.
     pub(super) fn text(&self, field: &str) -> Result<String, Trouble> {
-        let value = self.inputs.get(field).and_then(scalar);
-        value.ok_or_else(|| Trouble::Input(format!("input {field} is missing")))
+        let value = self.inputs.get(field).ok_or_else(|| missing(field))?;
+        scalar(value).ok_or_else(|| unread("input", field, value))
     }
 
     /// An input as a value that is read from its text.

@@ -1,6 +1,6 @@
 //! The rules of the families, by the inputs an entry has: other numbers and other names find the same rule.
 
-use super::entry::{Entry, Trouble};
+use super::entry::{Entry, Trouble, missing};
 use crate::calc::worked::{self, AnyKey, LoadCase, PurchaseCase, Worked};
 use ykt_base::apdu::COMMAND_LEN_MAX;
 use ykt_base::hex;
@@ -25,6 +25,9 @@ const PROVINCE_NAMES: [&str; 3] = ["province_factor", "province8", "province"];
 /// Names under which the card number comes.
 const CARD_NAMES: [&str; 2] = ["asn8", "asn"];
 
+/// Outputs that need the card's TAC key.
+const TAC_OUTPUTS: [&str; 4] = ["tac", "tac_key", "debit_response", "get_transaction_prove_response"];
+
 /// Recomputes an entry by the rule of its family.
 pub(super) fn work(entry: &Entry) -> Outcome {
     match entry.family().as_str() {
@@ -43,9 +46,6 @@ pub(super) fn work(entry: &Entry) -> Outcome {
 
 /// `prim/…`: DES and 3DES blocks, and the two MACs; the key's length decides.
 fn prim(entry: &Entry) -> Outcome {
-    if !entry.has("key") || !entry.has("data") {
-        return Err(Trouble::Unknown);
-    }
     let key = any_key(entry, "key")?;
     let data = entry.bytes("data")?;
     let iv = if entry.has("iv") { entry.array("iv")? } else { [0; 8] };
@@ -131,10 +131,10 @@ fn published_purchase(entry: &Entry, key: &str) -> Outcome {
 /// `diversify/…`: any number of levels; inputs `factor…` in the order of their names.
 fn diversify(entry: &Entry) -> Outcome {
     let names = entry.inputs_named("factor");
-    if !entry.has("master") || names.is_empty() {
-        return Err(Trouble::Unknown);
-    }
     let master = entry.read("master", Key16::from_hex)?;
+    if names.is_empty() {
+        return Err(missing("factor"));
+    }
     let level = |name: &&str| {
         let suffix = name.split_once('_').map_or(*name, |(_, suffix)| suffix);
         Ok((suffix.to_owned(), entry.array(name)?))
@@ -146,7 +146,7 @@ fn diversify(entry: &Entry) -> Outcome {
 /// `load/…`.
 fn load(entry: &Entry) -> Outcome {
     let (dlk, mut derived) = card_key(entry, "DLK")?;
-    let Some(dlk) = dlk else { return Err(Trouble::Unknown) };
+    let dlk = dlk.ok_or_else(|| missing("DLK"))?;
     let dtk = tac_key(entry, &mut derived)?;
     let (kind, terms) = (transaction(entry)?, Terms::read(entry)?);
     let purse = match kind {
@@ -173,7 +173,7 @@ fn load(entry: &Entry) -> Outcome {
 /// `purchase/…`, `cash withdraw/…`, `capp purchase/…`: the type byte decides.
 fn purchase(entry: &Entry) -> Outcome {
     let (dpk, mut derived) = card_key(entry, "DPK")?;
-    let Some(dpk) = dpk else { return Err(Trouble::Unknown) };
+    let dpk = dpk.ok_or_else(|| missing("DPK"))?;
     let dtk = tac_key(entry, &mut derived)?;
     let (kind, terms) = (transaction(entry)?, Terms::read(entry)?);
     let kind = PurchaseKind::from_type(kind).ok_or_else(|| {
@@ -205,17 +205,12 @@ fn purchase(entry: &Entry) -> Outcome {
 
 /// `sm/…` and `write key/…`: header and data under a key of 8 or 16 bytes.
 fn secure_message(entry: &Entry, key_names: &[&'static str]) -> Outcome {
-    let Some(key) = entry.first_of(key_names) else { return Err(Trouble::Unknown) };
-    let Some(iv) = entry.first_of(&["iv", "challenge"]) else { return Err(Trouble::Unknown) };
-    if !entry.has("header") {
-        return Err(Trouble::Unknown);
-    }
-    let key = any_key(entry, key)?;
-    let iv = challenge(entry, iv)?;
+    let key = any_key(entry, entry.first_of(key_names).unwrap_or(key_names[0]))?;
+    let iv = challenge(entry, entry.first_of(&["iv", "challenge"]).unwrap_or("iv"))?;
     let data = match (entry.has("plain"), entry.has("key_header")) {
         (true, _) => entry.bytes("plain")?,
         (false, true) => [entry.bytes("key_header")?, entry.bytes("key")?].concat(),
-        (false, false) => return Err(Trouble::Unknown),
+        (false, false) => return Err(missing("plain")),
     };
     let padding = match entry.has("padding") {
         true => entry.read("padding", |text| match text {
@@ -241,9 +236,6 @@ fn secure_message(entry: &Entry, key_names: &[&'static str]) -> Outcome {
 fn auth(entry: &Entry) -> Outcome {
     if entry.has("challenge") {
         return external_authenticate(entry);
-    }
-    if !entry.has("data") {
-        return Err(Trouble::Unknown);
     }
     let data = entry.array("data")?;
     let mut worked = Worked::default();
@@ -378,6 +370,7 @@ fn tac_key(entry: &Entry, worked: &mut Worked) -> Result<Option<Key16>, Trouble>
     let (key, derived) = card_key(entry, "DTK")?;
     worked.append(derived);
     match key {
+        None if TAC_OUTPUTS.iter().any(|output| entry.wants(output)) => Err(missing("DTK")),
         None => Ok(None),
         Some(AnyKey::Double(key)) => Ok(Some(key)),
         Some(AnyKey::Single(_)) => Err(Trouble::Input("input DTK: expected 32 hex digits".to_owned())),

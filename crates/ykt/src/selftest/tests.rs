@@ -125,12 +125,57 @@ fn what_is_no_vector_file_is_refused_with_its_place() {
         ("[1]", "entry 0 (from 0)"),
         (r#"[{"inputs": {}, "outputs": {"a": "b"}}]"#, "name: expected a text, found nothing"),
         (r#"[{"name": "load/X", "outputs": {"a": "b"}}]"#, "\"load/X\", inputs: expected an object"),
-        (r#"[{"name": "load/X", "inputs": {}, "outputs": {}}]"#, "at least one"),
-        (r#"[{"name": "load/X", "inputs": {"a": []}, "outputs": {"a": "b"}}]"#, "inputs.a: expected a text"),
+        (r#"[{"name": "load/X", "inputs": {}, "outputs": []}]"#, "outputs: expected an object, found a list"),
     ] {
         let error = format!("{:#}", entry::parse(text).unwrap_err());
         assert!(error.contains(named), "{text}: {error}");
     }
+}
+
+/// Fields no rule asks for may be anything, and so may entries of families this program does not know.
+#[test]
+fn what_nobody_asks_for_is_harmless() {
+    let mut entry = embedded().into_iter().find(|entry| entry["name"] == "load/EP").unwrap();
+    entry["inputs"]["tags"] = json!([1, null, {}]);
+    assert_eq!(one(&entry), Verdict::Ok);
+    for outputs in [json!({}), json!({"steps": [1]})] {
+        let other = json!({"name": "tolls/x", "inputs": {"a": [1], "b": null}, "outputs": outputs});
+        assert_eq!(one(&other), Verdict::Unknown);
+    }
+}
+
+/// An entry of a known family that lacks what its rule needs is an error, not an unknown family.
+#[test]
+fn what_a_rule_needs_and_lacks_is_named() {
+    let needs = [
+        ("load/EP", "DLK"),
+        ("load/EP", "DTK"),
+        ("load/EP", "rand"),
+        ("purchase/EP type 06", "DTK"),
+        ("diversify/1 level DPK", "factor"),
+        ("diversify/1 level DPK", "master"),
+        ("prim/3des-ede2-ecb", "data"),
+        ("sm/CARD BLOCK", "key"),
+        ("sm/CARD BLOCK", "iv"),
+        ("sm/CARD BLOCK", "header"),
+        ("sm/CARD BLOCK", "plain"),
+        ("auth/INTERNAL AUTHENTICATE", "data"),
+    ];
+    for (name, field) in needs {
+        let mut entry = embedded().into_iter().find(|entry| entry["name"] == name).unwrap();
+        entry["inputs"].as_object_mut().unwrap().remove(field).unwrap();
+        assert_eq!(one(&entry), Verdict::Malformed(format!("input {field} is missing")), "{name}");
+    }
+}
+
+#[test]
+fn outputs_that_cannot_be_compared_are_named() {
+    let mut entry = embedded().into_iter().find(|entry| entry["name"] == "load/EP").unwrap();
+    entry["outputs"]["tac"] = json!(["71637FB1"]);
+    let found = "output tac: expected a text or a number, found a list";
+    assert_eq!(one(&entry), Verdict::Malformed(found.to_owned()));
+    entry["outputs"] = json!({});
+    assert_eq!(one(&entry), Verdict::Malformed("outputs: expected at least one, found none".to_owned()));
 }
 
 #[test]
@@ -143,6 +188,7 @@ fn what_is_no_input_is_named() {
         ("date", json!("20241301"), "no such moment"),
         ("amount", json!("80000000"), "above the limit"),
         ("DLK", json!("00"), "input DLK"),
+        ("rand", json!(null), "input rand: expected a text or a number, found null"),
     ] {
         let mut bad = entry.clone();
         bad["inputs"][field] = value;
