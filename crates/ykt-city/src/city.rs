@@ -4,36 +4,36 @@
 //! street, and an evening (files are collected, the day closes). The day after the last one only closes.
 
 use crate::bank::Bank;
-use crate::books::{self, BooksError};
-use crate::company::{self, CHANNEL, CompanyError};
+use crate::books;
+use crate::company::{self, CHANNEL};
 use crate::courier::{Courier, Damage, Delivery};
-use crate::factory::{Factory, FactoryError};
-use crate::gateway::{Gateway, GatewayError};
+pub use crate::error::CityError;
+use crate::factory::Factory;
+use crate::gateway::Gateway;
 use crate::hand::HeldCard;
 use crate::names;
 use crate::plan::{self, Errand, FileFaults, Planned, Scale, merchant_of};
-use crate::proof::{self, CardReading, CardsProof, Outstanding, Proof, ReadError};
+use crate::proof::{self, CardReading, CardsProof, Outstanding, Proof};
 use crate::report;
 use crate::rng::SeededRng;
-use crate::street::{Line, Load, Purchase, Street, StreetError, StreetPos};
+use crate::street::{Line, Load, Purchase, Street, StreetPos};
 use crate::tally::Tally;
 use std::path::PathBuf;
 use std::sync::Arc;
 use ykt_base::{Clock, Date, DateTime, KeyIndex, KeyVersion, Time};
-use ykt_clearing::{Clearing, CloseError, DirFolders, FolderError, Folders, MemoryFolders, ReceiveError};
-use ykt_files::{FileError, Industry};
-use ykt_ledger::PostError;
-use ykt_office::{Act, RegisterError, blacklist, cards};
-use ykt_pay::{PayError, TerminalDoor};
-use ykt_store::{Store, StoreError};
-use ykt_terminal::batch::{Batch, BatchError};
-use ykt_terminal::blacklist::{Blacklist, BlacklistTooLong};
-use ykt_terminal::host::{OrderId, OrderIdError};
+use ykt_clearing::{Clearing, DirFolders, Folders, MemoryFolders};
+use ykt_files::Industry;
+use ykt_office::{Act, blacklist, cards};
+use ykt_pay::TerminalDoor;
+use ykt_store::Store;
+use ykt_terminal::batch::Batch;
+use ykt_terminal::blacklist::Blacklist;
+use ykt_terminal::host::OrderId;
 use ykt_terminal::load::LoadTerminal;
-use ykt_terminal::pos::{Pos, PosConfig, PosError};
+use ykt_terminal::pos::{Pos, PosConfig};
 use ykt_terminal::record::BatchId;
 use ykt_terminal::store::MemoryStore;
-use ykt_vault::{Levels, Origin, SealError, SoftVault};
+use ykt_vault::{Levels, Origin, SoftVault};
 
 /// Commission of the gateway, parts per million.
 const GATEWAY_FEE_PPM: u32 = 6_000;
@@ -62,94 +62,6 @@ pub enum Mutant {
 
 /// How far the city is: stage, steps done, steps in all.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize);
-
-/// Why the simulation stops. Money that does not add up is no such reason: the proof says that.
-#[derive(Debug, thiserror::Error)]
-pub enum CityError {
-    /// The directory is not empty.
-    #[error("data directory {}: it is not empty; name a new one, or remove it first", .0.display())]
-    NotEmpty(PathBuf),
-    /// The directory cannot be used.
-    #[error("data directory {}: {source}", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// More terminals of one merchant than a day has file numbers.
-    #[error(
-        "{terminals} terminals for {merchants} merchants: a merchant can have at most {most} in this city"
-    )]
-    TooDense {
-        /// Terminals asked for.
-        terminals: usize,
-        /// Merchants asked for.
-        merchants: usize,
-        /// Terminals that one merchant can have.
-        most: usize,
-    },
-    /// The company could not do its work.
-    #[error(transparent)]
-    Company(#[from] CompanyError),
-    /// The factory could not make a card.
-    #[error(transparent)]
-    Factory(#[from] FactoryError),
-    /// A card or terminal is out of order.
-    #[error(transparent)]
-    Street(#[from] StreetError),
-    /// A terminal is out of order.
-    #[error(transparent)]
-    Pos(#[from] PosError),
-    /// A batch cannot be written.
-    #[error(transparent)]
-    Batch(#[from] BatchError),
-    /// A file cannot be written.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// Clearing did not take a file.
-    #[error(transparent)]
-    Receive(#[from] ReceiveError),
-    /// A folder failed.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// A day could not be closed.
-    #[error(transparent)]
-    Close(#[from] CloseError),
-    /// The night's work on bank and channel could not be done.
-    #[error(transparent)]
-    Books(#[from] BooksError),
-    /// The gateway refused.
-    #[error(transparent)]
-    Gateway(#[from] GatewayError),
-    /// An order could not be given back.
-    #[error(transparent)]
-    Pay(#[from] PayError),
-    /// A register refused.
-    #[error(transparent)]
-    Register(#[from] RegisterError),
-    /// The ledger refused.
-    #[error(transparent)]
-    Post(#[from] PostError),
-    /// The black list is too long for a terminal.
-    #[error(transparent)]
-    Blacklist(#[from] BlacklistTooLong),
-    /// An order id is none.
-    #[error(transparent)]
-    OrderId(#[from] OrderIdError),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A card could not be read for the proof.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The vault could not be sealed.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// A date left the calendar.
-    #[error("the simulated days leave the calendar")]
-    Calendar,
-}
 
 /// A terminal of the city with what it has not handed over yet.
 struct Counter {

@@ -12,6 +12,7 @@ pub mod books;
 pub mod city;
 pub mod company;
 pub mod courier;
+pub mod error;
 pub mod factory;
 pub mod gateway;
 pub mod hand;

@@ -3,7 +3,7 @@
 //! The report goes to standard output and depends on nothing but the arguments; progress and times go to
 //! standard error.
 
-use crate::machine::SystemRng;
+use crate::machine::{SystemClock, SystemRng};
 use crate::serve;
 use anyhow::Context;
 use clap::Args as ClapArgs;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use ykt_base::{Date, DateTime, Time};
+use ykt_base::{Clock, Date, DateTime, Time};
 use ykt_city::city::{City, Home};
 use ykt_city::hands_on::{self, DEMO_TOKEN, Left, USERS};
 use ykt_city::plan::{self, Scale};
@@ -109,10 +109,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => None,
     };
     if left.is_some() || args.serve {
-        hands_on::add_users(city.store(), &mut SystemRng, at)?;
+        // People live in this machine's time: a password set on the simulated day would be overdue already.
+        hands_on::add_users(city.store(), &mut SystemRng, SystemClock.now())?;
     }
     if let Some(left) = &left {
-        tell_what_is_left(left);
+        tell_what_is_left(left, args.listen);
     }
     if args.serve {
         let mut config = Config::default();
@@ -133,12 +134,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell_what_is_left(left: &Left) {
+fn tell_what_is_left(left: &Left, listen: SocketAddr) {
     eprintln!("\nan unused card:  {}", left.card.display());
     eprintln!("an unused PSAM:  {}", left.psam.display());
     eprintln!("serve this city: ykt serve --config {}", left.config.display());
     eprintln!(
-        "load the card:   YKT_TOKEN={DEMO_TOKEN} ykt pos load --card {} --host http://127.0.0.1:8080 --amount 50",
+        "load the card:   YKT_TOKEN={DEMO_TOKEN} ykt pos load --card {} --host http://{listen} --amount 50",
         left.card.display()
     );
 }

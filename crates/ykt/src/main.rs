@@ -5,7 +5,9 @@
 mod calc;
 mod card;
 mod chip;
+mod clearing;
 mod demo;
+mod installation;
 mod machine;
 mod pos;
 mod psam;
@@ -30,6 +32,7 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Serve(serve::Args),
+    Clearing(clearing::Args),
     User(user::Args),
     /// Cards in image files: make, show, talk to, and put into a virtual reader
     Card(card::Args),
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let outcome: anyhow::Result<ExitCode> = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Clearing(args) => clearing::run(&args),
         Command::User(args) => user::run(&args),
         Command::Card(args) => card::run(&args),
         Command::Psam(args) => psam::run(&args),

@@ -1,18 +1,16 @@
 //! `ykt serve`: the consoles and the API over a data directory, until it is told to stop.
 
+use crate::installation::{self, Place};
 use crate::machine::{SystemClock, SystemRng};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args as ClapArgs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use ykt_base::Rng;
-use ykt_city::city::MODULES;
-use ykt_office::people::{DEMO_PASSWORD, People, SignInRules};
 use ykt_store::Store;
-use ykt_vault::{Origin, SoftVault, Vault};
-use ykt_web::{App, Config, Environment, Server};
+use ykt_vault::Vault;
+use ykt_web::{App, Server};
 
 /// Serve the consoles and the API of a data directory
 ///
@@ -23,12 +21,8 @@ use ykt_web::{App, Config, Environment, Server};
     after_help = "Examples:\n  ykt serve --data ./data\n  ykt serve --config ykt.toml\n  ykt serve --print-config > ykt.toml"
 )]
 pub struct Args {
-    /// Configuration file (TOML); `--print-config` shows one with every key
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Data directory, in place of the configured one
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Address and port, in place of the configured ones
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
@@ -46,19 +40,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         print!("{}", ykt_web::config::EXAMPLE);
         return Ok(ExitCode::SUCCESS);
     }
-    let mut config = Config::load(args.config.as_deref())?;
-    if let Some(data) = &args.data {
-        config.data.clone_from(data);
-    }
+    let mut config = args.place.config()?;
     if let Some(listen) = args.listen {
         config.server.listen = listen;
     }
     config.check()?;
-    let store = Store::open(&config.data, MODULES)?;
-    let vault = open_vault(&config)?;
-    if config.environment == Environment::Production {
-        refuse_demonstration(&store, vault.as_ref())?;
+    let store = installation::open_store(&config)?;
+    let vault = installation::open_vault(&config)?;
+    if vault.is_none() {
+        eprintln!("no vault passphrase is configured: no card can be loaded");
     }
+    installation::refuse_demonstration(&config, &store, vault.as_ref())?;
     let server = Server::bind(config, app(store, vault.map(|vault| Arc::new(vault) as Arc<dyn Vault>)))?;
     eprintln!("serving on {}; stop with Ctrl-C", server.url());
     serve(server)?;
@@ -96,41 +88,5 @@ pub fn serve(server: Server) -> anyhow::Result<()> {
     runtime.block_on(server.run(async move {
         let _ = stopped.await;
     }))?;
-    Ok(())
-}
-
-/// The sealed vault, when there is one. Without a vault everything can be looked at, but no card be loaded.
-fn open_vault(config: &Config) -> anyhow::Result<Option<SoftVault>> {
-    let file = config.vault_file();
-    let Some(passphrase) = config.vault_passphrase()? else {
-        if config.vault.file.is_some() {
-            bail!(
-                "the vault {} needs its passphrase: set vault.passphrase_file or YKT_VAULT_PASSPHRASE",
-                file.display()
-            );
-        }
-        eprintln!("no vault passphrase is configured: no card can be loaded");
-        return Ok(None);
-    };
-    Ok(Some(SoftVault::open(&file, &passphrase)?))
-}
-
-/// Real money is not kept by keys and passwords that the whole world knows.
-fn refuse_demonstration(store: &Store, vault: Option<&SoftVault>) -> anyhow::Result<()> {
-    if vault.is_some_and(|vault| vault.status().origin == Origin::Demo) {
-        bail!(
-            "environment = \"production\" refuses this vault: its keys are demonstration keys; make a new vault"
-        );
-    }
-    let people = People::new(store.clone(), SignInRules::default(), &mut SystemRng)?;
-    let open = people.with_demo_password()?;
-    if !open.is_empty() {
-        bail!(
-            "environment = \"production\" refuses to start: {} can sign in with the demonstration password ({} \
-             characters, printed by `ykt demo`); change it or disable them",
-            open.join(", "),
-            DEMO_PASSWORD.len()
-        );
-    }
     Ok(())
 }

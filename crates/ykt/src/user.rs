@@ -1,14 +1,13 @@
 //! `ykt user`: the people of a data directory, for the first one and for emergencies; day-to-day work is done at
 //! the consoles.
 
+use crate::installation::{self, Place};
 use crate::machine::{SystemClock, SystemRng};
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, Subcommand};
 use std::io::{BufRead, IsTerminal};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use ykt_base::Clock;
-use ykt_city::city::MODULES;
 use ykt_office::Act;
 use ykt_office::people::{self, FirstPassword, NewUser, Password, People, Role, SignInRules, UserFilter};
 use ykt_store::{Paging, Store};
@@ -16,9 +15,8 @@ use ykt_store::{Paging, Store};
 /// Add and unlock the people who sign in at the consoles
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Data directory
-    #[arg(long, value_name = "DIR", default_value = "data", global = true)]
-    data: PathBuf,
+    #[command(flatten)]
+    place: Place,
     #[command(subcommand)]
     act: UserAct,
 }
@@ -55,7 +53,7 @@ enum UserAct {
 /// # Errors
 /// When the data directory cannot be used, or what was asked is refused.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let store = open(&args.data)?;
+    let store = installation::open_store(&args.place.config()?)?;
     let people = People::new(store.clone(), SignInRules::default(), &mut SystemRng)?;
     let act = Act::of("<command line>", "local", SystemClock.now());
     match &args.act {
@@ -78,15 +76,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Opens the data directory; a new one is announced, in case its name was mistyped.
-fn open(data: &Path) -> anyhow::Result<Store> {
-    if !data.is_dir() {
-        std::fs::create_dir_all(data).with_context(|| format!("data directory {}", data.display()))?;
-        eprintln!("new data directory {}", data.display());
-    }
-    Ok(Store::open(data, MODULES)?)
 }
 
 fn role_of(word: &str) -> anyhow::Result<Role> {
