@@ -30,6 +30,8 @@ pub enum Shape {
     Amount,
     /// A count.
     Number,
+    /// A rate.
+    Rate,
     /// A day or a moment.
     Time,
 }
@@ -38,14 +40,14 @@ impl Shape {
     /// Whether it stands at the right edge of its column.
     #[must_use]
     pub const fn right(self) -> bool {
-        matches!(self, Shape::Amount | Shape::Number)
+        matches!(self, Shape::Amount | Shape::Number | Shape::Rate)
     }
 
     /// Classes of the style sheet.
     #[must_use]
     pub const fn class(self) -> &'static str {
         match self {
-            Shape::Amount | Shape::Number => "num",
+            Shape::Amount | Shape::Number | Shape::Rate => "num",
             Shape::Code => "mono",
             Shape::Long => "wrap",
             Shape::Text | Shape::Time => "",
@@ -450,6 +452,7 @@ fn sort_key(value: &Value) -> (i128, String) {
         Value::Text(text) => (0, text.clone()),
         Value::Amount(amount) => (amount.fen().into(), String::new()),
         Value::Number(number) | Value::Serial(number) => ((*number).into(), String::new()),
+        Value::Rate(ppm) => ((*ppm).into(), String::new()),
         Value::Date(date) => (date.as_number().into(), String::new()),
         Value::At(at) => (at.as_number().into(), String::new()),
     }

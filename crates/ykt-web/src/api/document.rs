@@ -133,7 +133,7 @@ fn row_name(list: &Registered) -> String {
 
 fn shape_schema(shape: Shape) -> ObjectBuilder {
     let kind = match shape {
-        Shape::Amount | Shape::Number => Type::Integer,
+        Shape::Amount | Shape::Number | Shape::Rate => Type::Integer,
         Shape::Text | Shape::Long | Shape::Code | Shape::Time => Type::String,
     };
     ObjectBuilder::new().schema_type(SchemaType::from_iter([kind, Type::Null]))
@@ -148,10 +148,11 @@ fn row_schema(list: &Registered) -> ObjectBuilder {
 
 fn described(list: &Registered) -> OperationBuilder {
     let integer = || ObjectBuilder::new().schema_type(Type::Integer);
-    let amounts = list.columns.iter().filter(|(_, _, shape, _)| shape.right()).fold(
-        ObjectBuilder::new().description(Some("Totals over all rows that pass the filter.")),
-        |totals, (key, _, shape, _)| totals.property(name(key, *shape), shape_schema(*shape)),
-    );
+    let amounts =
+        list.columns.iter().filter(|(_, _, shape, _)| matches!(shape, Shape::Amount | Shape::Number)).fold(
+            ObjectBuilder::new().description(Some("Totals over all rows that pass the filter.")),
+            |totals, (key, _, shape, _)| totals.property(name(key, *shape), shape_schema(*shape)),
+        );
     let answer = ObjectBuilder::new()
         .property("count", integer().description(Some("Rows that pass the filter.")))
         .property("page", integer().description(Some("Page, from 1.")))

@@ -85,10 +85,14 @@ fn object<L: List>(row: &L::Row, look: Look) -> JsonValue {
     JsonValue::Object(pairs.collect())
 }
 
-/// The name of a column in JSON: amounts say their unit.
+/// The name of a column in JSON: amounts and rates say their unit.
 pub(crate) fn name(key: &str, shape: Shape) -> String {
     let name = key.replace('-', "_");
-    if shape == Shape::Amount { name + "_fen" } else { name }
+    match shape {
+        Shape::Amount => name + "_fen",
+        Shape::Rate => name + "_ppm",
+        _ => name,
+    }
 }
 
 fn json_of(cell: &Cell) -> JsonValue {
@@ -100,6 +104,7 @@ fn json_of(cell: &Cell) -> JsonValue {
         Value::Text(text) => JsonValue::from(text.as_str()),
         Value::Amount(amount) => JsonValue::from(amount.fen()),
         Value::Number(number) | Value::Serial(number) => JsonValue::from(*number),
+        Value::Rate(ppm) => JsonValue::from(*ppm),
         Value::Date(date) => JsonValue::from(date.to_string()),
         Value::At(at) => JsonValue::from(format!("{}T{}", at.date, at.time)),
     }

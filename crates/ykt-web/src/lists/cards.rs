@@ -188,14 +188,6 @@ impl List for Terminals {
 /// The merchants with the contract in force last.
 pub struct Merchants;
 
-/// A commission in parts per million as per cent, exactly.
-#[must_use]
-pub fn percent_of_ppm(ppm: u32) -> String {
-    let text = format!("{}.{:04}", ppm / 10_000, ppm % 10_000);
-    let short = text.trim_end_matches('0');
-    format!("{} %", short.trim_end_matches('.'))
-}
-
 impl List for Merchants {
     type Row = MerchantRow;
     const PATH: &'static str = "/merchants";
@@ -217,10 +209,8 @@ impl List for Merchants {
                 industry_cell(row.merchant.industry, look)
             })
             .sortable(),
-            C::new("commission", "merchants.commission", Shape::Number, |row, _| {
-                row.contracts
-                    .last()
-                    .map_or_else(Cell::nothing, |c| Cell::text(percent_of_ppm(c.commission_ppm)))
+            C::new("commission", "merchants.commission", Shape::Rate, |row, _| {
+                row.contracts.last().map_or_else(Cell::nothing, |c| Cell::rate(c.commission_ppm))
             }),
             C::new("from", "merchants.from", Shape::Time, |row, _| {
                 Cell::date(row.contracts.last().map(|c| c.from))
@@ -303,18 +293,5 @@ impl List for Blacklist {
         let filter = ListFilter { kind: ask.word("kind"), asn: ask.value("card")? };
         let page = blacklist::list(tx, &filter, ask.paging())?;
         Ok(Found { rows: page.rows, count: page.totals, totals: Vec::new() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commissions_are_shown_exactly() {
-        assert_eq!(percent_of_ppm(8_000), "0.8 %");
-        assert_eq!(percent_of_ppm(10_000), "1 %");
-        assert_eq!(percent_of_ppm(1_234), "0.1234 %");
-        assert_eq!(percent_of_ppm(0), "0 %");
     }
 }

@@ -1,7 +1,7 @@
 //! Clearing days, files, bills and payments.
 
 use crate::list::{Ask, Column, Filter, FilterKind, Found, List, ListError, Look, Shape, sort_and_cut};
-use crate::lists::cards::{INDUSTRIES, industry_cell, merchant_cell, percent_of_ppm};
+use crate::lists::cards::{INDUSTRIES, industry_cell, merchant_cell};
 use crate::lists::records::file_records;
 use crate::view::cell::{Cell, Value};
 use crate::view::url::{segment, with_query};
@@ -62,7 +62,8 @@ impl List for Days {
             C::new("phase", "days.phase", Shape::Text, |row, look| row.phase.cell(look.lang)),
             C::new("files", "days.files", Shape::Number, |row, _| {
                 let day = row.day.to_string();
-                Cell::number(row.files).to(with_query("/files", [("day", day.as_str()), ("state", "taken")]))
+                Cell::number(row.files)
+                    .to(with_query("/files", [("day", day.as_str()), ("state", FileState::Accepted.slug())]))
             })
             .sortable(),
             C::new("records", "days.records", Shape::Number, |row, _| {
@@ -241,10 +242,7 @@ impl List for Bills {
             .on_demand(),
             C::new("operator", "bills.operator", Shape::Amount, |row, _| Cell::amount(row.operator.amount))
                 .on_demand(),
-            C::new("rate", "bills.rate", Shape::Number, |row, _| {
-                Cell::text(percent_of_ppm(row.commission_ppm))
-            })
-            .on_demand(),
+            C::new("rate", "bills.rate", Shape::Rate, |row, _| Cell::rate(row.commission_ppm)).on_demand(),
             C::new("commission", "bills.commission", Shape::Amount, |row, _| Cell::amount(row.commission))
                 .sortable(),
             C::new("net", "bills.net", Shape::Amount, |row, _| {
@@ -261,6 +259,7 @@ impl List for Bills {
             Filter::new("merchant", "bills.merchant", FilterKind::Wide),
             Filter::new("industry", "bills.industry", FilterKind::Choice("industry", INDUSTRIES)),
             Filter::new("state", "bills.state", FilterKind::Choice("bill-state", BillState::CODES)),
+            Filter::new("payment", "bills.payment", FilterKind::Carried),
         ];
         FILTERS
     }
@@ -273,15 +272,20 @@ impl List for Bills {
             industry: ask.value("industry")?,
         };
         let (mut rows, mut no) = (Vec::new(), 1);
-        let totals: BillTotals = loop {
+        loop {
             let page = queries::bills(tx, &filter, Paging::new(no, PAGE_ROWS_MAX))?;
-            let last = page.rows.is_empty();
-            rows.extend(page.rows);
-            if last {
-                break page.totals;
+            if page.rows.is_empty() {
+                break;
             }
+            rows.extend(page.rows);
             no += 1;
-        };
+        }
+        if let Some(payment) = ask.text("payment") {
+            rows.retain(|bill| {
+                bill.payment.is_some_and(|(transfer, no)| payment == payment_name(transfer, no))
+            });
+        }
+        let totals = BillTotals::of(&rows);
         let totals = vec![
             ("count", Value::Number(totals.confirmed.count.into())),
             ("confirmed", Value::Amount(totals.confirmed.amount)),
@@ -295,6 +299,11 @@ impl List for Bills {
         ];
         Ok(sort_and_cut(rows, ask, Self::columns(), look, totals))
     }
+}
+
+/// A payment in addresses: transfer and record number.
+fn payment_name(transfer: i64, record_no: u32) -> String {
+    format!("{transfer}-{record_no}")
 }
 
 /// A payment with the transfer file it is in.
@@ -332,9 +341,13 @@ impl List for Payments {
             .sortable(),
             C::new("state", "payments.state", Shape::Text, |row, look| row.paid.state.cell(look.lang)),
             C::new("amount", "payments.amount", Shape::Amount, |row, _| {
-                let (day, merchant) = (row.transfer.day.to_string(), row.paid.merchant);
-                let pairs = [("day", day.as_str()), ("merchant", merchant.as_str())];
-                Cell::amount(row.paid.payment.amount).to(with_query("/bills", pairs))
+                let cell = Cell::amount(row.paid.payment.amount);
+                // The bills of a failed payment have gone into a later one.
+                if row.paid.state == PaymentState::Failed {
+                    return cell;
+                }
+                let name = payment_name(row.transfer.id, row.paid.payment.record_no);
+                cell.to(with_query("/bills", [("payment", name.as_str())]))
             })
             .sortable(),
             C::new("day", "payments.day", Shape::Time, |row, _| {

@@ -4,7 +4,7 @@ use super::crumb;
 use crate::layers::render;
 use crate::list::{Ask, List, Look};
 use crate::lists::books::Entries;
-use crate::lists::cards::{industry_cell, merchant_cell, percent_of_ppm};
+use crate::lists::cards::{industry_cell, merchant_cell};
 use crate::lists::clearing::{Bills, Payments, counted, day_href};
 use crate::lists::records::Records;
 use crate::problem::Problem;
@@ -63,7 +63,7 @@ pub(crate) async fn page(
         Figure {
             title: "bills.commission",
             value: Value::Amount(bill.commission),
-            note: percent_of_ppm(bill.commission_ppm),
+            note: Value::Rate(bill.commission_ppm).shown(),
             href: Some(with_query(
                 "/entries",
                 [("id", format!("clearing/{}/{code}/commission", day.compact()).as_str())],
@@ -100,7 +100,7 @@ pub(crate) async fn page(
         ("bills.merchant", merchant_cell(code.as_str())),
         ("bills.industry", industry_cell(bill.industry, look)),
         ("bills.day", Cell::date(day).to(day_href(day))),
-        ("bills.rate", Cell::text(percent_of_ppm(bill.commission_ppm))),
+        ("bills.rate", Cell::rate(bill.commission_ppm)),
         (
             "bill.sum",
             Cell::text(format!(

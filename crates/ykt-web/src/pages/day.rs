@@ -14,7 +14,7 @@ use axum::extract::{Path, State};
 use axum::response::Html;
 use std::sync::Arc;
 use ykt_base::Date;
-use ykt_clearing::{Phase, queries};
+use ykt_clearing::{FileState, Phase, queries};
 use ykt_files::Sum;
 use ykt_office::people::Permission;
 
@@ -68,7 +68,10 @@ pub(crate) async fn page(
                 "day.odd_files",
                 &[("repeated", &row.repeated_files.to_string()), ("broken", &row.broken_files.to_string())],
             ),
-            href: Some(of_day("/files")),
+            href: Some(with_query(
+                "/files",
+                [("day", day_text.as_str()), ("state", FileState::Accepted.slug())],
+            )),
         },
     ];
     let steps = Phase::ALL

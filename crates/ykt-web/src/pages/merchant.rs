@@ -3,7 +3,7 @@
 use super::crumb;
 use crate::layers::render;
 use crate::list::{Ask, Column, Found, List, Look, Shape};
-use crate::lists::cards::{Merchants, Terminals, percent_of_ppm};
+use crate::lists::cards::{Merchants, Terminals};
 use crate::problem::Problem;
 use crate::view::cell::{Cell, Value};
 use crate::view::detail::{Block, Detail, Figure, Short, more};
@@ -23,9 +23,7 @@ const CONTRACT: &[Column<Contract>] = {
     &[
         C::new("from", "merchants.from", Shape::Time, |row, _| Cell::date(row.from)),
         C::new("until", "merchants.until", Shape::Time, |row, _| Cell::date(row.until)),
-        C::new("commission", "merchants.commission", Shape::Number, |row, _| {
-            Cell::text(percent_of_ppm(row.commission_ppm))
-        }),
+        C::new("commission", "merchants.commission", Shape::Rate, |row, _| Cell::rate(row.commission_ppm)),
         C::new("bank", "merchants.bank", Shape::Text, |row, _| Cell::text(row.account.bank.clone())),
         C::new("account", "merchants.account_no", Shape::Code, |row, _| {
             Cell::text(row.account.account_no.clone())

@@ -16,8 +16,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use ykt_base::{Asn8, Date, MerchantCode, PosNo};
-use ykt_clearing::RecordId;
 use ykt_clearing::queries::{self, FileFilter};
+use ykt_clearing::{FileState, RecordId};
 use ykt_ledger::EntryId;
 use ykt_office::people::Permission;
 use ykt_office::{cards, merchants, terminals};
@@ -82,7 +82,10 @@ fn file_named(tx: &Tx<'_>, q: &str) -> Result<Option<String>, Problem> {
     let Some(merchant) = q.get(12..27).and_then(|code| code.parse().ok()) else { return Ok(None) };
     let filter = FileFilter { merchant: Some(merchant), ..FileFilter::default() };
     let files = queries::files(tx, &filter, Paging::first(PAGE_ROWS_MAX))?;
-    Ok(files.rows.iter().find(|file| file.name == q).map(|file| format!("/files/{}", file.id.0)))
+    let named = || files.rows.iter().filter(|file| file.name == q);
+    // A name comes twice when a file is repeated; the one that was taken is meant.
+    let taken = named().find(|file| file.state == FileState::Accepted).or_else(|| named().next());
+    Ok(taken.map(|file| format!("/files/{}", file.id.0)))
 }
 
 /// The rows a filter of a list finds; nothing when the words do not fit the filter.

@@ -76,10 +76,23 @@ fn plus(a: Sum, b: Sum) -> Sum {
     a.and(b).unwrap_or(a)
 }
 
+/// The day people come to look at: today; before its first file, the newest day of trade. A day that only brought
+/// a few late records of the day before is not one.
+fn usual_day(rows: &[DayRow], today: Date) -> Option<Date> {
+    if rows.iter().any(|row| row.day == today) {
+        return Some(today);
+    }
+    match rows {
+        [newest, before, ..] if newest.records.count < before.records.count / 10 => Some(before.day),
+        [newest, ..] => Some(newest.day),
+        [] => None,
+    }
+}
+
 fn see(tx: &Tx<'_>, asked: Option<Date>, today: Date, look: Look) -> Result<Seen, Problem> {
-    let days: Vec<Date> = queries::days(tx)?.into_iter().map(|row| row.day).collect();
-    let today_is_one = days.contains(&today).then_some(today);
-    let day = asked.or(today_is_one).or(days.first().copied()).unwrap_or(today);
+    let rows = queries::days(tx)?;
+    let day = asked.or_else(|| usual_day(&rows, today)).unwrap_or(today);
+    let days: Vec<Date> = rows.iter().map(|row| row.day).collect();
     let ask = Ask::parse::<Loads>(&format!("from={day}&until={day}&state=credited&rows=1"))?;
     let loads = Loads::find(tx, &ask, look)?;
     let amount = match loads.totals.as_slice() {
@@ -104,7 +117,7 @@ fn see(tx: &Tx<'_>, asked: Option<Date>, today: Date, look: Look) -> Result<Seen
         day,
         earlier: days.iter().copied().find(|d| *d < day),
         later: days.iter().rev().copied().find(|d| *d > day),
-        row: queries::day(tx, day)?,
+        row: rows.iter().find(|row| row.day == day).cloned(),
         loads: (loads.count, amount),
         hours: queries::by_hour(tx, day, None)?,
         industries: queries::by_industry(tx, day)?,

@@ -16,6 +16,8 @@ pub enum Value {
     Number(i64),
     /// A number that counts nothing: a counter's reading, a place in a row.
     Serial(i64),
+    /// A rate in parts per million.
+    Rate(u32),
     /// A day.
     Date(Date),
     /// A moment.
@@ -32,6 +34,7 @@ impl Value {
             Value::Amount(amount) => amount.to_string(),
             Value::Number(number) => grouped(*number),
             Value::Serial(number) => number.to_string(),
+            Value::Rate(ppm) => percent(*ppm),
             Value::Date(date) => date.to_string(),
             Value::At(at) => at.to_string(),
         }
@@ -64,6 +67,12 @@ pub fn grouped(number: i64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Parts per million as per cent, exactly.
+fn percent(ppm: u32) -> String {
+    let text = format!("{}.{:04}", ppm / 10_000, ppm % 10_000);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// How a status is meant; shown by a word and a sign, the colour only helps.
@@ -148,6 +157,12 @@ impl Cell {
         Cell::new(Value::Serial(number.try_into().unwrap_or(i64::MAX)))
     }
 
+    /// A rate in parts per million.
+    #[must_use]
+    pub fn rate(ppm: u32) -> Cell {
+        Cell::new(Value::Rate(ppm))
+    }
+
     /// A day, or nothing.
     #[must_use]
     pub fn date(date: impl Into<Option<Date>>) -> Cell {
@@ -214,6 +229,10 @@ mod tests {
             (Value::Number(1_234_567), "1,234,567", "1234567"),
             (Value::Number(-999), "-999", "-999"),
             (Value::Serial(12_345), "12345", "12345"),
+            (Value::Rate(8_000), "0.8 %", "0.8 %"),
+            (Value::Rate(10_000), "1 %", "1 %"),
+            (Value::Rate(1_234), "0.1234 %", "0.1234 %"),
+            (Value::Rate(0), "0 %", "0 %"),
             (Value::Text("M1".into()), "M1", "M1"),
         ] {
             assert_eq!(value.shown(), shown);

@@ -1,7 +1,9 @@
 //! The server as browsers and machines see it, without a socket.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod api;
 mod client;
+mod figures;
 mod signing_in;
 mod trade;
 mod world;

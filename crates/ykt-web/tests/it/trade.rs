@@ -206,7 +206,7 @@ pub fn ride_and_clear(store: &Store, vault: &Arc<SoftVault>) {
     clearing.bank_return(&transfer, &bytes, next, moment).unwrap();
     // The grey record's card rides again, and its record arrives a day late.
     let grey = by_shop[1][last];
-    let no = u32::from_str_radix(&grey.asn.to_string()[8..], 10).unwrap();
+    let no = grey.asn.to_string()[8..].parse().unwrap();
     let after = record(no, 1, 21, 5, grey.counter.0 + 1, grey.balance_after(), 200);
     send(&clearing, 1, 2, next, vec![after]);
     close(next);

@@ -9,7 +9,7 @@ use ykt_office::cards::{self, CardEvent, CardKind, NewCard};
 use ykt_office::merchants::{self, Contract, NewMerchant, PayeeAccount, PayeeKind};
 use ykt_office::people::{FirstPassword, HashCost, NewUser, Password, People, Role, SignInRules};
 use ykt_office::terminals::{self, NewTerminal, Pair, TerminalEvent};
-use ykt_store::{Store, StoreError};
+use ykt_store::{Store, StoreError, Tx};
 use ykt_web::{App, Config};
 
 /// The password of every person of this world.
@@ -102,23 +102,23 @@ const SHOPS: [(&str, &str, u8); 6] = [
 /// The company with cards, merchants and terminals.
 pub fn full() -> App {
     let app = empty();
-    app.store.write(|tx| Ok::<_, StoreError>(registers(tx))).unwrap();
-    app.store.write(|tx| Ok::<_, StoreError>(misfortunes(tx))).unwrap();
+    app.store.write(registers).unwrap();
+    app.store.write(misfortunes).unwrap();
     app
 }
 
 /// The company after two days of trade.
 pub fn traded() -> App {
     let app = empty();
-    app.store.write(|tx| Ok::<_, StoreError>(registers(tx))).unwrap();
+    app.store.write(registers).unwrap();
     let vault = Arc::new(crate::trade::vault());
     crate::trade::load(&app.store, &vault);
-    app.store.write(|tx| Ok::<_, StoreError>(misfortunes(tx))).unwrap();
+    app.store.write(misfortunes).unwrap();
     crate::trade::ride_and_clear(&app.store, &vault);
     App { vault: Some(vault), ..app }
 }
 
-fn registers(tx: &ykt_store::Tx<'_>) {
+fn registers(tx: &Tx<'_>) -> Result<(), StoreError> {
     let act = Act::of("operator", "192.0.2.10", at(6, 0));
     for (no, (name_zh, name_en, industry)) in (1..).zip(SHOPS) {
         let code = merchant(no);
@@ -169,15 +169,17 @@ fn registers(tx: &ykt_store::Tx<'_>) {
     cards::register(tx, &all, &act).unwrap();
     let issued: Vec<Asn8> = (1..=110).map(card).collect();
     cards::issue(tx, &issued, &act).unwrap();
+    Ok(())
 }
 
 /// What happens to cards during the day.
-fn misfortunes(tx: &ykt_store::Tx<'_>) {
+fn misfortunes(tx: &Tx<'_>) -> Result<(), StoreError> {
     for no in [7, 19] {
         cards::report_loss(tx, &card(no), at(9, 30), &Act::of("operator", "192.0.2.10", at(9, 30))).unwrap();
     }
     let act = Act::of("operator", "192.0.2.10", at(11, 0));
     cards::change(tx, &card(33), CardEvent::Lock, "holder's wish", &act).unwrap();
+    Ok(())
 }
 
 /// The settings of this world.
