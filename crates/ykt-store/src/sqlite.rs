@@ -6,6 +6,7 @@
 
 use crate::error::StoreError;
 use crate::value::{Column, Value};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, ffi};
 use std::path::Path;
@@ -76,6 +77,8 @@ impl Connection {
         let connection = opened.map_err(fault)?;
         connection.busy_timeout(Duration::from_millis(BUSY_MS_MAX)).map_err(fault)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        // Plans that never depend on bound values: else the engine compiles many kept statements anew at each use.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(fault)?;
         connection.execute_batch(sql).map_err(fault)?;
         Ok(Connection(connection))
     }
