@@ -1,11 +1,15 @@
 //! What each step of an order means for the books.
+//!
+//! Money moves when it moves, whatever the books say: what comes after its day was closed is booked on the first
+//! open day and keeps its moment. The day is chosen once, in the transaction that takes the step; a repeated
+//! step is answered from the order or the settlement and posts nothing, so it never asks for a day again.
 
 use crate::channel::Channel;
 use crate::error::PayError;
 use crate::order::Order;
 use ykt_base::{Date, DateTime, Fen};
 use ykt_ledger::{AccountCode, AccountError, Entry, EntryId, EntryIdError, PostError, chart};
-use ykt_store::Tx;
+use ykt_store::{StoreError, Tx};
 
 /// Sub-account of paid load orders not yet on a card.
 const LOAD_ORDERS: &str = "load-orders";
@@ -43,7 +47,7 @@ pub fn post_move(tx: &Tx, order: &Order, step: Move, at: DateTime) -> Result<(),
     };
     let id = EntryId::new(format!("load/{}/{word}", order.id)).map_err(WordError::from)?;
     let amount = order.amount.fen();
-    let entry = Entry::new(id, at.date, at, event).debit(debit, amount).credit(credit, amount);
+    let entry = Entry::new(id, booking_day(tx, at)?, at, event).debit(debit, amount).credit(credit, amount);
     post(tx, &[entry])
 }
 
@@ -59,15 +63,16 @@ pub fn post_settlement(
     let id = |word: &str| {
         EntryId::new(format!("channel/{channel}/{}/{word}", day.compact())).map_err(WordError::from)
     };
+    let booked_on = booking_day(tx, at)?;
     let (reserve, own) = (AccountCode::of(&chart::RESERVE_BANK), AccountCode::of(&chart::OWN_BANK));
     let settled =
-        Entry::new(id("settled")?, at.date, at, "CHANNEL-SETTLED").memo(format!("payments of {day}"));
+        Entry::new(id("settled")?, booked_on, at, "CHANNEL-SETTLED").memo(format!("payments of {day}"));
     let settled = if net.is_zero() { settled } else { settled.debit(reserve.clone(), net) };
     let settled =
         if fee.is_zero() { settled } else { settled.debit(AccountCode::of(&chart::CHANNEL_FEES), fee) };
     let mut entries = vec![settled.credit(channel_account(channel)?, gross)];
     if !fee.is_zero() {
-        let covers = Entry::new(id("covered")?, at.date, at, "OWN-COVERS").memo(format!("fee of {day}"));
+        let covers = Entry::new(id("covered")?, booked_on, at, "OWN-COVERS").memo(format!("fee of {day}"));
         entries.push(covers.debit(reserve, fee).credit(own, fee));
     }
     post(tx, &entries)
@@ -76,6 +81,12 @@ pub fn post_settlement(
 /// The account of what a channel owes.
 pub fn channel_account(channel: &Channel) -> Result<AccountCode, WordError> {
     Ok(AccountCode::below(&chart::CHANNEL_RECEIVABLE, channel.as_str())?)
+}
+
+/// The day of the books for what happens at `at`: its own, or the first open one when that is closed.
+fn booking_day(tx: &Tx, at: DateTime) -> Result<Date, StoreError> {
+    let first_open = ykt_ledger::last_closed_day(tx)?.and_then(|closed| closed.plus_days(1));
+    Ok(first_open.map_or(at.date, |first_open| first_open.max(at.date)))
 }
 
 fn post(tx: &Tx, entries: &[Entry]) -> Result<(), PayError> {

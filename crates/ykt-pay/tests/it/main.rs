@@ -9,6 +9,7 @@
 )]
 
 mod channels;
+mod closed_day;
 mod kit;
 mod lists;
 mod refusals;

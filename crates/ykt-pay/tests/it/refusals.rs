@@ -2,7 +2,7 @@
 
 use crate::kit::{CHANNEL, Kit, ModelCard, asn, at, day, id, refused};
 use ykt_base::{Asn8, CardCounter, Fen, KeyVersion, Mac4};
-use ykt_ledger::{PostError, close_day};
+use ykt_ledger::{Entry, EntryId, PostError, post};
 use ykt_office::audit::{self, AuditFilter};
 use ykt_office::cards::{self, CardEvent, CardState};
 use ykt_office::{Act, Paging};
@@ -394,14 +394,15 @@ fn an_order_given_back_in_truth_raises_no_alarm() {
 fn a_step_that_the_books_refuse_is_not_taken() {
     let (mut scene, _, credit) = Scene::frozen();
     let tac = scene.card.credit(credit).unwrap();
-    scene.kit.store.write(|tx| close_day(tx, day(), at(3))).unwrap();
+    let squatter = Entry::new(EntryId::new("load/a/credited").unwrap(), day(), at(2), "OPENING")
+        .debit("1002.02".parse().unwrap(), Fen::new(1))
+        .credit("4001".parse().unwrap(), Fen::new(1));
+    scene.kit.store.write(|tx| post(tx, &[squatter])).unwrap();
     let before = scene.kit.store.read(|tx| ykt_pay::order(tx, &id("a"))).unwrap();
     let answer = scene.kit.host.confirm(&id("a"), tac, at(4));
-    assert!(matches!(answer, Err(PayError::Ledger(PostError::DayClosed { .. }))), "{answer:?}");
+    assert!(matches!(answer, Err(PayError::Ledger(PostError::Conflict { .. }))), "{answer:?}");
     assert_eq!(scene.kit.store.read(|tx| ykt_pay::order(tx, &id("a"))).unwrap(), before);
-    let tomorrow = at(24 * 60 * 60);
-    assert_eq!(refused(scene.kit.host.confirm(&id("a"), tac, tomorrow)), Ok(OrderState::Credited));
-    assert_eq!(scene.kit.money(), (0, AMOUNT, AMOUNT));
+    assert_eq!(scene.kit.money(), (AMOUNT, 0, AMOUNT));
 }
 
 #[test]
