@@ -6,6 +6,11 @@
 //! credited nothing can be given back ([`LoadHost::give_back`]). What an order may do next is decided in
 //! `decide.rs` from the order, the card's MACs and nothing else; each step is one transaction together with
 //! its ledger entry, and may be repeated. [`channel`] keeps what payment channels settle.
+//!
+//! Load terminals are trusted in one thing: that the answer they resume with is fresh, because a right MAC1 says
+//! for which counter the card gave it but not when, so one kept back from before the credit looks like a proof
+//! that nothing was credited. An order given back by such an answer is found out by the card itself, at its late
+//! TAC or its next load ([`Refusal::Contradicted`], an alarm in the audit log), and not before.
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
 
