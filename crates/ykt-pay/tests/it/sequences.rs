@@ -2,8 +2,8 @@
 //! one card. All steps happen in the same second, the worst case for MACs that cover the time.
 //!
 //! Two sequences that lead to the same knowledge of host, card and terminal go on alike, so each such state is
-//! gone on from once. After every step the books are compared with the orders and with the card; from every
-//! state the way back to an orderly end is walked.
+//! gone on from once, and only by steps that do something. After every step the books are compared with the
+//! orders and with the card; from every state the way back to an orderly end is walked.
 
 use crate::kit::{Kit, ModelCard, at, id, issue_cards, purse, refused};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,6 +122,18 @@ impl<'k> World<'k> {
         refused(self.kit.host.resume(&id(&self.names[no]), offer, at(0)))
     }
 
+    /// Whether nobody has what the step needs, so that it would do nothing.
+    fn is_idle(&self, step: Step) -> bool {
+        match step {
+            Step::InitializeAgain(no) => self.memory[no].offer.is_none(),
+            Step::Credit(no) | Step::CreditLost(no) => self.memory[no].credit.is_none(),
+            Step::Confirm(no) => self.memory[no].tac.is_none(),
+            Step::ResumeAgain(no) => self.memory[no].resume.is_none(),
+            Step::Prove(_) => self.card.loads == 0,
+            _ => false,
+        }
+    }
+
     fn apply(&mut self, step: Step) {
         match step {
             Step::PowerCut => self.card.reset(),
@@ -234,7 +246,8 @@ impl<'k> World<'k> {
                 format!("{}/{}/{}", name(offer.random), offer.counter, offer.balance)
             };
             if let Some(order) = order {
-                key += &format!(" | {} {:?} {}", order.state, order.tac, order.reason);
+                let booked = order.tac.map(|tac| memory.tac == Some(tac));
+                key += &format!(" | {} {booked:?} {}", order.state, order.reason);
                 for freeze in &order.freezes {
                     key += &format!(" f{}", offer(&freeze.offer, &mut name));
                 }
@@ -291,11 +304,11 @@ fn walk(first: &[Step], steps: &[Step], length: usize) -> usize {
     let kit = Kit::new(0);
     let mut cards = 0_u32;
     let mut met = BTreeSet::new();
-    let mut frontier: Vec<Vec<Step>> = vec![first.to_vec()];
+    let mut frontier: Vec<(Vec<Step>, Vec<Step>)> = vec![(first.to_vec(), steps.to_vec())];
     for _ in 0..length {
         let mut next = Vec::new();
-        for way in &frontier {
-            for step in steps {
+        for (way, steps_on) in &frontier {
+            for step in steps_on {
                 if cards.is_multiple_of(1_000) {
                     issue_cards(&kit.store, cards + 1..=cards + 1_000);
                 }
@@ -306,8 +319,9 @@ fn walk(first: &[Step], steps: &[Step], length: usize) -> usize {
                 let longer: Vec<Step> = way.iter().copied().chain([*step]).collect();
                 world.check(&longer);
                 if met.insert(world.key()) {
+                    let steps_on = steps.iter().copied().filter(|step| !world.is_idle(*step)).collect();
                     world.finish(&longer);
-                    next.push(longer);
+                    next.push((longer, steps_on));
                 }
             }
         }
