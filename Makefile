@@ -9,7 +9,7 @@ FEATURES := --features ykt/pcsc
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint fmt setup clean-room
+.PHONY: help demo test power-cuts bench lint fmt setup clean-room
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ demo: ## build and let a city live a day; ends with the proof of the books (need
 
 test: setup ## install what the tests need (Debian, Ubuntu), then run the whole suite
 	$(CARGO) test $(CARGO_FLAGS) --workspace $(FEATURES) --no-fail-fast
+	@$(MAKE) --no-print-directory power-cuts
+
+power-cuts: ## cut the power at every memory write of cards and terminals, and print the counts
+	$(CARGO) test $(CARGO_FLAGS) --quiet --workspace $(FEATURES) --test it -- --nocapture power_cut:: cut_at_every_memory_write
 
 bench: setup ## measure purchases, APDUs, postings and clearing records per second
 	$(CARGO) bench $(CARGO_FLAGS) --quiet --workspace $(FEATURES) --bench '*'
