@@ -1,5 +1,5 @@
-//! A register of a million cards: taking them in, handing thousands out, reading the snapshot clearing judges
-//! by, and looking cards up in it in no order.
+//! A register of a million cards: taking them in, handing thousands out and losing them, reading the snapshot
+//! clearing judges by, and looking cards up in it in no order.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -14,11 +14,15 @@ use std::path::Path;
 use std::time::Instant;
 use ykt_base::{Asn8, KeyVersion};
 use ykt_office::cards::{self, CardKind, NewCard};
-use ykt_office::{Act, MODULE, Registers};
+use ykt_office::merchants::{self, NewMerchant};
+use ykt_office::terminals::{self, NewTerminal};
+use ykt_office::{Act, MODULE, Registers, blacklist};
 use ykt_store::Store;
 
 const CARDS: u64 = 1_000_000;
 const BATCH: u64 = 10_000;
+/// Cards handed out and then lost: more than a terminal's list holds.
+const ISSUED: u64 = 20_000;
 const LOOKUPS: u64 = 4_000_000;
 
 fn asn(no: u64) -> Asn8 {
@@ -36,6 +40,20 @@ fn new_card(no: u64) -> NewCard {
         start: "20260101".parse().unwrap(),
         expiry: "20361231".parse().unwrap(),
     }
+}
+
+/// A terminal, and it holds the list as it stands.
+fn deliver_list(store: &Store, act: &Act) {
+    let (pos, code) = ("00000001".parse().unwrap(), "M00000000000001".parse().unwrap());
+    let (name_zh, name_en) = ("公交公司".to_owned(), "Bus company".to_owned());
+    let merchant = NewMerchant { code, name_zh, name_en, industry: 1, address: String::new() };
+    store
+        .write(|tx| {
+            merchants::register(tx, &merchant, act)?;
+            terminals::register(tx, &NewTerminal { pos, merchant: code }, act)?;
+            blacklist::list_delivered(tx, &pos, blacklist::version(tx)?, act.at)
+        })
+        .unwrap();
 }
 
 fn timed<T>(what: &str, count: u64, work: impl FnOnce() -> T) -> T {
@@ -60,11 +78,18 @@ fn main() {
             store.write(|tx| cards::register(tx, &batch, &act)).unwrap();
         }
     });
-    let some: Vec<Asn8> = (0..BATCH).map(asn).collect();
-    timed("cards issued, one transaction", BATCH, || {
+    let some: Vec<Asn8> = (0..ISSUED).map(asn).collect();
+    timed("cards issued, one transaction", ISSUED, || {
         store.write(|tx| cards::issue(tx, &some, &act)).unwrap()
     });
-    let registers = timed("cards read into the snapshot", CARDS, || store.read(Registers::load).unwrap());
+    timed("of them reported lost, one transaction", ISSUED, || {
+        store
+            .write(|tx| some.iter().try_for_each(|asn| cards::report_loss(tx, asn, act.at, &act).map(drop)))
+            .unwrap()
+    });
+    deliver_list(&store, &act);
+    let registers =
+        timed("cards and losses read into the snapshot", CARDS, || store.read(Registers::load).unwrap());
     let found = timed("lookups in no order, half of them unknown cards", LOOKUPS, || {
         let mut no = 1_u64;
         (0..LOOKUPS)

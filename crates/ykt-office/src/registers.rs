@@ -3,7 +3,7 @@
 //! Cards lie in one sorted array beside an array of their numbers alone, which is small enough to stay near the
 //! processor while it is searched (a million cards are 48 MB and 8 MB); everything else is small. The snapshot does not change while a day is judged, so a verdict can be explained afterwards.
 
-use crate::blacklist::{self, Delivery, Loss};
+use crate::blacklist::{self, Delivery, Loss, Named};
 use crate::cards::{self, CardRow};
 use crate::merchants::{self, Contract, MerchantRow};
 use crate::terminals::{self, Pair, TerminalRow};
@@ -25,6 +25,8 @@ pub struct Registers {
     losses: BTreeMap<Asn8, Vec<Loss>>,
     /// By terminal, then by time.
     deliveries: BTreeMap<PosNo, Vec<Delivery>>,
+    /// What was in the lists that were delivered.
+    named: Named,
 }
 
 impl Registers {
@@ -56,9 +58,12 @@ impl Registers {
         }
         let losses = blacklist::losses(tx)?;
         if let Some(first) = losses.iter().map(|loss| loss.version).min() {
+            let mut last = first;
             for delivery in blacklist::deliveries(tx, first)? {
+                last = last.max(delivery.version);
                 found.deliveries.entry(delivery.pos).or_default().push(delivery);
             }
+            found.named = blacklist::named(tx, last)?;
         }
         for loss in losses {
             found.losses.entry(loss.asn).or_default().push(loss);
@@ -114,11 +119,15 @@ impl Registers {
         self.losses.get(asn)?.iter().find(|loss| loss.covers(at))
     }
 
-    /// When a list that names the lost card first reached the terminal; `None` when none has yet (V17).
+    /// When a list that names the lost card first reached the terminal; `None` when none has yet (V17). A list
+    /// is cut to its newest entries for the terminal (`clearing.md` 11): a card beyond the cut is not named.
     #[must_use]
     pub fn list_reached(&self, pos: &PosNo, loss: &Loss) -> Option<DateTime> {
         let deliveries = self.deliveries.get(pos)?;
-        deliveries.iter().find(|delivery| delivery.version >= loss.version).map(|delivery| delivery.at)
+        let names = |delivery: &&Delivery| {
+            delivery.version >= loss.version && self.named.names(&loss.asn, delivery.version)
+        };
+        deliveries.iter().find(names).map(|delivery| delivery.at)
     }
 }
 

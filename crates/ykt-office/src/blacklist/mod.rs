@@ -4,11 +4,13 @@
 //! Who bears a purchase with a lost card depends on two moments: when the loss took effect, and when a list
 //! that names the card reached the terminal (V17). Both are kept here for as long as records may arrive.
 
+mod reach;
 mod store;
 
 use ykt_base::{Asn8, DateTime, PosNo};
 
-pub(crate) use store::{change, close_loss, deliveries, losses, open_loss};
+pub(crate) use reach::Named;
+pub(crate) use store::{change, close_loss, deliveries, losses, named, open_loss};
 pub use store::{
     held_by_terminals, increment, list, list_at, list_delivered, losses_of, newest, version, versions,
 };

@@ -1,7 +1,9 @@
 //! Tables of the black list: the log of its changes, the list as it stands, losses and deliveries.
 
+use super::reach::{Named, Replay};
 use super::{
-    Delivery, Increment, ListChange, ListEntry, ListFilter, ListKind, ListOp, ListVersion, Loss, VersionRow,
+    Delivery, Increment, ListChange, ListEntry, ListFilter, ListKind, ListOp, ListVersion, Loss,
+    TERMINAL_LIST_LEN_MAX, VersionRow,
 };
 use crate::store::RegisterError;
 use ykt_base::{Asn8, DateTime, PosNo};
@@ -158,6 +160,16 @@ pub fn held_by_terminals(tx: &Tx) -> Result<Vec<Delivery>, StoreError> {
 pub(crate) fn deliveries(tx: &Tx, from: ListVersion) -> Result<Vec<Delivery>, StoreError> {
     let sql = "SELECT pos, version, at FROM office_delivery WHERE version >= $1 ORDER BY pos, at, version";
     tx.query(sql, params![from.0], delivery_row)
+}
+
+/// Which cards the versions up to `until` name, as terminals hold them.
+pub(crate) fn named(tx: &Tx, until: ListVersion) -> Result<Named, StoreError> {
+    let mut replay = Replay::new(usize::try_from(TERMINAL_LIST_LEN_MAX).unwrap_or(usize::MAX));
+    tx.for_each(&format!("{CHANGE} WHERE version <= $1 ORDER BY version"), params![until.0], |row| {
+        replay.apply(&change_row(row)?);
+        Ok::<(), StoreError>(())
+    })?;
+    Ok(replay.finish())
 }
 
 fn delivery_row(row: &Row) -> Result<Delivery, StoreError> {

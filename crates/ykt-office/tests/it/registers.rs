@@ -3,10 +3,11 @@
 use crate::terminals::pair_of;
 use crate::{act, asn, at, contract, day, merchant_code, new_card, new_merchant, office, pos};
 use ykt_base::TerminalId;
-use ykt_office::blacklist::{self, ListVersion};
+use ykt_office::blacklist::{self, ListKind, ListVersion, TERMINAL_LIST_LEN_MAX};
 use ykt_office::cards::{self, CardEvent, CardState};
 use ykt_office::terminals::{self, NewTerminal, TerminalState};
 use ykt_office::{RegisterError, Registers, merchants};
+use ykt_store::{Store, Tx, params};
 
 #[test]
 fn the_snapshot_answers_what_clearing_asks() {
@@ -57,4 +58,82 @@ fn the_snapshot_answers_what_clearing_asks() {
         "version 1 does not name it"
     );
     assert_eq!(registers.list_reached(&pos(2), loss(10).unwrap()), None);
+}
+
+/// Fills the list with that many cards of no register, one version each.
+fn fill_list(store: &Store, entries: u32) {
+    let fill = "WITH RECURSIVE filler (no) AS (
+            SELECT COALESCE(MAX(version), 0) + 1 FROM office_list_change
+            UNION ALL SELECT no + 1 FROM filler LIMIT $1)
+        INSERT INTO office_list_change (version, asn, kind, at)
+        SELECT no, CAST(printf('F%07d', no) AS BLOB), $2, $3 FROM filler";
+    let mirror = "INSERT INTO office_list_entry (asn, kind, version, since)
+        SELECT asn, kind, version, at FROM office_list_change WHERE asn NOT IN (SELECT asn FROM office_list_entry)";
+    store
+        .write(|tx| {
+            tx.execute(fill, params![entries, ListKind::Lost, at(0)])?;
+            tx.execute(mirror, &[])
+        })
+        .unwrap();
+}
+
+/// Lost first, and 10,000 cards after it: a terminal that fetches the list then holds the others only, until one of
+/// them goes.
+#[test]
+fn a_card_beyond_the_cut_of_a_terminals_list_has_not_reached_it() {
+    let store = office();
+    store
+        .write(|tx| -> Result<(), RegisterError> {
+            cards::register(tx, &[new_card(1), new_card(2)], &act(0))?;
+            cards::issue(tx, &[asn(1), asn(2)], &act(0))?;
+            merchants::register(tx, &new_merchant(1), &act(0))?;
+            for no in 1..=3 {
+                terminals::register(tx, &NewTerminal { pos: pos(no), merchant: merchant_code(1) }, &act(0))?;
+            }
+            cards::report_loss(tx, &asn(1), at(1), &act(1)).map(drop)
+        })
+        .unwrap();
+    let deliver = |no, minutes| {
+        let holds_it = |tx: &Tx| -> Result<_, RegisterError> {
+            blacklist::list_delivered(tx, &pos(no), blacklist::version(tx)?, at(minutes))?;
+            let held = blacklist::newest(tx, TERMINAL_LIST_LEN_MAX)?;
+            Ok(held.iter().any(|entry| entry.asn == asn(1)))
+        };
+        store.write(holds_it).unwrap()
+    };
+    let reached = || {
+        let registers = store.read(Registers::load).unwrap();
+        let loss = registers.loss_of(&asn(1), at(60)).unwrap();
+        [1, 2, 3].map(|no| registers.list_reached(&pos(no), loss))
+    };
+    fill_list(&store, TERMINAL_LIST_LEN_MAX - 2);
+    store.write(|tx| cards::report_loss(tx, &asn(2), at(2), &act(2))).unwrap();
+    assert!(deliver(1, 10), "10,000 entries: the card is the oldest of them");
+    assert_eq!(reached(), [Some(at(10)), None, None]);
+    fill_list(&store, 1);
+    assert!(!deliver(2, 20), "10,001 entries: the card is cut");
+    assert_eq!(reached(), [Some(at(10)), None, None]);
+    store.write(|tx| cards::lock_reported(tx, &asn(2), &act(3))).unwrap();
+    assert!(deliver(2, 30) && deliver(3, 31), "an entry went, and there is room again");
+    assert_eq!(reached(), [Some(at(10)), Some(at(30)), Some(at(31))]);
+}
+
+/// Terminals that fetched the list only after the card was taken off it never saw the card.
+#[test]
+fn a_card_that_left_the_list_before_it_was_fetched_has_not_reached_the_terminal() {
+    let store = office();
+    store
+        .write(|tx| -> Result<(), RegisterError> {
+            cards::register(tx, &[new_card(1)], &act(0))?;
+            cards::issue(tx, &[asn(1)], &act(0))?;
+            merchants::register(tx, &new_merchant(1), &act(0))?;
+            terminals::register(tx, &NewTerminal { pos: pos(1), merchant: merchant_code(1) }, &act(0))?;
+            cards::report_loss(tx, &asn(1), at(1), &act(1))?;
+            cards::lock_reported(tx, &asn(1), &act(2))?;
+            blacklist::list_delivered(tx, &pos(1), blacklist::version(tx)?, at(5))
+        })
+        .unwrap();
+    let registers = store.read(Registers::load).unwrap();
+    let loss = registers.loss_of(&asn(1), at(60)).unwrap();
+    assert_eq!(registers.list_reached(&pos(1), loss), None);
 }
