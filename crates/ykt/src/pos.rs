@@ -73,9 +73,10 @@ struct Load {
     /// Load host, http://HOST:PORT
     #[arg(long, value_name = "URL")]
     host: Option<String>,
-    /// Token of this terminal at the host
-    #[arg(long, env = "YKT_TOKEN", hide_env_values = true, requires = "host")]
-    token: Option<String>,
+    /// File with the token of this terminal at the host in its first line; otherwise YKT_TOKEN holds it. Never an
+    /// argument: every user of the machine could read that
+    #[arg(long, value_name = "FILE", requires = "host")]
+    token_file: Option<PathBuf>,
     /// Without a host: key file, for engineers. Nothing is booked, and the order ends with this command
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
@@ -222,6 +223,18 @@ fn read_log(args: &Read) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The terminal's token, from its file or the environment.
+fn token(args: &Load) -> anyhow::Result<Option<String>> {
+    let Some(path) = &args.token_file else {
+        return Ok(std::env::var("YKT_TOKEN").ok());
+    };
+    let text = std::fs::read_to_string(path).with_context(|| format!("token file {}", path.display()))?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Some(line.to_owned())),
+        _ => bail!("token file {}: its first line is empty", path.display()),
+    }
+}
+
 fn run_load(args: &Load) -> anyhow::Result<ExitCode> {
     let mut slot = Slot::open(&args.card)?;
     let now = SystemClock.now();
@@ -231,7 +244,7 @@ fn run_load(args: &Load) -> anyhow::Result<ExitCode> {
     };
     match (&args.host, &args.keys) {
         (Some(url), _) => {
-            let mut host = HttpHost::new(url, args.token.as_deref())?;
+            let mut host = HttpHost::new(url, token(args)?.as_deref())?;
             load_against(&mut host, &mut slot, args, &order, now)
         }
         (None, Some(keys)) => {
