@@ -26,9 +26,9 @@ pub use entry::{
 };
 pub use post::{Answer, Checked, PostError, Posting, post, post_groups};
 pub use store::{
-    AccountLine, Alteration, BalanceDifference, BookedEntry, ChainReport, ClosedDay, EntryFilter, MODULE,
-    Totals, TrialLine, balance, balance_at, balance_at_moment, closed_days, entries, entry, last_closed_day,
-    open_days, subject_balance, trial_balance, verify_balances, verify_chain,
+    AccountLine, Alteration, BalanceDifference, BookedEntry, ChainReport, ClosedDay, EntryFilter, Head,
+    MODULE, Totals, TrialLine, balance, balance_at, balance_at_moment, closed_days, entries, entry, head,
+    last_closed_day, open_days, subject_balance, trial_balance, verify_balances, verify_chain,
 };
 pub use writer::{LedgerWriter, PostTicket};
 pub use ykt_crypto::chain::Hash32;

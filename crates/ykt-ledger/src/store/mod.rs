@@ -75,7 +75,9 @@ CREATE TABLE ledger_closed_day (
 /// The newest entry: its number and its link of the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
+    /// Its number; 0 for an empty book.
     pub seq: i64,
+    /// Its link; the start of the chain for an empty book.
     pub link: Hash32,
 }
 
@@ -198,6 +200,9 @@ fn legs_per_entry() -> i64 {
 }
 
 /// The newest entry of the book; number 0 and the start of the chain when it is empty.
+///
+/// # Errors
+/// [`StoreError`].
 pub fn head(tx: &Tx<'_>) -> Result<Head, StoreError> {
     let found = tx.query_one("SELECT seq, link FROM ledger_head WHERE one = 1", &[], |row| {
         Ok(Head { seq: row.i64(0)?, link: Hash32(row.get(1)?) })
