@@ -13,20 +13,18 @@ use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
 use ykt_base::Date;
-use ykt_ledger::EntryFilter;
-use ykt_store::{Direction, Paging, Tx};
+use ykt_ledger::Head;
+use ykt_store::Tx;
 
-/// What is read from the database to tell its state.
+/// What is read from the database to tell its state: little, because it is asked for every few seconds.
 #[derive(Debug, Clone)]
 pub struct Health {
-    /// Entries of the ledger.
-    pub entries: i64,
+    /// Newest entry of the ledger.
+    pub head: Head,
     /// Last closed day of the books.
     pub closed_day: Option<Date>,
     /// Days of the books that are open and have entries.
     pub open_days: Vec<Date>,
-    /// Cards of the register.
-    pub cards: u32,
 }
 
 /// Reads it.
@@ -34,13 +32,10 @@ pub struct Health {
 /// # Errors
 /// A fault of ours when the database fails.
 pub(crate) fn read(tx: &Tx<'_>) -> Result<Health, Problem> {
-    let all = EntryFilter::default();
-    let newest = ykt_ledger::entries(tx, &all, Direction::Down, Paging::first(1))?;
     Ok(Health {
-        entries: newest.rows.first().map_or(0, |booked| booked.seq),
+        head: ykt_ledger::head(tx)?,
         closed_day: ykt_ledger::last_closed_day(tx)?,
         open_days: ykt_ledger::open_days(tx)?,
-        cards: ykt_office::cards::count(tx)?,
     })
 }
 
@@ -85,11 +80,11 @@ pub(crate) async fn metrics(
     if !local && bearer(&shared, request.headers()).is_none() {
         return Err(Problem::new(Code::SignInNeeded, ""));
     }
-    let health = shared.read(read).await?;
+    let (health, cards) = shared.read(|tx| Ok((read(tx)?, ykt_office::cards::count(tx)?))).await?;
     let number = |day: Option<Date>| day.map_or(0, |day| i64::from(day.as_number()));
     let gauges = [
-        Gauge { name: "ykt_ledger_entries", help: "Entries of the ledger.", value: health.entries },
-        Gauge { name: "ykt_cards", help: "Cards of the register.", value: health.cards.into() },
+        Gauge { name: "ykt_ledger_entries", help: "Entries of the ledger.", value: health.head.seq },
+        Gauge { name: "ykt_cards", help: "Cards of the register.", value: cards.into() },
         Gauge {
             name: "ykt_closed_day",
             help: "Last closed day of the books as yyyymmdd, 0 before the first.",

@@ -9,6 +9,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
 use std::sync::Arc;
+use ykt_office::cards;
 use ykt_office::people::{self, Permission, SessionRow};
 
 #[derive(Template)]
@@ -16,6 +17,7 @@ use ykt_office::people::{self, Permission, SessionRow};
 struct SystemPage {
     f: Frame,
     health: Health,
+    cards: u32,
     data: String,
     listen: String,
     tls: bool,
@@ -25,14 +27,14 @@ struct SystemPage {
 /// The page.
 pub(crate) async fn page(State(shared): State<Arc<Shared>>, asked: Asked) -> Result<Html<String>, Problem> {
     let sees_people = asked.signed.who.role.may(Permission::ManagePeople);
-    let (health, sessions) = shared
+    let (health, cards, sessions) = shared
         .read(move |tx| {
             let sessions = if sees_people { Some(people::sessions(tx)?) } else { None };
-            Ok((health::read(tx)?, sessions))
+            Ok((health::read(tx)?, cards::count(tx)?, sessions))
         })
         .await?;
     let f = asked.frame(&shared, asked.prefs.lang.t("nav.state"), "/system");
     let config = &shared.config;
     let (data, listen) = (config.data.display().to_string(), config.server.listen.to_string());
-    render(&SystemPage { f, health, data, listen, tls: config.tls(), sessions })
+    render(&SystemPage { f, health, cards, data, listen, tls: config.tls(), sessions })
 }

@@ -132,6 +132,12 @@ impl Cell {
         Cell::new(Value::Nothing)
     }
 
+    /// Whether it has nothing to tell.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.value == Value::Nothing
+    }
+
     /// A text; nothing when it is empty.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Cell {
