@@ -4,10 +4,11 @@
 use crate::policy::Policy;
 use crate::purchase::Purchase;
 use crate::verdict::Cause;
-use ykt_base::{Date, Fen};
+use ykt_base::{Date, Fen, MerchantCode};
 use ykt_files::PurchaseType;
 use ykt_office::Registers;
 use ykt_office::cards::{CardKind, CardRow};
+use ykt_office::merchants::Contract;
 
 /// V04 to V09: PSAM, terminal, their pair, merchant, card.
 ///
@@ -26,7 +27,8 @@ pub fn registered<'r>(
     if pair.pos != purchase.pos {
         return Err(Cause::PairMismatch);
     }
-    if registers.contract(&purchase.merchant, day).is_none() {
+    let in_force = |day| registers.contract(&purchase.merchant, day).is_some();
+    if !in_force(purchase.at.date) && !in_force(day) {
         return Err(Cause::NoContract);
     }
     let row = registers.card(&purchase.asn).ok_or(Cause::CardUnknown)?;
@@ -34,6 +36,18 @@ pub fn registered<'r>(
         CardKind::Real => Ok(row),
         CardKind::Test => Err(Cause::TestCard),
     }
+}
+
+/// The contract a merchant's bill of clearing day `day` is settled by: the one in force, or the last one that
+/// began before, so that a record that comes late is paid as was agreed. `None` for a merchant without any.
+#[must_use]
+pub fn settling_contract<'r>(
+    registers: &'r Registers,
+    merchant: &MerchantCode,
+    day: Date,
+) -> Option<&'r Contract> {
+    let contracts = &registers.merchant(merchant)?.contracts;
+    contracts.iter().rfind(|contract| contract.from <= day).or(contracts.first())
 }
 
 /// V12 and V13: date and amount.

@@ -7,6 +7,7 @@
 
 use crate::answers;
 use crate::bill::{BillError, Tally};
+use crate::chain;
 use crate::clearing::Clearing;
 use crate::folders::FolderError;
 use crate::judge::{Case, Fate, Judgement, Rules, judge};
@@ -421,8 +422,8 @@ impl Booking<'_> {
     fn write_bills(&self, tallies: &BTreeMap<MerchantCode, Tally>) -> Result<(), CloseError> {
         let mut entries = Vec::new();
         for (merchant, tally) in tallies {
-            let ppm =
-                self.registers.contract(merchant, self.day).map_or(0, |contract| contract.commission_ppm);
+            let contract = chain::settling_contract(self.registers, merchant, self.day);
+            let ppm = contract.map_or(0, |contract| contract.commission_ppm);
             let industry = self.registers.merchant(merchant).map_or(0, |row| row.merchant.industry);
             let bill = tally.bill(self.day, *merchant, industry, ppm)?;
             entries.extend(tally.entries(&bill, self.at)?);

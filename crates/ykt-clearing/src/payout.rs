@@ -3,7 +3,8 @@
 //! A payment takes every bill of its merchant that is not paid, those whose payment failed before too. Nothing
 //! is booked until the bank says it paid; what it did not pay is owed as before and goes into the next file.
 
-use crate::bill::{self, Bill, BillError, BillState};
+use crate::bill::{self, BillError, BillState};
+use crate::chain;
 use crate::clearing::Clearing;
 use crate::day::CloseError;
 use crate::policy::Policy;
@@ -12,7 +13,7 @@ use ykt_base::{Date, DateTime, Fen, MerchantCode};
 use ykt_files::{PayChannel, PayeeKind, Payment, PaymentOutcome, ReturnFile, TransferFile, XmlError};
 use ykt_ledger::{Entry, PostError};
 use ykt_office::Registers;
-use ykt_office::merchants::{self, Contract};
+use ykt_office::merchants;
 use ykt_store::{StoreError, Tx};
 
 ykt_store::coded! {
@@ -147,7 +148,8 @@ pub fn make_transfer(
         let Some(first) = of_merchant.first() else { continue };
         let overflow = || BillError::Overflow { merchant: first.merchant, day };
         let amount = Fen::checked_sum(of_merchant.iter().map(|bill| bill.net)).ok_or_else(overflow)?;
-        let Some(contract) = contract_of(registers, first, day).filter(|_| Fen::ZERO < amount) else {
+        let contract = chain::settling_contract(registers, &first.merchant, day);
+        let Some(contract) = contract.filter(|_| Fen::ZERO < amount) else {
             continue;
         };
         record_no = record_no.saturating_add(1);
@@ -178,12 +180,6 @@ pub fn make_transfer(
         }
     }
     Ok(())
-}
-
-/// The contract whose account a merchant is paid into: that of the day, or the last one it had.
-fn contract_of<'r>(registers: &'r Registers, bill: &Bill, day: Date) -> Option<&'r Contract> {
-    let merchant = registers.merchant(&bill.merchant)?;
-    merchant.contract_on(day).or_else(|| merchant.contracts.last())
 }
 
 /// The transfer file of a transfer.

@@ -10,6 +10,7 @@
 use crate::clearing::Clearing;
 use crate::day::Phase;
 use crate::folders::{FolderError, Tray};
+use crate::policy::Policy;
 use crate::purchase::{FileId, RecordId};
 use crate::store::{files, records};
 use records::NewRecord;
@@ -18,7 +19,7 @@ use ykt_crypto::chain::{Hash32, sm3};
 use ykt_files::{
     FileError, FileKind, FileName, FixedFile, FixedRecord, Industry, NameError, RawXf, XfRecord,
 };
-use ykt_office::merchants;
+use ykt_office::merchants::{self, Contract};
 use ykt_store::{StoreError, Tx};
 
 ykt_store::coded! {
@@ -85,13 +86,18 @@ pub enum BrokenFile {
         /// The folder's owner.
         merchant: MerchantCode,
     },
-    /// Check 1: the merchant has no contract on the clearing day.
-    #[error("merchant {merchant} has no contract in force on {day}: agree one, then send the file again")]
+    /// Check 1: the merchant has no contract on the clearing day, and had none on the days before it of which
+    /// records are accepted.
+    #[error(
+        "merchant {merchant} has no contract in force from {from} to {to}: agree one, then send the file again"
+    )]
     NoContract {
         /// The merchant.
         merchant: MerchantCode,
+        /// Oldest day a record may be of.
+        from: Date,
         /// The clearing day.
-        day: Date,
+        to: Date,
     },
     /// Check 2: the name is none.
     #[error(transparent)]
@@ -267,7 +273,7 @@ impl Clearing {
                 reason: String::new(),
                 is_away: false,
             };
-            let received = take(tx, &mut file, content, bytes)?;
+            let received = take(tx, self.policy(), &mut file, content, bytes)?;
             files::insert_file(tx, &file)?;
             Ok((file.id, file.state, received))
         })?;
@@ -343,8 +349,7 @@ impl Clearing {
             return Err(BrokenFile::Owner { expected: *partner, found: name.merchant });
         }
         let today = now.date;
-        let from =
-            today.plus_days(i64::from(self.policy().file_age_days_max).saturating_neg()).unwrap_or(today);
+        let from = days_before(today, self.policy().file_age_days_max);
         let to = today.plus_days(self.policy().file_ahead_days_max.into()).unwrap_or(today);
         if name.date < from || to < name.date {
             return Err(BrokenFile::Window { from, to, found: name.date });
@@ -388,9 +393,15 @@ impl Clearing {
     }
 }
 
+/// The day `days` before `day`; `day` itself where the calendar begins.
+fn days_before(day: Date, days: u16) -> Date {
+    day.plus_days(i64::from(days).saturating_neg()).unwrap_or(day)
+}
+
 /// Checks 1, 3 and 6 against the tables; an accepted file's records go in.
 fn take(
     tx: &Tx<'_>,
+    policy: &Policy,
     file: &mut LoggedFile,
     content: Result<Content, BrokenFile>,
     bytes: &[u8],
@@ -402,8 +413,11 @@ fn take(
     let Some(partner) = merchants::merchant(tx, &file.merchant)? else {
         return broken(file, BrokenFile::PartnerUnknown { merchant: file.merchant });
     };
-    if partner.contract_on(file.day).is_none() {
-        return broken(file, BrokenFile::NoContract { merchant: file.merchant, day: file.day });
+    let (from, to) = (days_before(file.day, policy.record_age_days_max), file.day);
+    let in_force =
+        |contract: &Contract| contract.from <= to && contract.until.is_none_or(|until| from <= until);
+    if !partner.contracts.iter().any(in_force) {
+        return broken(file, BrokenFile::NoContract { merchant: file.merchant, from, to });
     }
     let by_name = files::accepted_by_name(tx, &file.merchant, &file.name)?.map(|first| (first, Repeat::Name));
     let first = match by_name {

@@ -73,7 +73,7 @@ causes! {
     TerminalUnknown = 5, "V05", "E09", Other, "terminal unknown";
     /// POS and PSAM were not a pair at that time.
     PairMismatch = 6, "V06", "E0A", Other, "POS and PSAM no pair at that time";
-    /// The merchant has no contract on the clearing day.
+    /// The merchant has no contract, neither on the day of the purchase nor on the clearing day.
     NoContract = 7, "V07", "E0B", Other, "no settlement unit";
     /// No such card is registered.
     CardUnknown = 8, "V08", "E0C", Other, "card unknown";

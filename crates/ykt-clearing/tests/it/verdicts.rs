@@ -3,15 +3,20 @@
 use crate::world::*;
 use ykt_base::{Asn8, Mac4};
 use ykt_clearing::queries::{self, RecordFilter, Standing, VerdictFilter};
-use ykt_clearing::{Cause, State};
+use ykt_clearing::{BrokenFile, Cause, Received, State};
 use ykt_files::{RefuseCause, SsRecord, XfRecord};
+use ykt_office::merchants::{self, Contract, NewMerchant};
 use ykt_office::terminals::{self, NewTerminal};
 use ykt_office::{Act, blacklist, cards};
 use ykt_store::Paging;
 
 /// Cause and state of each record of the first merchant's files, by file and line.
 fn standings(world: &World) -> Vec<Option<(Cause, State)>> {
-    let filter = RecordFilter { merchant: Some(merchant(1)), ..RecordFilter::default() };
+    standings_of(world, 1)
+}
+
+fn standings_of(world: &World, number: u32) -> Vec<Option<(Cause, State)>> {
+    let filter = RecordFilter { merchant: Some(merchant(number)), ..RecordFilter::default() };
     let page = world.read(|tx| queries::records(tx, &filter, order(), Paging::default()));
     page.rows.iter().map(|row| row.verdict.map(|verdict| (verdict.cause, verdict.state))).collect()
 }
@@ -256,4 +261,47 @@ fn parked_records_do_not_wait_for_ever() {
     let refused = |cause| Some((cause, State::Refused));
     assert_eq!(standings(&world), [refused(Cause::AmountSuspicious), refused(Cause::CardUnknown)]);
     assert!(world.close(20_261_125).bills.is_empty(), "refused once, not every day");
+}
+
+/// V07 asks for a contract on the day of the purchase or on the clearing day; a late record is paid by the last one.
+#[test]
+fn records_outlive_the_contract_they_were_made_under() {
+    let mut world = World::new();
+    let act = Act::of_system("test", at(D1, 0));
+    let contract = |from, until| Contract { from: day(from), until, ..contract(3, 5_000, "Reserve Bank") };
+    world.write(|tx| -> Result<_, ykt_office::RegisterError> {
+        let (code, name) = (merchant(3), String::from("merchant 3"));
+        let new =
+            NewMerchant { code, name_zh: name.clone(), name_en: name, industry: 1, address: String::new() };
+        merchants::register(tx, &new, &act)?;
+        merchants::agree(tx, &code, &contract(D1, Some(day(D1))), &act)?;
+        terminals::register(tx, &NewTerminal { pos: pos(3), merchant: code }, &act)?;
+        pair(tx, 3, 3)
+    });
+    let mut sold_on = |card, date| {
+        let sale = world.sale(card, 0, 50_000, 20_000);
+        let (merchant, pos, terminal) = (merchant(3), pos(3), terminal_id(3));
+        signed(XfRecord { merchant, pos, terminal, at: at(date, 90_000), ..sale })
+    };
+    let records = [sold_on(1, 20_261_121), sold_on(2, D1), sold_on(3, D2)];
+    world.send(D2, 1, &records);
+    let closed = world.close(D2);
+    let without = Some((Cause::NoContract, State::Parked));
+    assert_eq!(standings_of(&world, 3), [without, None, without], "before, in and after the contract");
+    let bill = closed.bills[0];
+    assert_eq!((bill.commission_ppm, bill.net), (5_000, fen(19_900)));
+    assert!(closed.transfer.is_some(), "paid into the account of the contract that ended");
+    let file_of = |date| {
+        let (name, bytes) = file(date, merchant(3), 2, &[]);
+        world.send_bytes(date, &merchant(3), &name, bytes)
+    };
+    assert!(matches!(file_of(20_261_222), Received::Accepted { .. }));
+    let (from, to) = (day(D2), day(20_261_223));
+    let no_contract = BrokenFile::NoContract { merchant: merchant(3), from, to };
+    assert_eq!(file_of(20_261_223), Received::Broken(no_contract), "no record of its time can come any more");
+    // A new contract: what was made on a day without any is settled on a day with one.
+    world.write(|tx| merchants::agree(tx, &merchant(3), &contract(20_261_124, None), &act));
+    world.close(20_261_124);
+    let adjusted = Some((Cause::NoContract, State::Accepted));
+    assert_eq!(standings_of(&world, 3), [adjusted, None, adjusted]);
 }

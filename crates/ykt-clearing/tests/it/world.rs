@@ -101,15 +101,7 @@ pub fn found(store: &Store, cards: u32) {
                     address: String::new(),
                 };
                 merchants::register(tx, &new, &act)?;
-                let account = PayeeAccount {
-                    bank: bank.into(),
-                    bank_id: "102100099996".into(),
-                    account_no: format!("62220201{number:011}"),
-                    account_name: format!("merchant {number}"),
-                    payee: PayeeKind::Company,
-                };
-                let contract = Contract { from: day(20_260_101), until: None, commission_ppm, account };
-                merchants::agree(tx, &code, &contract, &act)?;
+                merchants::agree(tx, &code, &contract(number, commission_ppm, bank), &act)?;
                 terminals::register(tx, &NewTerminal { pos: pos(number), merchant: code }, &act)?;
                 pair(tx, number, number)?;
             }
@@ -132,6 +124,18 @@ pub fn found(store: &Store, cards: u32) {
             Ok(())
         })
         .unwrap();
+}
+
+/// A contract of merchant `number` from the first of the year on.
+pub fn contract(number: u32, commission_ppm: u32, bank: &str) -> Contract {
+    let account = PayeeAccount {
+        bank: bank.into(),
+        bank_id: "102100099996".into(),
+        account_no: format!("62220201{number:011}"),
+        account_name: format!("merchant {number}"),
+        payee: PayeeKind::Company,
+    };
+    Contract { from: day(20_260_101), until: None, commission_ppm, account }
 }
 
 /// Puts the PSAM of terminal id `psam` into POS `number`.
