@@ -13,5 +13,6 @@ mod bad_input;
 mod bench;
 mod counters;
 mod dialogues;
+mod fixtures;
 mod power_cut;
 mod sequences;

@@ -6,6 +6,8 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod fixtures;
+
 use ykt_base::Fen;
 use ykt_city::city::{City, Home, Mutant, Outcome};
 use ykt_city::plan::Scale;
