@@ -11,11 +11,10 @@ use crate::proof::{BankProof, LegsProof, Outstanding, ReserveProof};
 use crate::tally::Count;
 use std::collections::BTreeMap;
 use std::path::Path;
-use ykt_base::{Asn8, Date, DateTime, Fen, MerchantCode};
+use ykt_base::{Date, DateTime, Fen, MerchantCode};
 use ykt_clearing::queries::{self, BillFilter, CauseRow, DayRow};
 use ykt_clearing::{
-    Bill, Clearing, CloseError, Closing, DirFolders, Load, PaymentState, Phase, Policy, ReturnError, Step,
-    Tray,
+    Bill, Clearing, CloseError, Closing, DirFolders, PaymentState, Phase, Policy, ReturnError, Step, Tray,
 };
 use ykt_files::{TransferFile, XmlError};
 use ykt_ledger::{PostError, TrialLine};
@@ -183,17 +182,8 @@ pub fn close_day(
             progress("closing the day", done, Phase::ALL.len());
         }
     };
-    clearing.close_day(at.date, at, &mut Closing { vault, loads: &load_journal, watch: &mut watch })?;
+    clearing.close_day(at.date, at, &mut Closing { vault, loads: &ykt_pay::Loads, watch: &mut watch })?;
     Ok(())
-}
-
-/// Our own loads of a card, as clearing asks for them.
-///
-/// # Errors
-/// [`StoreError`].
-pub fn load_journal(tx: &Tx<'_>, asn: &Asn8) -> Result<Vec<Load>, StoreError> {
-    let loads = ykt_pay::journal(tx, asn)?;
-    Ok(loads.into_iter().map(|load| Load { at: load.at, amount: load.amount }).collect())
 }
 
 /// Books the purchases of the largest bill a second time, on the day after `at`: a fault for the proof to find.

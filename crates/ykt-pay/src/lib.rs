@@ -18,6 +18,7 @@ pub mod channel;
 mod decide;
 mod error;
 mod host;
+mod journal;
 pub mod order;
 mod posting;
 mod store;
@@ -26,6 +27,7 @@ mod terminal;
 pub use channel::{Channel, ChannelError};
 pub use error::{PayError, Refusal};
 pub use host::{LoadHost, Policy, Resumed};
+pub use journal::Loads;
 pub use order::{Order, OrderState};
 pub use store::{
     CardLoad, OrderFilter, OrderSort, OrderTotals, OrderView, credited_loads, journal, mac1_failures, order,

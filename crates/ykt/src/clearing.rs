@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use ykt_base::{Clock, Date};
-use ykt_city::books;
 use ykt_clearing::{Clearing, Closing, DirFolders, Policy, Received, Step};
 
 /// Receive files, close clearing days, take the bank's answers
@@ -75,7 +74,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.enable_steady_tick(Duration::from_millis(200));
             let mut watch = |step: Step| bar.set_message(format!("{step:?}"));
-            let mut closing = Closing { vault: &vault, loads: &books::load_journal, watch: &mut watch };
+            let mut closing = Closing { vault: &vault, loads: &ykt_pay::Loads, watch: &mut watch };
             let closed = clearing.close_day(*day, now, &mut closing)?;
             bar.finish_and_clear();
             for bill in &closed.bills {
