@@ -233,7 +233,7 @@ impl InitSamForPurchase {
                 factors,
             })
         });
-        init.ok_or(StatusWord::WRONG_DATA)
+        init.filter(|init| init.kind.allows(init.amount)).ok_or(StatusWord::WRONG_DATA)
     }
 
     /// The command as bytes, Le included.
@@ -410,6 +410,13 @@ mod tests {
             Err(StatusWord::WRONG_LENGTH)
         );
         assert_eq!(init(&hex!("80700000015A")), Err(StatusWord::WRONG_LENGTH));
+        let zero = |kind| {
+            let mut command = good;
+            (command[14], command[15]) = (0, kind);
+            init(&command).map(|init| init.amount)
+        };
+        assert_eq!(zero(0x06), Err(StatusWord::WRONG_DATA));
+        assert_eq!(zero(0x09), Ok(PurseFen::ZERO));
         let credit = |bytes: &[u8]| CreditSam::parse(&Command::parse(bytes).unwrap());
         assert_eq!(credit(&hex!("8072010004F74BAE7B")), Err(StatusWord::WRONG_P1P2));
         assert_eq!(credit(&hex!("8072000003F74BAE")), Err(StatusWord::WRONG_LENGTH));

@@ -27,6 +27,12 @@ pub enum PurchaseKind {
 }
 
 impl PurchaseKind {
+    /// Whether a purchase of this kind may have this amount: zero only a composite one (`epurse.md` 0).
+    #[must_use]
+    pub const fn allows(self, amount: PurseFen) -> bool {
+        matches!(self, PurchaseKind::Composite(_)) || !amount.is_zero()
+    }
+
     /// The kind of P1 and P2.
     ///
     /// # Errors
@@ -114,9 +120,8 @@ impl InitializeForPurchase {
         let kind = PurchaseKind::from_p1p2(command.p1, command.p2)?;
         let fields = whole(command.data, |fields| Some((fields.byte()?, fields.take()?, fields.take()?)));
         let (index, amount, terminal) = fields.ok_or(StatusWord::WRONG_LENGTH)?;
-        let zero_allowed = matches!(kind, PurchaseKind::Composite(_));
         let amount = PurseFen::from_bytes(amount).ok_or(StatusWord::INSUFFICIENT_FUNDS)?;
-        if amount.is_zero() && !zero_allowed {
+        if !kind.allows(amount) {
             return Err(StatusWord::WRONG_DATA);
         }
         let purchase = Purchase { kind, amount, terminal: TerminalId(terminal) };
