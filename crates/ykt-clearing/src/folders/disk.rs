@@ -5,9 +5,10 @@
 
 use super::{FolderError, Folders, Tray, Upload, beside};
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use ykt_base::MerchantCode;
+use ykt_files::FILE_LEN_MAX;
 
 /// Files of one name that may lie beside each other in a folder.
 const SAME_NAME_MAX: u32 = 10_000;
@@ -93,6 +94,17 @@ fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), FolderErro
     sync(folder)
 }
 
+/// A file, or of one longer than `len_max` no more than shows that it is.
+fn read_up_to(path: &Path, len_max: usize) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let bound = u64::try_from(len_max).unwrap_or(u64::MAX).saturating_add(1);
+    let len = file.metadata()?.len().min(bound);
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+    // A partner may write on while we read.
+    file.take(bound).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 impl Folders for DirFolders {
     fn uploads(&self) -> Result<Vec<Upload>, FolderError> {
         let mut waiting = Vec::new();
@@ -110,7 +122,7 @@ impl Folders for DirFolders {
         if !is_plain(name) {
             return Ok(None);
         }
-        match fs::read(&path) {
+        match read_up_to(&path, FILE_LEN_MAX) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(fault("cannot read file", &path)(error)),
@@ -145,5 +157,20 @@ impl Folders for DirFolders {
 
     fn send_to_bank(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
         write_whole(&self.bank_outbox(), name, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_of_a_file_is_read_than_shows_that_it_is_too_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("upload");
+        for (len, read) in [(0, 0), (9, 9), (10, 10), (11, 11), (1 << 30, 11)] {
+            File::create(&path).unwrap().set_len(len).unwrap();
+            assert_eq!(read_up_to(&path, 10).unwrap().len(), read, "{len}");
+        }
     }
 }

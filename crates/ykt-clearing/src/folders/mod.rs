@@ -73,7 +73,8 @@ pub trait Folders: Send + Sync {
     /// [`FolderError`].
     fn uploads(&self) -> Result<Vec<Upload>, FolderError>;
 
-    /// A file that waits, or `None` when it is not there.
+    /// A file that waits, or `None` when it is not there. Of a file longer than any may be
+    /// ([`ykt_files::FILE_LEN_MAX`]) only so much that receiving it finds it too long.
     ///
     /// # Errors
     /// [`FolderError`].

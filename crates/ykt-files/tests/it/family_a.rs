@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use ykt_base::{Asn8, CardCounter, Date, DateTime, Fen, Mac4, TerminalId, TerminalSeq, Time};
 use ykt_files::{
-    CardType, Confirmation, FileKind, FileName, FixedFile, FixedRecord, Industry, NameLayout, NsRecord,
-    PurchaseType, QsRecord, RawXf, RefuseCause, SsRecord, Sum, Ticket, TicketDebit, XfRecord, write,
+    CardType, Confirmation, FILE_LEN_MAX, FileKind, FileName, FixedFile, FixedRecord, Industry, NameLayout,
+    NsRecord, PurchaseType, QsRecord, RawXf, RefuseCause, SsRecord, Sum, Ticket, TicketDebit, XfRecord,
+    write,
 };
 
 /// A purchase of card 1700010170907984 as the demo city would write it.
@@ -86,6 +87,12 @@ fn known_file() {
     assert_eq!(open(&bytes).unwrap()[1].counter, CardCounter(103));
     let empty = write::<XfRecord>(Industry::BUS, &[], NameLayout::default()).unwrap();
     assert_eq!(open(&empty).unwrap(), []);
+}
+
+#[test]
+fn a_file_too_long_is_refused_unread() {
+    let error = open(&vec![0; FILE_LEN_MAX + 1]).unwrap_err();
+    assert_eq!((error.line, error.field), (1, "file size"));
 }
 
 #[test]
