@@ -111,7 +111,12 @@ impl CardCases<'_> {
                         set(fates, at, State::Refused, Cause::DuplicateInHistory);
                     }
                     Proof::NoDebit => set(fates, at, State::Void, Cause::Grey),
-                    Proof::Debit => debited.push(at),
+                    Proof::Debit => {
+                        match chain::plausible(&case.purchase, self.rules.day, self.rules.policy) {
+                            Ok(()) => debited.push(at),
+                            Err(cause) => set(fates, at, State::Parked, cause),
+                        }
+                    }
                     Proof::Open => set(fates, at, self.waiting(case), Cause::Grey),
                     Proof::Disagrees(_) => set(fates, at, self.waiting(case), Cause::GreyDisagrees),
                 }

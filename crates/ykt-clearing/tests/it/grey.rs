@@ -125,6 +125,32 @@ fn of_two_grey_records_the_one_that_agrees_debited() {
     assert_eq!(standing(&world, 1, 0)[0], Verdict(State::Void), "its counter is covered now");
 }
 
+/// Balances alone confirm no record that people would have to look at if it had a TAC (V12, V13).
+#[test]
+fn what_is_not_plausible_is_not_proven() {
+    let mut world = World::new();
+    for card in 1..=3 {
+        world.load(card, at(20_261_001, 0), 300_000);
+    }
+    let mut between = |card, amount, date| {
+        let grey = grey(world.sale(card, 0, 300_000, amount));
+        let after = world.sale(card, 1, 300_000 - amount, 200);
+        [XfRecord { at: at(date, 90_000), ..grey }, after]
+    };
+    let records = [between(1, 0, D1), between(2, 100_001, D1), between(3, 200, 20_261_022)].concat();
+    world.send(D1, 1, &records);
+    let bill = world.close(D1).bills[0];
+    assert_eq!((bill.confirmed.count, bill.confirmed.amount), (3, fen(600)));
+    let causes = world.read(|tx| queries::by_cause(tx, Some(day(D1))));
+    let found: Vec<_> = causes.iter().map(|row| (row.cause, row.state, row.sum.count)).collect();
+    assert_eq!(found, [(Cause::Overdue, State::Parked, 1), (Cause::AmountSuspicious, State::Parked, 2)]);
+    // People find out what it was; the genuine record comes.
+    let genuine = world.sale(2, 0, 300_000, 100_000);
+    world.send(D2, 1, &[genuine]);
+    world.close(D2);
+    assert_eq!(standing(&world, 2, 0), [Standing::Verdict(State::Void), Standing::Accepted]);
+}
+
 #[test]
 fn grey_records_wait_a_time_and_no_longer() {
     let mut world = World::new();
