@@ -250,12 +250,7 @@ fn cases_of(tx: &Tx<'_>, day: Date, watch: &mut dyn FnMut(Step)) -> Result<Vec<C
         records::of_file(tx, file.id, file.merchant, |purchase| cases.push(Case { purchase, parked: None }))?;
         watch(Step::Read(u64::try_from(cases.len()).unwrap_or(u64::MAX)));
     }
-    let parked = verdicts::parked_cases(tx)?;
-    cases.extend(
-        parked
-            .into_iter()
-            .filter(|case| case.purchase.is_grey() || case.parked.is_some_and(Cause::is_judged_again)),
-    );
+    cases.extend(verdicts::parked_cases(tx)?.into_iter().filter(Case::is_judged));
     Ok(cases)
 }
 
@@ -368,7 +363,7 @@ impl Booking<'_> {
         Ok(found)
     }
 
-    /// Parked records that have waited as long as the policy says.
+    /// Parked records that have waited as long as the policy says. Time refuses no genuine record for a grey one.
     fn expired(
         &self,
         parked: impl Iterator<Item = Verdict>,
@@ -376,7 +371,10 @@ impl Booking<'_> {
     ) -> Result<Vec<Verdict>, CloseError> {
         let days_max = i64::from(self.clearing.policy().parked_days_max);
         let mut expired = Vec::new();
-        for verdict in parked.filter(|verdict| self.day.days_since(verdict.day) > days_max) {
+        let is_over = |verdict: &Verdict| {
+            verdict.cause != Cause::GreyBooked && self.day.days_since(verdict.day) > days_max
+        };
+        for verdict in parked.filter(is_over) {
             let tally = tallies.entry(verdict.merchant).or_default();
             let sum = tally.adjustment_refused.plus(verdict.amount);
             tally.adjustment_refused = sum.ok_or_else(|| self.overflow(verdict.merchant))?;

@@ -86,7 +86,7 @@ pub struct Purchase {
     pub at: DateTime,
     /// Transaction type.
     pub purchase: PurchaseType,
-    /// TAC; without meaning in a grey record.
+    /// TAC; zeros in a grey record that carries none.
     pub tac: Mac4,
     /// Whether the debit was confirmed.
     pub confirmation: Confirmation,
@@ -117,6 +117,12 @@ impl Purchase {
     #[must_use]
     pub fn is_grey(&self) -> bool {
         self.confirmation == Confirmation::Grey
+    }
+
+    /// Whether it carries a TAC: a grey record does when the terminal got one and doubted it.
+    #[must_use]
+    pub fn has_tac(&self) -> bool {
+        !self.is_grey() || self.tac != Mac4([0; 4])
     }
 
     /// Balance after the debit; never below what 64 bits hold, because both fields have eight digits.

@@ -93,6 +93,8 @@ causes! {
     AmountSuspicious = 15, "V13", "E07", Other, "amount suspicious";
     /// Another record with a right TAC has the same card counter or the same PSAM sequence.
     Conflict = 16, "V03", "E31", Other, "conflict: same key, other content";
+    /// The TAC is right, but its card counter was booked from a grey record that the card's next records proved.
+    GreyBooked = 18, "V03", "E31", Other, "conflict: counter booked from a grey record";
     /// The card was lost: who bears the purchase depends on the list.
     LostCard = 17, "V17", "E22", Other, "lost card";
 }
@@ -185,7 +187,7 @@ mod tests {
     fn answers_follow_the_table() {
         for cause in Cause::ALL {
             let expected = match (cause.step(), cause) {
-                (_, Cause::Conflict | Cause::KeyVersionUnknown) => RefuseCause::Other,
+                (_, Cause::Conflict | Cause::GreyBooked | Cause::KeyVersionUnknown) => RefuseCause::Other,
                 ("V01", _) => RefuseCause::Illegal,
                 ("V02" | "V03", _) => RefuseCause::Duplicate,
                 ("V09", _) => RefuseCause::Test,

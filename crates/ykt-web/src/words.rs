@@ -185,6 +185,7 @@ words! {
         Overdue = "overdue" Warn;
         AmountSuspicious = "amount-suspicious" Warn;
         Conflict = "conflict" Warn;
+        GreyBooked = "grey-booked" Warn;
         LostCard = "lost-card" Bad;
     }
     Role "role" {

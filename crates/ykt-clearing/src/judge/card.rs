@@ -61,7 +61,7 @@ impl CardCases<'_> {
         let mut fates = Vec::with_capacity(cases.len());
         for (case, open) in cases.iter().zip(open) {
             fates.push(match open {
-                Open::Undecided | Open::Rivalled => {
+                Open::Undecided => {
                     self.take(book, &case.purchase, Bearer::Purse)?;
                     case.parked.map_or(Fate::Accepted, Fate::Proven)
                 }
@@ -70,6 +70,7 @@ impl CardCases<'_> {
                     Fate::Otherwise(State::OperatorBears, Cause::LostCard)
                 }
                 Open::Grey => Fate::Otherwise(State::Parked, Cause::Grey),
+                Open::Rivalled(cause) => Fate::Otherwise(State::Parked, *cause),
                 Open::Done(state, cause) => Fate::Otherwise(*state, *cause),
             });
         }

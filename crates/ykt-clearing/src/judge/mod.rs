@@ -21,7 +21,7 @@ use card::{CardCases, LazyLoads};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use ykt_base::{Asn8, CardCounter, Date, TerminalId};
-use ykt_files::PurchaseType;
+use ykt_files::{Confirmation, PurchaseType};
 use ykt_office::Registers;
 use ykt_purse::{Purse, purchase::PurchaseKind};
 use ykt_store::StoreError;
@@ -45,7 +45,7 @@ pub trait Past {
     fn psam_book(&mut self, terminal: &TerminalId) -> Result<Ranges, StoreError>;
 
     /// The accepted purchase of a card with that counter; `None` when the counter is covered by the take-over
-    /// from another system, or not at all.
+    /// from another system, or not at all. It is grey only when the card's next records proved it, not its TAC.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
@@ -65,6 +65,19 @@ pub struct Case {
     pub purchase: Purchase,
     /// Why it was parked on an earlier day; `None` for a record of this day.
     pub parked: Option<Cause>,
+}
+
+impl Case {
+    /// Whether it can be decided now: a record of this day; a parked one whose registration may have come since;
+    /// a grey one whose next records may have. One that is parked because of what its own TAC proved waits for people.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.parked.is_none_or(|cause| {
+            let may_be_proven =
+                matches!(cause, Cause::Grey | Cause::GreyDisagrees) || !self.purchase.has_tac();
+            cause.is_judged_again() || self.purchase.is_grey() && may_be_proven
+        })
+    }
 }
 
 /// What became of a case.
@@ -137,9 +150,8 @@ pub struct Rules<'a> {
     pub policy: &'a Policy,
 }
 
-/// Judges a day. `cases` are the records of the day, and of earlier days the grey ones and those whose cause
-/// [is judged again](Cause::is_judged_again). `tacs` answers one verdict for each
-/// job, as `Vault::verify_tacs` does.
+/// Judges a day. `cases` are the records of the day, and of earlier days those that
+/// [are judged](Case::is_judged) again. `tacs` answers one verdict for each job, as `Vault::verify_tacs` does.
 ///
 /// # Errors
 /// [`StoreError`] when the past cannot be read.
@@ -164,8 +176,8 @@ pub fn judge(
 enum Open {
     /// Passed every step so far.
     Undecided,
-    /// As before, but an accepted record with other content has its counter.
-    Rivalled,
+    /// As before, but an accepted record with other content has its counter; the cause says which.
+    Rivalled(Cause),
     /// Grey: waits for the books.
     Grey,
     /// Passed; the operator bears it.
@@ -208,13 +220,13 @@ impl Bench<'_> {
                 books.push((purchase.asn, self.past.card_book(&purchase.asn)?));
             }
             let covered = books.last().is_some_and(|(_, book)| book.covers(purchase.counter));
-            if covered && !purchase.is_grey() {
+            if covered && purchase.has_tac() {
                 let booked = self.past.booked(&purchase.asn, purchase.counter)?;
-                if booked.is_none_or(|booked| booked.is_same(purchase)) {
+                let Some(rival) = booked.filter(|booked| !booked.is_same(purchase)) else {
                     *open = failed(Cause::DuplicateInHistory);
                     continue;
-                }
-                *open = Open::Rivalled;
+                };
+                *open = Open::Rivalled(if rival.is_grey() { Cause::GreyBooked } else { Cause::Conflict });
             }
             if let Err(cause) = chain::registered(purchase, self.rules.day, self.rules.registers) {
                 *open = failed(cause);
@@ -223,7 +235,7 @@ impl Bench<'_> {
         Ok(books)
     }
 
-    /// V10, in batches. A grey record has no TAC to believe.
+    /// V10, in batches. A grey record whose TAC is right is grey no more: the card debited.
     fn check_tacs(&mut self, tacs: Tacs<'_>) {
         let mut jobs = Vec::with_capacity(TAC_BATCH_LEN_MAX);
         let mut asked = Vec::with_capacity(TAC_BATCH_LEN_MAX);
@@ -239,8 +251,8 @@ impl Bench<'_> {
 
     fn tac_job(&self, at: usize) -> Option<TacJob> {
         let purchase = &self.cases.get(at)?.purchase;
-        let is_open = matches!(self.open.get(at)?, Open::Undecided | Open::Rivalled);
-        let row = self.rules.registers.card(&purchase.asn).filter(|_| is_open && !purchase.is_grey())?;
+        let is_open = matches!(self.open.get(at)?, Open::Undecided | Open::Rivalled(_));
+        let row = self.rules.registers.card(&purchase.asn).filter(|_| is_open && purchase.has_tac())?;
         let key = KeyRef::new(KeyKind::Tac, self.rules.policy.tac_key_index.0, row.card.key_version.0);
         Some(TacJob {
             key: CardKeyRef { key, factor: row.card.factor, asn: purchase.asn },
@@ -265,8 +277,11 @@ impl Bench<'_> {
         // A verdict that is not there is no right one.
         let verdicts = verdicts.into_iter().chain(std::iter::repeat(TacVerdict::UnknownKeyVersion));
         for (at, verdict) in asked.iter().zip(verdicts) {
+            let Some(case) = self.cases.get_mut(*at) else { continue };
             match verdict {
-                TacVerdict::Right => {}
+                TacVerdict::Right => case.purchase.confirmation = Confirmation::Confirmed,
+                // What the terminal got was garbled, its TAC too: the card's next records tell.
+                TacVerdict::Wrong if case.purchase.is_grey() => {}
                 TacVerdict::Wrong => self.decide(*at, Cause::TacWrong),
                 TacVerdict::UnknownKeyVersion => self.decide(*at, Cause::KeyVersionUnknown),
             }
@@ -276,7 +291,7 @@ impl Bench<'_> {
     /// V11, V12, V13.
     fn check_plausible(&mut self) {
         for (case, open) in self.cases.iter().zip(&mut self.open) {
-            if !matches!(open, Open::Undecided | Open::Rivalled) {
+            if !matches!(open, Open::Undecided | Open::Rivalled(_)) {
                 continue;
             }
             if case.purchase.is_grey() {
@@ -296,7 +311,7 @@ impl Bench<'_> {
             };
             let purchase = case.purchase;
             match open {
-                Open::Rivalled => self.decide(at, Cause::Conflict),
+                Open::Rivalled(cause) => self.decide(at, cause),
                 Open::Undecided => {
                     let rival = first
                         .and_then(|first| Some((first, self.cases.get(first)?.purchase)))

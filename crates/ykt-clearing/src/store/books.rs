@@ -8,6 +8,7 @@ use crate::ranges::Ranges;
 use crate::store::{records, verdicts};
 use std::collections::BTreeMap;
 use ykt_base::{Asn8, CardCounter, Date, TerminalId};
+use ykt_files::Confirmation;
 use ykt_purse::Purse;
 use ykt_store::{Row, StoreError, Tx, params};
 
@@ -198,9 +199,15 @@ impl<'a> StoredPast<'a> {
         let mut accepted = BTreeMap::new();
         for id in records_of_card(self.tx, asn)? {
             let verdict = verdicts::of_record(self.tx, id)?;
-            if verdict.is_none_or(|verdict| verdict.state.is_paid()) {
-                accepted.extend(records::record(self.tx, id)?.map(|purchase| (purchase.counter, purchase)));
+            if verdict.is_some_and(|verdict| !verdict.state.is_paid()) {
+                continue;
             }
+            let Some(mut purchase) = records::record(self.tx, id)? else { continue };
+            // What its own TAC proved has no verdict, or one of what it waited for before its TAC was asked.
+            if verdict.is_none_or(|verdict| verdict.cause.is_judged_again()) {
+                purchase.confirmation = Confirmation::Confirmed;
+            }
+            accepted.insert(purchase.counter, purchase);
         }
         Ok(accepted)
     }

@@ -4,7 +4,7 @@ use crate::world::*;
 use ykt_base::CardCounter;
 use ykt_clearing::queries::{self, Standing};
 use ykt_clearing::{Cause, Edge, State};
-use ykt_files::{QsRecord, RefuseCause, SsRecord, XfRecord};
+use ykt_files::{Confirmation, QsRecord, RefuseCause, SsRecord, XfRecord};
 use ykt_store::Paging;
 
 fn standing(world: &World, number: u32, counter: u16) -> Vec<Standing> {
@@ -149,6 +149,76 @@ fn what_is_not_plausible_is_not_proven() {
     world.send(D2, 1, &[genuine]);
     world.close(D2);
     assert_eq!(standing(&world, 2, 0), [Standing::Verdict(State::Void), Standing::Accepted]);
+}
+
+/// MAC2 was wrong, so the terminal doubts the debit, but the card's TAC is there: it tells at once.
+#[test]
+fn a_right_tac_makes_a_grey_record_a_normal_one() {
+    let mut world = World::new();
+    let doubted = |sale| XfRecord { confirmation: Confirmation::Grey, ..sale };
+    let right = doubted(world.sale(1, 0, 5_000, 200));
+    let wrong = XfRecord { amount: fen(199), ..doubted(world.sale(2, 0, 5_000, 200)) };
+    let new_key = doubted(world.sale(NEW_KEY_CARD, 0, 5_000, 200));
+    let free = doubted(world.sale(3, 0, 5_000, 0));
+    world.send(D1, 1, &[right, wrong, new_key, free]);
+    let bill = world.close(D1).bills[0];
+    assert_eq!((bill.confirmed.count, bill.refused.count), (1, 3));
+    let parked = [Standing::Verdict(State::Parked)];
+    assert_eq!(standing(&world, 1, 0), [Standing::Accepted]);
+    assert_eq!((standing(&world, 2, 0), standing(&world, 3, 0)), (parked.to_vec(), parked.to_vec()));
+    let causes = world.read(|tx| queries::by_cause(tx, Some(day(D1))));
+    let causes: Vec<_> = causes.iter().map(|row| row.cause).collect();
+    assert_eq!(causes, [Cause::KeyVersionUnknown, Cause::Grey, Cause::AmountSuspicious]);
+    // It occupies its counter as any record does: a copy is a duplicate, a rival a conflict.
+    let copy = grey(right);
+    let rival = world.sale(1, 0, 5_000, 300);
+    world.send(D2, 1, &[copy, rival]);
+    world.close(D2);
+    let [rival, copy, _] = &world.read(|tx| queries::card_history(tx, &card(1))).records[..] else {
+        panic!()
+    };
+    let mut causes = [copy, rival].map(|row| row.verdict.map(|v| (v.cause, v.state)).unwrap());
+    causes.sort();
+    assert_eq!(causes, [(Cause::DuplicateInHistory, State::Refused), (Cause::Conflict, State::Parked)]);
+}
+
+/// Two records with right TACs claim one counter; that one of them is grey does not let it in the day after.
+#[test]
+fn a_grey_record_in_conflict_waits_for_people() {
+    let mut world = World::new();
+    let (one, two) = (world.sale(1, 0, 5_000, 300), world.sale(1, 0, 5_000, 200));
+    world.send(D1, 1, &[XfRecord { confirmation: Confirmation::Grey, ..one }, two]);
+    world.close(D1);
+    world.close(D2);
+    assert_eq!(standing(&world, 1, 0), [Standing::Verdict(State::Parked); 2]);
+}
+
+/// A grey record without a TAC claims the gap that a late file leaves. The genuine record is neither booked
+/// twice nor refused by time: it stays on the desk and says what it met.
+#[test]
+fn a_genuine_record_that_meets_a_booked_grey_one_stays_visible() {
+    let mut world = World::new();
+    world.load(1, at(D1, 70_000), 5_000);
+    let first = world.sale(1, 0, 5_000, 200);
+    let genuine = world.sale(1, 1, 4_800, 300);
+    let after = world.sale(1, 2, 4_500, 200);
+    let claim = grey(at_shop(world.sale(1, 1, 4_800, 300)));
+    world.send(D1, 1, &[first, after]);
+    world.send(D1, 1, &[claim]);
+    world.close(D1);
+    assert_eq!(standing(&world, 1, 1), [Standing::Verdict(State::Accepted)]);
+    world.send(D2, 1, &[genuine]);
+    for date in [D2, 20_270_201] {
+        world.close(date);
+        let filter = queries::RecordFilter {
+            verdict: Some(queries::VerdictFilter::Cause(Cause::GreyBooked)),
+            ..queries::RecordFilter::default()
+        };
+        let found = world.read(|tx| queries::records(tx, &filter, order(), Paging::default()));
+        let [row] = &found.rows[..] else { panic!("{found:?}") };
+        assert_eq!((row.merchant, row.standing), (merchant(1), Standing::Verdict(State::Parked)));
+    }
+    assert_eq!(world.balance("2001"), 700, "the purse was debited once");
 }
 
 #[test]
