@@ -390,6 +390,9 @@ impl Terms {
 impl LoadArgs {
     fn work(&self) -> Answer {
         let terms = &self.terms;
+        if terms.balance.checked_add(terms.amount).is_none() {
+            anyhow::bail!("--balance and --amount together are more than a purse holds: a card answers 6985");
+        }
         let (dlk, dtk, mut worked) = terms.keys("DLK")?;
         let purse = match self.purse {
             PurseName::Ed => Purse::Ed,
@@ -575,5 +578,12 @@ mod tests {
             let error = format!("{:#}", calc(&line).unwrap_err());
             assert!(error.contains(named), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn a_load_no_purse_holds_is_refused() {
+        let error = calc(&format!("{LOAD} --balance 2147463648")).unwrap_err().to_string();
+        assert!(error.contains("more than a purse holds"), "{error}");
+        assert_eq!(value(&format!("{LOAD} --balance 2147463647"), "new_balance"), "7FFFFFFF");
     }
 }

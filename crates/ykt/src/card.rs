@@ -75,7 +75,7 @@ fn byte(text: &str) -> Result<u8, String> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    args.run(make)
+    args.run("127.0.0.1:35963", make)
 }
 
 fn make(new: &New) -> anyhow::Result<ExitCode> {

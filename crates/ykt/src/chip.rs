@@ -34,21 +34,27 @@ struct Apdu {
 /// Keep the card in a virtual reader (pcscd with vpcd)
 #[derive(Debug, clap::Args)]
 struct Serve {
-    /// Where vpcd waits
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:35963")]
-    vpcd: String,
+    /// Where vpcd waits [default: 127.0.0.1:35963, its first slot, for a card; 127.0.0.1:35964, its second, for a
+    /// PSAM]
+    #[arg(long, value_name = "HOST:PORT")]
+    vpcd: Option<String>,
     /// Image file
     file: PathBuf,
 }
 
 impl<New: clap::Args> Args<New> {
-    /// Runs the command; a new one is made by `make`.
-    pub fn run(&self, make: impl FnOnce(&New) -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    /// Runs the command; a new one is made by `make`, and `vpcd` is the slot it is put into when none is named.
+    pub fn run(
+        &self,
+        vpcd: &str,
+        make: impl FnOnce(&New) -> anyhow::Result<ExitCode>,
+    ) -> anyhow::Result<ExitCode> {
         match &self.action {
             Action::New(new) => make(new),
             Action::Show(args) => show::run(args),
             Action::Apdu(Apdu { card, commands }) => dialogue(card, commands),
-            Action::Serve(Serve { vpcd, file }) => serve(file, vpcd),
+            Action::Serve(Serve { vpcd: Some(named), file }) => serve(file, named),
+            Action::Serve(Serve { vpcd: None, file }) => serve(file, vpcd),
         }
     }
 }

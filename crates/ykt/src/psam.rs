@@ -44,7 +44,7 @@ pub struct New {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    args.run(make)
+    args.run("127.0.0.1:35964", make)
 }
 
 fn make(new: &New) -> anyhow::Result<ExitCode> {
