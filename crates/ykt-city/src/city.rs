@@ -39,8 +39,6 @@ use ykt_vault::{Levels, Origin, SoftVault};
 const GATEWAY_FEE_PPM: u32 = 6_000;
 /// Version of every key of the city.
 const KEY_VERSION: KeyVersion = KeyVersion(1);
-/// Cards a terminal's list holds.
-const LIST_LEN_MAX: u32 = 10_000;
 
 /// Where the city keeps its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -323,7 +321,7 @@ impl City {
         let (version, entries) = self.store.write(|tx| -> Result<_, CityError> {
             let version = blacklist::version(tx)?;
             blacklist::list_delivered(tx, &pos, version, at)?;
-            Ok((version, blacklist::newest(tx, LIST_LEN_MAX)?))
+            Ok((version, blacklist::newest(tx, blacklist::TERMINAL_LIST_LEN_MAX)?))
         })?;
         if !plan::ignores_list(terminal) {
             let numbers = entries.iter().map(|entry| entry.asn);
