@@ -186,13 +186,11 @@ pub fn records(
         RecordSort::At => "r.at",
         RecordSort::Amount => amount,
     };
-    let way = match sort.1 {
-        Direction::Up => "ASC",
-        Direction::Down => "DESC",
-    };
-    let rest =
-        format!("ORDER BY {column} {way}, {key} {way} LIMIT {} OFFSET {}", paging.rows(), paging.offset());
-    let rows = tx.query(&wanted.sql(&format!("{ROW} {from}"), &rest), wanted.values(), record_row)?;
+    let rows = tx.query(
+        &wanted.page_sql(&format!("{ROW} {from}"), (column, sort.1), key, paging),
+        wanted.values(),
+        record_row,
+    )?;
     Ok(Page { rows, totals: totals.unwrap_or_default(), paging })
 }
 
