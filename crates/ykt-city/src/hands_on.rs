@@ -10,7 +10,7 @@ use crate::factory::{Factory, FactoryError};
 use std::path::{Path, PathBuf};
 use ykt_base::{Date, DateTime, KeyVersion, Rng};
 use ykt_office::people::{
-    DEMO_PASSWORD, FirstPassword, HashCost, NewUser, Password, People, PeopleError, Role, SignInRules,
+    DEMO_PASSWORD, FirstPassword, NewUser, Password, People, PeopleError, Role, SignInRules,
 };
 use ykt_office::terminals::{self, NewTerminal, Pair, TerminalEvent};
 use ykt_office::{Act, RegisterError, cards};
@@ -69,8 +69,7 @@ pub enum HandsOnError {
 /// # Errors
 /// [`HandsOnError`] when one cannot be added.
 pub fn add_users(store: &Store, rng: &mut dyn Rng, at: DateTime) -> Result<(), HandsOnError> {
-    let rules = SignInRules { cost: HashCost::ORDINARY, ..SignInRules::default() };
-    let people = People::new(store.clone(), rules, rng).map_err(PeopleError::from)?;
+    let people = People::new(store.clone(), SignInRules::default(), rng).map_err(PeopleError::from)?;
     let act = Act::of_system("founding", at);
     for (name, full_name, role) in USERS {
         let user = NewUser {
@@ -107,8 +106,7 @@ pub fn leave(city: &City, dir: &Path, rng: &mut dyn Rng, at: DateTime) -> Result
     write(&config, &configuration(dir))?;
     register(city, at)?;
     let scale = city.scale();
-    let first_day = scale.first_day.plus_days(-1).unwrap_or(scale.first_day);
-    let factory = Factory::new(&**city.vault(), first_day, scale.seed);
+    let factory = Factory::new(&**city.vault(), founding_day(city), scale.seed);
     let card = dir.join("hands-on.card");
     factory.card_in(FileMemory::create(&card, ykt_card::IMAGE_LEN_DEMO)?, scale.cards)?;
     let psam = dir.join("hands-on.psam");
