@@ -16,7 +16,7 @@ help: ## list these targets
 
 demo: ## build and let a city live a day; ends with the proof of the books (needs Rust and a C compiler)
 	@scripts/need rust cc
-	@$(CARGO) run $(CARGO_FLAGS) --quiet --release -p ykt -- demo $(ARGS)
+	@$(CARGO) run $(CARGO_FLAGS) --release -p ykt -- demo $(ARGS)
 
 test: setup ## install what the tests need (Debian, Ubuntu), then run the whole suite
 	$(CARGO) test $(CARGO_FLAGS) --workspace $(FEATURES) --no-fail-fast
