@@ -3,6 +3,7 @@
 //! The file is part of the binary. Tests hold it to its promise: every key that a page uses exists, every key
 //! that exists is used, and both languages name the same parameters.
 
+use crate::view::cell::grouped;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -114,6 +115,14 @@ impl Lang {
             .fold(self.t(key).to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
     }
 
+    /// The text of `key` with its place `{count}` filled; for one thing that of `key_one`, where a language needs it.
+    #[must_use]
+    pub fn counted(self, key: &str, count: impl TryInto<i64>) -> String {
+        let count = count.try_into().unwrap_or(i64::MAX);
+        let one = (count == 1).then(|| self.find(&format!("{key}_one"))).flatten();
+        one.unwrap_or_else(|| self.t(key)).replace("{count}", &grouped(count))
+    }
+
     /// Of two texts of a register entry, the one in this language; the other when it is empty.
     #[must_use]
     pub fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
@@ -192,6 +201,7 @@ mod tests {
         assert!(missing.is_empty(), "used but not in the catalogue: {missing:?}");
         let idle: Vec<_> = there
             .difference(&used)
+            .filter(|key| !key.ends_with("_one"))
             .filter(|key| !BY_CODE.iter().any(|section| key.starts_with(&format!("{section}."))))
             .collect();
         assert!(idle.is_empty(), "in the catalogue but never used: {idle:?}");
@@ -220,6 +230,9 @@ mod tests {
 
     #[test]
     fn places_are_filled() {
+        assert_eq!(Lang::En.counted("bill.records", 1), "1 record");
+        assert_eq!(Lang::En.counted("bill.records", 1_234), "1,234 records");
+        assert_eq!(Lang::Zh.counted("bill.records", 1), "1 笔");
         assert_eq!(Lang::Zh.pick("甲", ""), "甲");
         assert_eq!(Lang::En.pick("甲", ""), "甲");
         assert_eq!(Lang::En.t("none.such"), "none.such");

@@ -8,7 +8,7 @@ use crate::lists::cards::{industry_cell, merchant_cell};
 use crate::lists::clearing::{Bills, Payments, counted, day_href};
 use crate::lists::records::Records;
 use crate::problem::Problem;
-use crate::view::cell::{Cell, Value, grouped};
+use crate::view::cell::{Cell, Value};
 use crate::view::detail::{Block, Detail, Figure, Short, more};
 use crate::view::url::with_query;
 use crate::web::{Asked, Shared};
@@ -23,7 +23,7 @@ use ykt_office::merchants;
 use ykt_office::people::Permission;
 
 fn figure(title: &'static str, sum: Sum, look: Look, href: String) -> Figure {
-    let note = look.lang.fill("bill.records", &[("count", &grouped(sum.count.into()))]);
+    let note = look.lang.counted("bill.records", sum.count);
     Figure { title, value: Value::Amount(sum.amount), note, href: (sum.count > 0).then_some(href) }
 }
 
@@ -82,7 +82,7 @@ pub(crate) async fn page(
         Figure {
             title: "bills.operator",
             value: Value::Amount(operator.amount),
-            note: lang.fill("bill.records", &[("count", &grouped(operator.count.into()))]),
+            note: lang.counted("bill.records", operator.count),
             href: (operator.count > 0).then(|| {
                 let settled = day.to_string();
                 let pairs = [

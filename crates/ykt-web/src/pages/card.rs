@@ -7,7 +7,7 @@ use crate::lists::cards::Cards;
 use crate::lists::loads::Loads;
 use crate::lists::records::Records;
 use crate::problem::{Code, Problem};
-use crate::view::cell::{Cell, Tone, Value, grouped};
+use crate::view::cell::{Cell, Tone, Value};
 use crate::view::detail::{Block, Detail, Figure, Short, Step, more};
 use crate::view::url::with_query;
 use crate::web::{Asked, Shared};
@@ -70,23 +70,19 @@ fn figures(
         Figure {
             title: "card.spent",
             value: Value::Amount(book.map_or(Fen::ZERO, |book| book.spent)),
-            note: {
-                let covered = book.map_or(0, |book| book.covered.count());
-                let count = grouped(i64::try_from(covered).unwrap_or(i64::MAX));
-                lang.fill("card.covered", &[("count", &count)])
-            },
+            note: lang.counted("card.covered", book.map_or(0, |book| book.covered.count())),
             href: Some(records),
         },
         Figure {
             title: "card.loaded",
             value: Value::Amount(loaded),
-            note: lang.fill("today.orders", &[("count", &loads.count.to_string())]),
+            note: lang.counted("today.orders", loads.count),
             href: Some(with_query("/loads", [("card", number), ("state", "credited")])),
         },
         Figure {
             title: "card.lost",
             value: Value::Amount(lost),
-            note: lang.fill("card.gap_count", &[("count", &gaps.to_string())]),
+            note: lang.counted("card.gap_count", gaps),
             href: None,
         },
     ]

@@ -5,7 +5,7 @@ use crate::layers::render;
 use crate::list::{Ask, List};
 use crate::lists::clearing::{Bills, Days, Files, counted};
 use crate::problem::Problem;
-use crate::view::cell::{Tone, Value, grouped};
+use crate::view::cell::{Tone, Value};
 use crate::view::detail::{Block, Detail, Figure, Short, Step, more};
 use crate::view::url::with_query;
 use crate::web::{Asked, Shared};
@@ -39,7 +39,7 @@ pub(crate) async fn page(
     let figure = |title: &'static str, sum: Sum, href: String| Figure {
         title,
         value: Value::Amount(sum.amount),
-        note: lang.fill("bill.records", &[("count", &grouped(sum.count.into()))]),
+        note: lang.counted("bill.records", sum.count),
         href: (sum.count > 0).then_some(href),
     };
     let of_day = |path: &str| with_query(path, [("day", day_text.as_str())]);
@@ -58,7 +58,7 @@ pub(crate) async fn page(
         Figure {
             title: "days.net",
             value: Value::Amount(row.net),
-            note: lang.fill("day.bills", &[("count", &bills.count.to_string())]),
+            note: lang.counted("day.bills", bills.count),
             href: Some(of_day("/bills")),
         },
         Figure {

@@ -22,11 +22,14 @@ struct SystemPage {
     listen: String,
     tls: bool,
     sessions: Option<Vec<SessionRow>>,
+    /// Cards and entries may be looked at.
+    reads: bool,
 }
 
 /// The page.
 pub(crate) async fn page(State(shared): State<Arc<Shared>>, asked: Asked) -> Result<Html<String>, Problem> {
     let sees_people = asked.signed.who.role.may(Permission::ManagePeople);
+    let reads = asked.signed.who.role.may(Permission::ReadBusiness);
     let (health, cards, sessions) = shared
         .read(move |tx| {
             let sessions = if sees_people { Some(people::sessions(tx)?) } else { None };
@@ -36,5 +39,5 @@ pub(crate) async fn page(State(shared): State<Arc<Shared>>, asked: Asked) -> Res
     let f = asked.frame(&shared, asked.prefs.lang.t("nav.state"), "/system");
     let config = &shared.config;
     let (data, listen) = (config.data.display().to_string(), config.server.listen.to_string());
-    render(&SystemPage { f, health, cards, data, listen, tls: config.tls(), sessions })
+    render(&SystemPage { f, health, cards, data, listen, tls: config.tls(), sessions, reads })
 }

@@ -7,7 +7,7 @@ use crate::lists::clearing::day_href;
 use crate::lists::loads::Loads;
 use crate::lists::records::cause_cell;
 use crate::problem::{Code, Problem};
-use crate::view::cell::{Cell, Value, grouped};
+use crate::view::cell::{Cell, Value};
 use crate::view::chart::{self, Bar, Hour};
 use crate::view::detail::Figure;
 use crate::view::frame::Frame;
@@ -159,7 +159,7 @@ pub(crate) async fn page(State(shared): State<Arc<Shared>>, asked: Asked) -> Res
 }
 
 fn counted(lang: Lang, sum: Sum) -> String {
-    lang.fill("bill.records", &[("count", &grouped(sum.count.into()))])
+    lang.counted("bill.records", sum.count)
 }
 
 fn figures(seen: &Seen, lang: Lang) -> Vec<Figure> {
@@ -178,7 +178,7 @@ fn figures(seen: &Seen, lang: Lang) -> Vec<Figure> {
         amount(
             "today.loads",
             loaded,
-            lang.fill("today.orders", &[("count", &grouped(i64::try_from(loads).unwrap_or(i64::MAX)))]),
+            lang.counted("today.orders", loads),
             with_query("/loads", [("from", day), ("until", day), ("state", "credited")]),
         ),
         amount(
@@ -247,7 +247,14 @@ fn by_hour(seen: &Seen, lang: Lang) -> Chart {
     }
 }
 
-fn bars(rows: &[Row], size: fn(&Sum) -> i64, lang: Lang) -> String {
+/// A chart of lying bars, the longest first.
+fn lying(
+    [title, note, heading]: [&'static str; 3],
+    mut rows: Vec<Row>,
+    size: fn(&Sum) -> i64,
+    lang: Lang,
+) -> Chart {
+    rows.sort_by_key(|row| std::cmp::Reverse(size(&row.sum)));
     let bars: Vec<Bar> = rows
         .iter()
         .map(|row| Bar {
@@ -258,52 +265,33 @@ fn bars(rows: &[Row], size: fn(&Sum) -> i64, lang: Lang) -> String {
             href: row.href.clone(),
         })
         .collect();
-    chart::bars(&bars)
+    let note = lang.t(note).to_owned();
+    Chart { title, note, svg: chart::bars(&bars), heading, total: total(&rows), rows }
 }
 
 fn by_industry(seen: &Seen, look: Look) -> Chart {
     let day = seen.day.to_string();
-    let mut rows: Vec<Row> = seen
-        .industries
-        .iter()
-        .map(|(industry, sum)| {
-            let code = format!("{industry:02}");
-            Row {
-                name: Cell::named(look.lang, "industry", &code).value.shown(),
-                href: with_query("/bills", [("day", day.as_str()), ("industry", code.as_str())]),
-                sum: *sum,
-            }
-        })
-        .collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.sum.amount));
-    Chart {
-        title: "today.by_industry",
-        note: look.lang.t("today.by_industry_note").to_owned(),
-        svg: bars(&rows, |sum| sum.amount.fen(), look.lang),
-        heading: "bills.industry",
-        total: total(&rows),
-        rows,
-    }
+    let row = |(industry, sum): &(u8, Sum)| {
+        let code = format!("{industry:02}");
+        Row {
+            name: Cell::named(look.lang, "industry", &code).value.shown(),
+            href: with_query("/bills", [("day", day.as_str()), ("industry", code.as_str())]),
+            sum: *sum,
+        }
+    };
+    let rows = seen.industries.iter().map(row).collect();
+    let keys = ["today.by_industry", "today.by_industry_note", "bills.industry"];
+    lying(keys, rows, |sum| sum.amount.fen(), look.lang)
 }
 
 fn by_cause(seen: &Seen, look: Look) -> Chart {
     let day = seen.day.to_string();
-    let mut rows: Vec<Row> = seen
-        .causes
-        .iter()
-        .map(|(cause, sum)| Row {
-            name: cause_cell(*cause, look).value.shown(),
-            href: with_query("/refusals", [("day", day.as_str()), ("cause", cause.slug())]),
-            sum: *sum,
-        })
-        .collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.sum.count));
-    Chart {
-        title: "today.by_cause",
-        note: look.lang.t("today.by_cause_note").to_owned(),
-        svg: bars(&rows, |sum| sum.count.into(), look.lang),
-        heading: "records.cause",
-        total: total(&rows),
-        rows,
-    }
+    let row = |(cause, sum): (&Cause, &Sum)| Row {
+        name: cause_cell(*cause, look).value.shown(),
+        href: with_query("/refusals", [("day", day.as_str()), ("cause", cause.slug())]),
+        sum: *sum,
+    };
+    let rows = seen.causes.iter().map(row).collect();
+    let keys = ["today.by_cause", "today.by_cause_note", "records.cause"];
+    lying(keys, rows, |sum| sum.count.into(), look.lang)
 }

@@ -119,6 +119,5 @@ impl Short {
 /// The words that lead from a short list to the whole one.
 #[must_use]
 pub fn more(lang: Lang, count: u64, href: String) -> Option<(String, String)> {
-    let count = crate::view::cell::grouped(i64::try_from(count).unwrap_or(i64::MAX));
-    Some((lang.fill("detail.all", &[("count", &count)]), href))
+    Some((lang.counted("detail.all", count), href))
 }
