@@ -11,7 +11,9 @@ use axum::Json;
 use std::fmt::Write;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{
+    ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, SchemaType, Type,
+};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -207,7 +209,10 @@ fn filter_schema(filter: &Filter) -> ObjectBuilder {
     let text = ObjectBuilder::new().schema_type(Type::String);
     match filter.kind {
         FilterKind::Text | FilterKind::Wide | FilterKind::Carried => text.max_length(Some(80)),
-        FilterKind::Date => text.description(Some("yyyy-MM-dd")),
+        FilterKind::Date => {
+            let date = SchemaFormat::KnownFormat(KnownFormat::Date);
+            text.format(Some(date)).description(Some("yyyy-MM-dd"))
+        }
         FilterKind::Number => ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)),
         FilterKind::Choice(_, codes) => text.enum_values(Some(codes.iter().copied())),
     }
