@@ -455,6 +455,9 @@ fn check_density(scale: &Scale) -> Result<(), CityError> {
     Ok(())
 }
 
+/// Where the folders of partners and bank are, in the data directory.
+pub const PARTNERS: &str = "partners";
+
 /// What the store of a company needs.
 pub const MODULES: &[ykt_store::Module] =
     &[ykt_office::MODULE, ykt_ledger::MODULE, ykt_pay::MODULE, ykt_clearing::MODULE];
@@ -472,7 +475,7 @@ fn open_home(home: &Home) -> Result<(Store, Arc<dyn Folders>, Post), CityError> 
                 return Err(CityError::NotEmpty(path.clone()));
             }
             let store = Store::open(path, MODULES)?;
-            let folders = Arc::new(DirFolders::open(&path.join("partners"))?);
+            let folders = Arc::new(DirFolders::open(&path.join(PARTNERS))?);
             Ok((store, folders.clone(), Post::Directory(folders)))
         }
     }

@@ -4,11 +4,12 @@
 //! Everything here is known to the whole world and marked as demonstration; a production configuration refuses
 //! the vault and the password.
 
-use crate::city::City;
+use crate::city::{City, PARTNERS};
 use crate::company::{self, CompanyError};
 use crate::factory::{Factory, FactoryError};
 use std::path::{Path, PathBuf};
-use ykt_base::{Date, DateTime, KeyVersion, Rng};
+use ykt_base::{Date, DateTime, KeyVersion, PosNo, Rng};
+use ykt_clearing::Tray;
 use ykt_office::people::{
     DEMO_PASSWORD, FirstPassword, NewUser, Password, People, PeopleError, Role, SignInRules,
 };
@@ -90,6 +91,10 @@ pub struct Left {
     pub card: PathBuf,
     /// A PSAM, registered as a terminal of the first merchant.
     pub psam: PathBuf,
+    /// Number of the POS the PSAM is registered in.
+    pub pos: PosNo,
+    /// Where its merchant's batch files are handed in.
+    pub upload: PathBuf,
     /// Configuration for `ykt serve`.
     pub config: PathBuf,
 }
@@ -111,7 +116,9 @@ pub fn leave(city: &City, dir: &Path, rng: &mut dyn Rng, at: DateTime) -> Result
     factory.card_in(FileMemory::create(&card, ykt_card::IMAGE_LEN_DEMO)?, scale.cards)?;
     let psam = dir.join("hands-on.psam");
     factory.psam_in(FileMemory::create(&psam, ykt_card::IMAGE_LEN_DEMO)?, scale.terminals)?;
-    Ok(Left { card, psam, config })
+    let merchant = company::merchant_code(0)?;
+    let upload = dir.join(PARTNERS).join(merchant.as_str()).join(Tray::Upload.name());
+    Ok(Left { card, psam, pos: company::pos_number(scale.terminals)?, upload, config })
 }
 
 /// The card and the terminal enter the registers under the numbers that follow the city's own.

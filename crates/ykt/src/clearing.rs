@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use ykt_base::{Clock, Date};
+use ykt_city::city::PARTNERS;
 use ykt_clearing::{Clearing, Closing, DirFolders, Policy, Received, Step};
 
 /// Receive files, close clearing days, take the bank's answers
@@ -61,7 +62,7 @@ enum ClearingAct {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.place.config()?;
     let store = installation::open_store(&config)?;
-    let folders = DirFolders::open(&config.data.join("partners"))?;
+    let folders = DirFolders::open(&config.data.join(PARTNERS))?;
     let clearing = Clearing::new(store.clone(), Arc::new(folders), Policy::default());
     let now = SystemClock.now();
     match &args.act {

@@ -105,7 +105,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let at = DateTime { date: city.last_day()?, time: Time::MIDNIGHT };
     let left = match &args.data {
-        Some(dir) => Some(hands_on::leave(&city, dir, &mut SystemRng, at)?),
+        Some(dir) => Some(hands_on::leave(&city, &std::path::absolute(dir)?, &mut SystemRng, at)?),
         None => None,
     };
     if left.is_some() || args.serve {
@@ -134,12 +134,24 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The way of a fen from here on, as commands to try.
 fn tell_what_is_left(left: &Left, listen: SocketAddr) {
-    eprintln!("\nan unused card:  {}", left.card.display());
-    eprintln!("an unused PSAM:  {}", left.psam.display());
-    eprintln!("serve this city: ykt serve --config {}", left.config.display());
-    eprintln!(
-        "load the card:   YKT_TOKEN={DEMO_TOKEN} ykt pos load --card {} --host http://{listen} --amount 50",
-        left.card.display()
-    );
+    let [card, psam, config, upload] =
+        [&left.card, &left.psam, &left.config, &left.upload].map(|path| path.display());
+    let records = left.psam.with_extension("records");
+    let records = records.display();
+    eprintln!("\nGo on with this city; the card is new and empty, the PSAM is that of POS {}:", left.pos);
+    for (what, command) in [
+        ("serve", format!("ykt serve --config {config}")),
+        (
+            "load",
+            format!("YKT_TOKEN={DEMO_TOKEN} ykt pos load --card {card} --host http://{listen} --amount 50"),
+        ),
+        ("pay", format!("ykt pos purchase --card {card} --psam {psam} --amount 2.50 --records {records}")),
+        ("hand in", format!("ykt pos batch --records {records} --pos {} --out {upload}", left.pos)),
+        ("clear", format!("ykt clearing --config {config} receive")),
+        ("close", format!("ykt clearing --config {config} close --day {}", SystemClock.now().date)),
+    ] {
+        eprintln!("  {what:<8} {command}");
+    }
 }
