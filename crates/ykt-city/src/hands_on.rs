@@ -5,7 +5,7 @@
 //! the vault and the password.
 
 use crate::city::{City, PARTNERS};
-use crate::company::{self, CompanyError};
+use crate::company::{self, BANK_NAME, CompanyError, RESERVE_ACCOUNT};
 use crate::factory::{Factory, FactoryError};
 use std::path::{Path, PathBuf};
 use ykt_base::{Date, DateTime, KeyVersion, PosNo, Rng};
@@ -159,7 +159,10 @@ fn configuration(dir: &Path) -> String {
          [vault]\n\
          passphrase_file = {}\n\n\
          [api]\n\
-         tokens_file = {}\n",
+         tokens_file = {}\n\n\
+         [clearing]\n\
+         payer_account = {RESERVE_ACCOUNT:?}\n\
+         payer_bank = {BANK_NAME:?}\n",
         dir.join("ykt.toml").display(),
         dir.to_string_lossy(),
         path("vault.passphrase"),

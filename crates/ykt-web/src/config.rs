@@ -4,6 +4,8 @@
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use ykt_base::Fen;
+use ykt_clearing::Policy;
 
 /// A full example with every key and its default; `ykt serve --print-config` shows it.
 pub const EXAMPLE: &str = include_str!("../assets/ykt.toml");
@@ -44,6 +46,8 @@ pub struct Config {
     pub vault: VaultConfig,
     /// Machines that call the API.
     pub api: ApiConfig,
+    /// What the city decides about clearing.
+    pub clearing: ClearingConfig,
 }
 
 /// Where the server listens.
@@ -81,6 +85,58 @@ pub struct ApiConfig {
     pub tokens_file: Option<PathBuf>,
 }
 
+/// What the city decides about clearing, as far as it is not the same everywhere ([`Policy`]).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClearingConfig {
+    /// Account the merchants are paid from, as the bank knows it.
+    pub payer_account: String,
+    /// Name of the bank that account is with; payees of the same name are paid within the bank.
+    pub payer_bank: String,
+    /// Largest single purchase, in fen (V13).
+    pub single_limit_fen: u32,
+    /// Oldest purchase that is taken, in days (V12).
+    pub record_age_days_max: u16,
+    /// How long a grey record waits for the card's next one, in days.
+    pub grey_days_max: u16,
+    /// How long any other parked record waits, in days.
+    pub parked_days_max: u16,
+    /// How long the operator bears a lost card's purchases while the list is under way, in seconds (V17).
+    pub loss_delay_s: u32,
+}
+
+impl ClearingConfig {
+    /// The policy of clearing with these settings.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            payer_account: self.payer_account.clone(),
+            payer_bank: self.payer_bank.clone(),
+            single_limit: Fen::from(self.single_limit_fen),
+            record_age_days_max: self.record_age_days_max,
+            grey_days_max: self.grey_days_max,
+            parked_days_max: self.parked_days_max,
+            loss_delay_s: self.loss_delay_s,
+            ..Policy::default()
+        }
+    }
+}
+
+impl Default for ClearingConfig {
+    fn default() -> ClearingConfig {
+        let usual = Policy::default();
+        ClearingConfig {
+            payer_account: usual.payer_account,
+            payer_bank: usual.payer_bank,
+            single_limit_fen: u32::try_from(usual.single_limit.fen()).unwrap_or(u32::MAX),
+            record_age_days_max: usual.record_age_days_max,
+            grey_days_max: usual.grey_days_max,
+            parked_days_max: usual.parked_days_max,
+            loss_delay_s: usual.loss_delay_s,
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -89,6 +145,7 @@ impl Default for Config {
             server: ServerConfig::default(),
             vault: VaultConfig::default(),
             api: ApiConfig::default(),
+            clearing: ClearingConfig::default(),
         }
     }
 }
@@ -304,6 +361,15 @@ mod tests {
         for (name, ..) in VARIABLES {
             assert!(EXAMPLE.contains(name), "{name} is not in the example");
         }
+    }
+
+    #[test]
+    fn clearing_follows_its_settings() {
+        assert_eq!(Config::default().clearing.policy(), Policy::default());
+        let config: Config =
+            toml::from_str("[clearing]\nsingle_limit_fen = 5000\npayer_bank = \"B\"").unwrap();
+        let policy = config.clearing.policy();
+        assert_eq!((policy.single_limit, policy.payer_bank.as_str()), (Fen::new(5_000), "B"));
     }
 
     #[test]

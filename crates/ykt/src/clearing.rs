@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use ykt_base::{Clock, Date};
 use ykt_city::city::PARTNERS;
-use ykt_clearing::{Clearing, Closing, DirFolders, Policy, Received, Step};
+use ykt_clearing::{Clearing, Closing, DirFolders, Received, Step};
 
 /// Receive files, close clearing days, take the bank's answers
 ///
@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.place.config()?;
     let store = installation::open_store(&config)?;
     let folders = DirFolders::open(&config.data.join(PARTNERS))?;
-    let clearing = Clearing::new(store.clone(), Arc::new(folders), Policy::default());
+    let clearing = Clearing::new(store.clone(), Arc::new(folders), config.clearing.policy());
     let now = SystemClock.now();
     match &args.act {
         ClearingAct::Receive { day } => receive(&clearing, day.unwrap_or(now.date)),
