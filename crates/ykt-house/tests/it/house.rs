@@ -13,8 +13,17 @@ const NOT_OURS: &[&str] = &[".git", "target", "node_modules", "data", "demo-data
 /// Endings of the text files that the rules read.
 const TEXT: &[&str] = &["rs", "toml", "md", "html", "css", "js", "mjs", "py", "sh", "yml", "svg", "json"];
 /// Text files without an ending.
-const TEXT_NAMES: &[&str] =
-    &["Makefile", "LICENSE", "run", "setup", "need", "clean-room", "check-demo", ".gitignore", ".gitattributes"];
+const TEXT_NAMES: &[&str] = &[
+    "Makefile",
+    "LICENSE",
+    "run",
+    "setup",
+    "need",
+    "clean-room",
+    "check-demo",
+    ".gitignore",
+    ".gitattributes",
+];
 
 /// Something a rule found.
 pub struct Finding {
