@@ -81,7 +81,7 @@ pub fn open_bank(bank: &mut Bank, scale: &Scale) -> Result<(), BooksError> {
     if let Some(last) = scale.merchants.checked_sub(1).filter(|last| *last >= 4) {
         bank.close(&company::merchant_account(last));
     }
-    let day = scale.first_day.plus_days(-1).ok_or(BooksError::Range("founding day"))?;
+    let day = scale.founding_day().ok_or(BooksError::Range("founding day"))?;
     bank.deposit(OWN_ACCOUNT, company::equity(), day, "founding/equity", "equity")?;
     bank.deposit(RESERVE_ACCOUNT, company::deposits(scale.cards)?, day, "founding/till", "cash")?;
     Ok(())
@@ -207,11 +207,7 @@ pub fn book_twice(store: &Store, at: DateTime) -> Result<(), BooksError> {
 /// # Errors
 /// [`StoreError`].
 pub fn abandoned_orders(store: &Store) -> Result<Vec<Order>, StoreError> {
-    orders_in(store, OrderState::Paid)
-}
-
-fn orders_in(store: &Store, state: OrderState) -> Result<Vec<Order>, StoreError> {
-    let filter = OrderFilter { state: Some(state), ..OrderFilter::default() };
+    let filter = OrderFilter { state: Some(OrderState::Paid), ..OrderFilter::default() };
     store.read(|tx| {
         let mut all = Vec::new();
         for page in 1u32.. {

@@ -17,7 +17,6 @@ use crate::proof::{self, CardReading, CardsProof, Outstanding, Proof};
 use crate::report;
 use crate::rng::SeededRng;
 use crate::street::{Line, Load, Purchase, Street, StreetPos};
-use crate::tally::Tally;
 use std::path::PathBuf;
 use std::sync::Arc;
 use ykt_base::{Clock, Date, DateTime, KeyIndex, KeyVersion, Time};
@@ -129,7 +128,7 @@ impl City {
         company::found(&store, &scale, KEY_VERSION)?;
         let mut bank = Bank::new();
         books::open_bank(&mut bank, &scale)?;
-        let founding_day = scale.first_day.plus_days(-1).ok_or(CityError::Calendar)?;
+        let founding_day = scale.founding_day().ok_or(CityError::Calendar)?;
         let factory = Factory::new(&*vault, founding_day, scale.seed);
         let mut cards = Vec::with_capacity(scale.cards);
         for index in 0..scale.cards {
@@ -187,12 +186,6 @@ impl City {
         &self.vault
     }
 
-    /// The cards, in the order of their numbers.
-    #[must_use]
-    pub fn cards(&self) -> &[HeldCard] {
-        &self.cards
-    }
-
     /// The last clearing day: the day after the last day of trade.
     ///
     /// # Errors
@@ -223,12 +216,6 @@ impl City {
             proof: &proof,
         };
         Ok(Outcome { report: sheet.to_string(), proof })
-    }
-
-    /// The table of the street.
-    #[must_use]
-    pub fn tally(&self) -> &Tally {
-        &self.street.tally
     }
 
     fn day(&self, day: usize) -> Result<Date, CityError> {
@@ -327,7 +314,6 @@ impl City {
             let numbers = entries.iter().map(|entry| entry.asn);
             counter.pos.replace_blacklist(Blacklist::new(version.0, numbers)?);
         }
-        self.street.tally.lists = self.street.tally.lists.saturating_add(1);
         Ok(())
     }
 

@@ -160,7 +160,7 @@ pub fn new_card(index: usize, day: Date, key_version: KeyVersion) -> Result<NewC
 /// # Errors
 /// [`CompanyError`] when a register or the ledger refuses; nothing is founded then.
 pub fn found(store: &Store, scale: &Scale, key_version: KeyVersion) -> Result<(), CompanyError> {
-    let at = founding(scale.first_day)?;
+    let at = founding(scale)?;
     store.write(|tx| {
         let act = Act::of_system("founding", at);
         for index in 0..scale.merchants {
@@ -178,9 +178,9 @@ pub fn found(store: &Store, scale: &Scale, key_version: KeyVersion) -> Result<()
     })
 }
 
-/// Seven in the morning of the day before trade begins.
-fn founding(first_day: Date) -> Result<DateTime, CompanyError> {
-    let date = first_day.plus_days(-1).ok_or(CompanyError::Range("founding day"))?;
+/// Seven in the morning of the founding day.
+fn founding(scale: &Scale) -> Result<DateTime, CompanyError> {
+    let date = scale.founding_day().ok_or(CompanyError::Range("founding day"))?;
     let time = Time::new(7, 0, 0).ok_or(CompanyError::Range("founding hour"))?;
     Ok(DateTime { date, time })
 }

@@ -39,14 +39,14 @@ pub struct HeldCard {
     rng: SeededRng,
     present: bool,
     cut: Option<Cut>,
-    writes_of_cut: Option<usize>,
+    was_torn: bool,
 }
 
 impl HeldCard {
     /// Takes a powered card in hand; it is not presented yet.
     #[must_use]
     pub fn new(card: Card<CardMemory>, rng: SeededRng) -> HeldCard {
-        HeldCard { card, rng, present: false, cut: None, writes_of_cut: None }
+        HeldCard { card, rng, present: false, cut: None, was_torn: false }
     }
 
     /// Presents the card to a reader, which powers it on. With `cut` it will leave at that moment.
@@ -68,22 +68,10 @@ impl HeldCard {
         self.cut = None;
     }
 
-    /// How many memory writes the last command that was cut within had, if it could finish.
-    #[must_use]
-    pub fn writes_of_cut(&self) -> Option<usize> {
-        self.writes_of_cut
-    }
-
     /// Whether the last cut hit inside a write rather than after the last one.
     #[must_use]
     pub fn was_torn(&self) -> bool {
-        self.writes_of_cut.is_none()
-    }
-
-    /// The memory image, to be kept in a file.
-    #[must_use]
-    pub fn image(&self) -> &[u8] {
-        self.card.memory().image()
+        self.was_torn
     }
 
     /// Runs the command although the card leaves during it.
@@ -93,7 +81,7 @@ impl HeldCard {
         // Nobody hears the answer; what the command left in memory is what counts.
         let _ = self.card.process(&mut self.rng, command);
         let made = self.card.memory().writes().saturating_sub(before);
-        self.writes_of_cut = (made <= writes).then_some(made);
+        self.was_torn = made > writes;
     }
 }
 

@@ -111,7 +111,7 @@ pub fn leave(city: &City, dir: &Path, rng: &mut dyn Rng, at: DateTime) -> Result
     write(&config, &configuration(dir))?;
     register(city, at)?;
     let scale = city.scale();
-    let factory = Factory::new(&**city.vault(), founding_day(city), scale.seed);
+    let factory = Factory::new(&**city.vault(), founding_day(city)?, scale.seed);
     let card = dir.join("hands-on.card");
     factory.card_in(FileMemory::create(&card, ykt_card::IMAGE_LEN_DEMO)?, scale.cards)?;
     let psam = dir.join("hands-on.psam");
@@ -125,7 +125,7 @@ pub fn leave(city: &City, dir: &Path, rng: &mut dyn Rng, at: DateTime) -> Result
 fn register(city: &City, at: DateTime) -> Result<(), HandsOnError> {
     let (card, terminal) = (city.scale().cards, city.scale().terminals);
     let act = Act::of_system("hands-on", at);
-    let new = company::new_card(card, founding_day(city), KeyVersion(1))?;
+    let new = company::new_card(card, founding_day(city)?, KeyVersion(1))?;
     let pos = company::pos_number(terminal)?;
     let merchant = company::merchant_code(0)?;
     let pair = Pair {
@@ -145,9 +145,8 @@ fn register(city: &City, at: DateTime) -> Result<(), HandsOnError> {
     })
 }
 
-fn founding_day(city: &City) -> Date {
-    let first = city.scale().first_day;
-    first.plus_days(-1).unwrap_or(first)
+fn founding_day(city: &City) -> Result<Date, CompanyError> {
+    city.scale().founding_day().ok_or(CompanyError::Range("founding day"))
 }
 
 fn configuration(dir: &Path) -> String {

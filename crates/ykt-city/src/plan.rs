@@ -22,6 +22,15 @@ pub struct Scale {
     pub first_day: Date,
 }
 
+impl Scale {
+    /// The day the company is founded and its cards are sold: the one before trade begins. `None` before the
+    /// calendar's first day.
+    #[must_use]
+    pub fn founding_day(&self) -> Option<Date> {
+        self.first_day.plus_days(-1)
+    }
+}
+
 /// The largest city the simulation takes.
 pub const CARDS_MAX: usize = 100_000;
 /// Most terminals.

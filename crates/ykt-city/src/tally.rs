@@ -67,6 +67,4 @@ pub struct Tally {
     pub torn_writes: u32,
     /// Losses reported.
     pub losses: u32,
-    /// Lists fetched by terminals.
-    pub lists: u32,
 }
