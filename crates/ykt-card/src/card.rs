@@ -31,7 +31,7 @@ impl<M: Memory> Card<M> {
     /// [`PowerOnError`] when the memory holds no card of this version, or is damaged.
     pub fn power_on(memory: M) -> Result<Card<M>, PowerOnError> {
         let factory = Factory::read(&memory)?;
-        let store = Store::power_on(memory)?;
+        let store = Store::power_on(memory, factory.layout)?;
         let session = Session::new(master(&store, &factory));
         Ok(Card { store, factory, session })
     }
@@ -51,27 +51,11 @@ impl<M: Memory> Card<M> {
     }
 
     fn execute(&mut self, rng: &mut dyn Rng, command: CardCommand<'_>, carried: Carried) -> Outcome {
-        let Carried { challenge, pending } = carried;
         match command {
-            CardCommand::Select(select) => self.select(select),
-            CardCommand::ReadBinary(read) => self.read_binary(read, challenge),
-            CardCommand::UpdateBinary(update) => self.update_binary(update, challenge),
-            CardCommand::ReadRecord(read) => self.read_record(read, challenge),
-            CardCommand::CreateFile(new) => self.create_file(new),
-            CardCommand::GetChallenge(len) => self.give_challenge(rng, len),
-            CardCommand::ExternalAuthenticate(proof) => self.external_authenticate(proof, challenge),
-            CardCommand::Verify(verify) => self.verify(verify),
-            CardCommand::WriteKey(write) => self.write_key(write, challenge),
-            CardCommand::GetBalance(purse) => self.balance(purse),
-            CardCommand::InitializeForLoad(init) => self.initialize_for_load(rng, init),
-            CardCommand::CreditForLoad(credit) => self.credit_for_load(credit, pending),
-            CardCommand::InitializeForPurchase(init) => self.initialize_for_purchase(rng, init),
-            CardCommand::DebitForPurchase(debit) => self.debit_for_purchase(debit, pending),
-            CardCommand::Prove(asked) => self.prove(asked),
-            CardCommand::InitSamForPurchase(init) => self.init_sam_for_purchase(init),
-            CardCommand::CreditSam(credit) => self.credit_sam(credit, pending),
-            CardCommand::DeliverKey(deliver) => self.deliver_key(deliver),
-            CardCommand::CipherData(cipher) => self.cipher_data(cipher),
+            CardCommand::Files(command) => self.execute_files(command, carried),
+            CardCommand::Security(command) => self.execute_security(rng, command, carried),
+            CardCommand::Purse(command) => self.execute_purse(rng, command, carried),
+            CardCommand::Psam(command) => self.execute_psam(command, carried),
         }
     }
 

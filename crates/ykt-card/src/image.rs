@@ -3,7 +3,7 @@
 //! | from | length | content |
 //! |---|---|---|
 //! | 0 | 96 | factory header, constant for life, ends with its CRC |
-//! | 96 | 16 | what changes outside of files: tries of the transport key, bytes used in the MF |
+//! | 96 | 16 | what changes outside of files: tries of the transport key, bytes used in the MF, state of the card |
 //! | 112 | 8 | journal mark: length, CRC, commit byte |
 //! | 120 | 392 | journal body |
 //! | 512 | rest | the MF's files |
@@ -20,11 +20,48 @@ pub const IMAGE_LEN_MIN: usize = 1024;
 pub const IMAGE_LEN_MAX: usize = 65_535;
 /// Memory of the demo's cards, in bytes; holds every file of the profile `city-cpu` and of the PSAM.
 pub const IMAGE_LEN_DEMO: usize = 8192;
+/// Memory of a citizen card that holds every application at once, in bytes.
+pub const IMAGE_LEN_CITIZEN: usize = 32 * 1024;
 /// Longest ATR, in bytes (ISO 7816-3).
 pub const ATR_LEN_MAX: usize = 33;
 
 const MAGIC: [u8; 4] = *b"YKTC";
-const LAYOUT_VERSION: u8 = 1;
+
+/// How a card lays out what it keeps. New cards get the newest; a card keeps the one it was made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Release 0.1: a purse of 32 bytes.
+    V1,
+    /// A purse has room for a grey lock.
+    V2,
+}
+
+impl Layout {
+    const NEWEST: Layout = Layout::V2;
+
+    const fn to_byte(self) -> u8 {
+        match self {
+            Layout::V1 => 1,
+            Layout::V2 => 2,
+        }
+    }
+
+    const fn from_byte(byte: u8) -> Option<Layout> {
+        match byte {
+            1 => Some(Layout::V1),
+            2 => Some(Layout::V2),
+            _ => None,
+        }
+    }
+
+    /// Bytes of a purse file.
+    pub(crate) const fn purse_len(self) -> usize {
+        match self {
+            Layout::V1 => 32,
+            Layout::V2 => 96,
+        }
+    }
+}
 
 const VERSION_AT: usize = 4;
 const KIND_AT: usize = 5;
@@ -59,13 +96,36 @@ pub enum CardKind {
     User,
     /// A purchase module (PSAM, 消费安全认证模块): terminal-side commands, keys by usage and version (`epurse.md` 7).
     Psam,
+    /// A key card (母卡, `keys-and-ca.md` 4): it carries keys from the centre to where cards are made, and counts
+    /// the cards it may still issue; keys by usage and version.
+    KeyCard,
+}
+
+/// How a card system tells its keys apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyNaming {
+    /// By usage and id (`epurse.md` 3.1).
+    ById,
+    /// By usage and version (7.2).
+    ByUsage,
 }
 
 impl CardKind {
+    /// Every kind.
+    pub const ALL: [CardKind; 3] = [CardKind::User, CardKind::Psam, CardKind::KeyCard];
+
+    pub(crate) const fn key_naming(self) -> KeyNaming {
+        match self {
+            CardKind::User => KeyNaming::ById,
+            CardKind::Psam | CardKind::KeyCard => KeyNaming::ByUsage,
+        }
+    }
+
     const fn to_byte(self) -> u8 {
         match self {
             CardKind::User => 0,
             CardKind::Psam => 1,
+            CardKind::KeyCard => 2,
         }
     }
 
@@ -73,6 +133,7 @@ impl CardKind {
         match byte {
             0 => Some(CardKind::User),
             1 => Some(CardKind::Psam),
+            2 => Some(CardKind::KeyCard),
             _ => None,
         }
     }
@@ -82,6 +143,8 @@ impl CardKind {
 pub const ATR_USER_CARD: [u8; 13] = atr(*b"YKT-CARD");
 /// ATR of our PSAMs: direct convention, T=1, historical bytes `YKT-PSAM`.
 pub const ATR_PSAM: [u8; 13] = atr(*b"YKT-PSAM");
+/// ATR of our key cards: direct convention, T=1, historical bytes `YKT-KEYS`.
+pub const ATR_KEY_CARD: [u8; 13] = atr(*b"YKT-KEYS");
 
 /// `3B 88 80 01`, eight historical bytes, check byte.
 const fn atr(historical: [u8; 8]) -> [u8; 13] {
@@ -92,7 +155,7 @@ const fn atr(historical: [u8; 8]) -> [u8; 13] {
 
 /// What the factory decides before the first command: a chip with an empty MF and a transport key.
 pub struct Blank<'a> {
-    /// User card or PSAM.
+    /// User card, PSAM or key card.
     pub kind: CardKind,
     /// Answer to reset, 2 to [`ATR_LEN_MAX`] bytes.
     pub atr: &'a [u8],
@@ -115,6 +178,12 @@ impl<'a> Blank<'a> {
     #[must_use]
     pub const fn psam(serial: [u8; 8], transport_key: &'a Key16) -> Blank<'a> {
         Blank { kind: CardKind::Psam, atr: &ATR_PSAM, ..Blank::user_card(serial, transport_key) }
+    }
+
+    /// A key card, otherwise as [`Blank::user_card`].
+    #[must_use]
+    pub const fn key_card(serial: [u8; 8], transport_key: &'a Key16) -> Blank<'a> {
+        Blank { kind: CardKind::KeyCard, atr: &ATR_KEY_CARD, ..Blank::user_card(serial, transport_key) }
     }
 }
 
@@ -189,7 +258,8 @@ impl fmt::Display for PowerOnError {
             }
             PowerOnError::LayoutVersion { found } => write!(
                 f,
-                "card image of layout {found}, expected {LAYOUT_VERSION}: use the program version that wrote it"
+                "card image of layout {found}, expected 1 to {}: use the program version that wrote it",
+                Layout::NEWEST.to_byte()
             ),
             PowerOnError::Length { stated, found } => {
                 write!(f, "the card image states {stated} bytes, found {found}: it was cut or extended")
@@ -212,6 +282,7 @@ impl From<MemoryFault> for PowerOnError {
 
 /// The part of the factory header that commands need at hand.
 pub(crate) struct Factory {
+    pub(crate) layout: Layout,
     pub(crate) kind: CardKind,
     pub(crate) mf_create: Access,
     pub(crate) atr: Bytes<ATR_LEN_MAX>,
@@ -226,15 +297,15 @@ impl Factory {
         if !content.starts_with(&MAGIC) || crc32(&[content]).to_be_bytes() != crc {
             return Err(PowerOnError::NotACard);
         }
-        if header[VERSION_AT] != LAYOUT_VERSION {
-            return Err(PowerOnError::LayoutVersion { found: header[VERSION_AT] });
-        }
+        let found = header[VERSION_AT];
+        let layout = Layout::from_byte(found).ok_or(PowerOnError::LayoutVersion { found })?;
         let stated = usize::from(u16::from_be_bytes([header[LEN_AT], header[LEN_AT.saturating_add(1)]]));
         if stated != memory.len() {
             return Err(PowerOnError::Length { stated, found: memory.len() });
         }
         let atr = header[ATR_AT..].get(..usize::from(header[ATR_LEN_AT]));
         Ok(Factory {
+            layout,
             kind: CardKind::from_byte(header[KIND_AT]).ok_or(PowerOnError::NotACard)?,
             mf_create: Access(header[MF_CREATE_AT]),
             atr: atr.and_then(|atr| Bytes::from_parts(&[atr])).ok_or(PowerOnError::NotACard)?,
@@ -256,7 +327,7 @@ pub(crate) fn write_blank<M: Memory>(memory: &mut M, blank: &Blank<'_>) -> Resul
         .ok_or(atr_error)?
         .copy_from_slice(blank.atr);
     header[..VERSION_AT].copy_from_slice(&MAGIC);
-    header[VERSION_AT] = LAYOUT_VERSION;
+    header[VERSION_AT] = Layout::NEWEST.to_byte();
     header[KIND_AT] = blank.kind.to_byte();
     header[LEN_AT..SERIAL_AT].copy_from_slice(&len.to_be_bytes());
     header[SERIAL_AT..TRANSPORT_KEY_AT].copy_from_slice(&blank.serial);

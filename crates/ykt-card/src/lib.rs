@@ -50,10 +50,11 @@ mod security;
 mod session;
 
 pub use card::Card;
+pub use command::{Form, forms};
 pub use files::{DF_HEADER_LEN, FILE_HEADER_LEN};
 pub use image::{
-    ATR_LEN_MAX, ATR_PSAM, ATR_USER_CARD, Blank, BlankError, CardKind, IMAGE_LEN_DEMO, IMAGE_LEN_MAX,
-    IMAGE_LEN_MIN, PowerOnError,
+    ATR_KEY_CARD, ATR_LEN_MAX, ATR_PSAM, ATR_USER_CARD, Blank, BlankError, CardKind, IMAGE_LEN_CITIZEN,
+    IMAGE_LEN_DEMO, IMAGE_LEN_MAX, IMAGE_LEN_MIN, PowerOnError,
 };
 pub use inspect::Sight;
 pub use memory::{ArrayMemory, Memory, MemoryFault};

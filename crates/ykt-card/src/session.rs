@@ -3,7 +3,7 @@
 
 use crate::files::{Directory, File};
 use crate::psam::{Delivered, PendingSamPurchase};
-use crate::purse::{PendingLoad, PendingPurchase};
+use crate::purse::PendingTransaction;
 use ykt_base::StatusWord;
 use ykt_purse::create::{Access, SecurityStates};
 
@@ -14,8 +14,7 @@ pub(crate) struct Challenge(pub(crate) [u8; 8]);
 
 /// A transaction between its INITIALIZE and its follow-up.
 pub(crate) enum Pending {
-    Load(PendingLoad),
-    Purchase(PendingPurchase),
+    Purse(PendingTransaction),
     SamPurchase(PendingSamPurchase),
 }
 

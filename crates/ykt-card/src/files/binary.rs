@@ -5,7 +5,7 @@ use crate::answer::{Outcome, answer, done};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::memory::Memory;
-use crate::security::messaging::{Content, MessageClass, Secured};
+use crate::security::{Content, MessageClass, Secured};
 use crate::session::Challenge;
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{Command, StatusWord};
@@ -48,9 +48,9 @@ impl<'a> ReadBinary<'a> {
     ///
     /// # Errors
     /// 6A86, 6700, 6987.
-    pub(crate) fn parse(command: &Command<'a>, class: MessageClass) -> Result<ReadBinary<'a>, StatusWord> {
+    pub(crate) fn parse(command: &Command<'a>) -> Result<ReadBinary<'a>, StatusWord> {
         let (target, offset) = place(command)?;
-        let secured = class.of_read(command)?;
+        let secured = MessageClass::of(command).of_read(command)?;
         Ok(ReadBinary { target, offset, secured, wanted: Wanted(command.le) })
     }
 }
@@ -68,9 +68,9 @@ impl<'a> UpdateBinary<'a> {
     ///
     /// # Errors
     /// 6A86, 6700, 6987.
-    pub(crate) fn parse(command: &Command<'a>, class: MessageClass) -> Result<UpdateBinary<'a>, StatusWord> {
+    pub(crate) fn parse(command: &Command<'a>) -> Result<UpdateBinary<'a>, StatusWord> {
         let (target, offset) = place(command)?;
-        Ok(UpdateBinary { target, offset, content: class.of_write(command)? })
+        Ok(UpdateBinary { target, offset, content: MessageClass::of(command).of_write(command)? })
     }
 }
 

@@ -61,7 +61,7 @@ impl<M: Memory> Card<M> {
     pub(crate) fn create_file(&mut self, new: NewEntry<'_>) -> Outcome {
         let directory = self.session.directory;
         let at = directory.free(&self.store);
-        let (entry, next) = Entry::of(&new.command, at).ok_or(StatusWord::WRONG_DATA)?;
+        let (entry, next) = Entry::of(&new.command, at, self.store.layout()).ok_or(StatusWord::WRONG_DATA)?;
         match entry {
             Entry::Directory(_) if !directory.is_master() => return Err(StatusWord::WRONG_FILE_TYPE),
             Entry::File(file) if file.kind == FileKind::Keys && self.is_first_of_blank() => {}

@@ -1,11 +1,84 @@
 //! Files (`epurse.md` 2, 3.1): the tree of MF, DFs and EFs, and the commands that make, choose, read and write
 //! them.
 
-pub(crate) mod binary;
-pub(crate) mod create;
-pub(crate) mod record;
-pub(crate) mod select;
+mod binary;
+mod create;
+mod record;
+mod select;
 mod tree;
 
+pub(crate) use record::append;
 pub use tree::{DF_HEADER_LEN, FILE_HEADER_LEN};
 pub(crate) use tree::{Directory, Entry, File, FileId, FileKind, Sfi, entries, file, file_by_sfi, master};
+
+use crate::answer::Outcome;
+use crate::card::Card;
+use crate::command::{CardCommand, Form};
+use crate::image::CardKind;
+use crate::memory::Memory;
+use crate::session::Carried;
+use binary::{ReadBinary, UpdateBinary};
+use create::NewEntry;
+use record::ReadRecord;
+use select::Select;
+use ykt_base::{Command, StatusWord};
+
+/// Commands on files.
+pub(crate) enum FileCommand<'a> {
+    Select(Select<'a>),
+    ReadBinary(ReadBinary<'a>),
+    UpdateBinary(UpdateBinary<'a>),
+    ReadRecord(ReadRecord<'a>),
+    CreateFile(NewEntry<'a>),
+}
+
+const fn form(
+    name: &'static str,
+    cla: u8,
+    ins: u8,
+    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
+) -> Form {
+    Form { name, cla, ins, p1: None, kinds: &CardKind::ALL, parse }
+}
+
+/// Their rows of the command table.
+pub(crate) const FORMS: &[Form] = &[
+    form("SELECT", 0x00, 0xA4, |c| Ok(FileCommand::Select(Select::parse(c)?).into())),
+    form("READ BINARY", 0x00, 0xB0, |c| Ok(FileCommand::ReadBinary(ReadBinary::parse(c)?).into())),
+    form("READ BINARY", 0x04, 0xB0, |c| Ok(FileCommand::ReadBinary(ReadBinary::parse(c)?).into())),
+    form("UPDATE BINARY", 0x00, 0xD6, |c| Ok(FileCommand::UpdateBinary(UpdateBinary::parse(c)?).into())),
+    form("UPDATE BINARY", 0x04, 0xD6, |c| Ok(FileCommand::UpdateBinary(UpdateBinary::parse(c)?).into())),
+    form("UPDATE BINARY", 0x84, 0xD6, |c| Ok(FileCommand::UpdateBinary(UpdateBinary::parse(c)?).into())),
+    form("READ RECORD", 0x00, 0xB2, |c| Ok(FileCommand::ReadRecord(ReadRecord::parse(c)?).into())),
+    form("READ RECORD", 0x04, 0xB2, |c| Ok(FileCommand::ReadRecord(ReadRecord::parse(c)?).into())),
+    form("CREATE FILE", 0x80, 0xE0, |c| Ok(FileCommand::CreateFile(NewEntry::parse(c)?).into())),
+];
+
+impl<'a> From<FileCommand<'a>> for CardCommand<'a> {
+    fn from(command: FileCommand<'a>) -> CardCommand<'a> {
+        CardCommand::Files(command)
+    }
+}
+
+impl FileCommand<'_> {
+    /// Length of the answer when the command alone decides it.
+    pub(crate) const fn answer_len(&self) -> Option<usize> {
+        match self {
+            FileCommand::Select(_) | FileCommand::ReadBinary(_) | FileCommand::ReadRecord(_) => None,
+            FileCommand::UpdateBinary(_) | FileCommand::CreateFile(_) => Some(0),
+        }
+    }
+}
+
+impl<M: Memory> Card<M> {
+    pub(crate) fn execute_files(&mut self, command: FileCommand<'_>, carried: Carried) -> Outcome {
+        let Carried { challenge, .. } = carried;
+        match command {
+            FileCommand::Select(select) => self.select(select),
+            FileCommand::ReadBinary(read) => self.read_binary(read, challenge),
+            FileCommand::UpdateBinary(update) => self.update_binary(update, challenge),
+            FileCommand::ReadRecord(read) => self.read_record(read, challenge),
+            FileCommand::CreateFile(new) => self.create_file(new),
+        }
+    }
+}

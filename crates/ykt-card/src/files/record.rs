@@ -6,7 +6,7 @@ use crate::answer::Outcome;
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::memory::{Batch, BatchFull, Memory, Store};
-use crate::security::messaging::{MessageClass, Secured};
+use crate::security::{MessageClass, Secured};
 use crate::session::Challenge;
 use ykt_base::{Command, StatusWord};
 use ykt_purse::create::Structure;
@@ -25,13 +25,13 @@ impl<'a> ReadRecord<'a> {
     ///
     /// # Errors
     /// 6A86, 6700, 6987.
-    pub(crate) fn parse(command: &Command<'a>, class: MessageClass) -> Result<ReadRecord<'a>, StatusWord> {
+    pub(crate) fn parse(command: &Command<'a>) -> Result<ReadRecord<'a>, StatusWord> {
         let target = match (command.p2 & 0x07, command.p2 >> 3) {
             (0b100, 0) => Target::Current,
             (0b100, sfi) => Target::Short(Sfi::new(sfi).ok_or(StatusWord::WRONG_P1P2)?),
             _ => return Err(StatusWord::WRONG_P1P2),
         };
-        let secured = class.of_read(command)?;
+        let secured = MessageClass::of(command).of_read(command)?;
         Ok(ReadRecord { number: command.p1, target, secured, wanted: Wanted(command.le) })
     }
 }

@@ -4,7 +4,7 @@
 //! An entry is a header, then the body. The header keeps what CREATE FILE said, and is read back by the same
 //! parser: length of its data, FID (2), the data; a DF's header ends with the bytes used of it.
 
-use crate::image::{FILES_AT, Factory, MF_USED_AT};
+use crate::image::{FILES_AT, Factory, Layout, MF_USED_AT};
 use crate::memory::{Memory, Store};
 use ykt_base::Command;
 use ykt_purse::create::{
@@ -23,8 +23,6 @@ const SPEC_AT: usize = 3;
 const USED_AT: usize = DF_HEADER_LEN - 2;
 /// Bytes before the records of a cyclic file: slot of the newest record, number of records.
 pub(crate) const RING_HEADER_LEN: usize = 2;
-/// Bytes of a purse file: its state, and room for a grey lock.
-const PURSE_BODY_LEN: usize = 32;
 
 /// File identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +67,7 @@ pub(crate) enum FileKind {
 
 impl FileKind {
     /// Length of the body.
-    fn body_len(self) -> usize {
+    fn body_len(self, layout: Layout) -> usize {
         match self {
             FileKind::Data(Structure::Binary { size } | Structure::VariableRecords { size }) => {
                 usize::from(size)
@@ -80,7 +78,7 @@ impl FileKind {
             FileKind::Data(Structure::CyclicRecords { count, len }) => {
                 usize::from(count).saturating_mul(usize::from(len)).saturating_add(RING_HEADER_LEN)
             }
-            FileKind::Purse { .. } => PURSE_BODY_LEN,
+            FileKind::Purse { .. } => layout.purse_len(),
             FileKind::Keys => 0,
         }
     }
@@ -170,7 +168,7 @@ impl Entry {
     }
 
     /// What an entry at `at` is for a CREATE FILE that said this, and where the next one begins.
-    pub(crate) fn of(command: &CreateFile<'_>, at: usize) -> Option<(Entry, usize)> {
+    pub(crate) fn of(command: &CreateFile<'_>, at: usize, layout: Layout) -> Option<(Entry, usize)> {
         let id = FileId(command.fid);
         let body = at.checked_add(FILE_HEADER_LEN)?;
         let (kind, protection, read, write, access, len) = match command.file {
@@ -203,7 +201,7 @@ impl Entry {
                 return Some((Entry::Directory(directory), end));
             }
         };
-        let len = len.unwrap_or_else(|| kind.body_len());
+        let len = len.unwrap_or_else(|| kind.body_len(layout));
         let file = File { id, kind, protection, read, write, access, body, len };
         Some((Entry::File(file), body.checked_add(len)?))
     }
@@ -214,7 +212,7 @@ impl Entry {
         let [spec_len, p1, p2, spec @ ..] = &header;
         let data = spec.get(..usize::from(*spec_len).min(SPEC_LEN_MAX))?;
         let command = CreateFile::parse(&Command::write(0x80, 0xE0, *p1, *p2, data, None)).ok()?;
-        Entry::of(&command, at)
+        Entry::of(&command, at, store.layout())
     }
 }
 

@@ -6,7 +6,7 @@
 //! in its write, so a write torn after any prefix has none.
 
 use super::{Memory, MemoryFault};
-use crate::image::{COMMIT_AT, COMMITTED, LOG_AT, LOG_LEN, MARK_AT, PowerOnError};
+use crate::image::{COMMIT_AT, COMMITTED, LOG_AT, LOG_LEN, Layout, MARK_AT, PowerOnError};
 use ykt_crypto::sm::Bytes;
 
 /// Address and length before each logged range.
@@ -42,14 +42,15 @@ impl Batch {
 /// Memory behind its journal.
 pub(crate) struct Store<M> {
     memory: M,
+    layout: Layout,
     /// A write failed: nothing is read or written until the next power-on puts things right.
     faulty: bool,
 }
 
 impl<M: Memory> Store<M> {
     /// Takes the memory of a card and finishes what a power cut left unfinished.
-    pub(crate) fn power_on(memory: M) -> Result<Store<M>, PowerOnError> {
-        let mut store = Store { memory, faulty: false };
+    pub(crate) fn power_on(memory: M, layout: Layout) -> Result<Store<M>, PowerOnError> {
+        let mut store = Store { memory, layout, faulty: false };
         store.recover()?;
         Ok(store)
     }
@@ -99,6 +100,11 @@ impl<M: Memory> Store<M> {
             rest = after;
         }
         self.memory.write(COMMIT_AT, &[0])
+    }
+
+    /// How the card lays out what it keeps.
+    pub(crate) const fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// Whether a write failed since the last power-on.
@@ -183,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_cut_at_any_byte_of_any_write_leaves_old_or_new() {
-        let mut whole = Store::power_on(ArrayMemory::<1024>::new()).unwrap();
+        let mut whole = Store::power_on(ArrayMemory::<1024>::new(), Layout::V2).unwrap();
         whole.commit(&batch()).unwrap();
         let writes = whole.memory.writes();
         let new: [u8; 40] = whole.read(HOME);
@@ -191,15 +197,15 @@ mod tests {
         for cut in 0..writes {
             for torn in 0..=60 {
                 for cut_again in 0..4 {
-                    let mut store = Store::power_on(ArrayMemory::<1024>::new()).unwrap();
+                    let mut store = Store::power_on(ArrayMemory::<1024>::new(), Layout::V2).unwrap();
                     store.memory.cut_power_after(cut, torn);
                     assert_eq!(store.commit(&batch()), Err(MemoryFault));
                     assert_eq!(store.commit(&batch()), Err(MemoryFault));
                     let mut memory = store.into_memory();
                     memory.cut_power_after(cut_again, torn);
-                    let _ = Store::power_on(&mut memory);
+                    let _ = Store::power_on(&mut memory, Layout::V2);
                     memory.restore_power();
-                    let store = Store::power_on(memory).unwrap();
+                    let store = Store::power_on(memory, Layout::V2).unwrap();
                     let found: [u8; 40] = store.read(HOME);
                     assert!(found == [0; 40] || found == new, "cut {cut} torn {torn}");
                     assert!(cut < 2 || found == new);
@@ -210,13 +216,13 @@ mod tests {
 
     #[test]
     fn a_damaged_log_is_not_put_in_place() {
-        let mut store = Store::power_on(ArrayMemory::<1024>::new()).unwrap();
+        let mut store = Store::power_on(ArrayMemory::<1024>::new(), Layout::V2).unwrap();
         store.memory.cut_power_after(2, 0);
         assert!(store.commit(&batch()).is_err());
         let mut memory = store.into_memory();
         memory.restore_power();
         memory.write(LOG_AT + 5, &[0xEE]).unwrap();
-        assert!(matches!(Store::power_on(memory), Err(PowerOnError::JournalDamaged)));
+        assert!(matches!(Store::power_on(memory, Layout::V2), Err(PowerOnError::JournalDamaged)));
     }
 
     #[test]

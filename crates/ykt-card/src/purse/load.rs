@@ -1,6 +1,7 @@
 //! Load (圈存, `epurse.md` 4.3): INITIALIZE FOR LOAD proves the card to the host, CREDIT FOR LOAD lets the host
 //! prove itself and puts the money on.
 
+use super::PendingTransaction;
 use super::state::{Finished, PurseState, Transaction};
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
@@ -45,14 +46,19 @@ impl<M: Memory> Card<M> {
             random,
             mac1: load::mac1(&session, &load, balance),
         };
-        self.session.pending = Some(Pending::Load(PendingLoad { load, session, tac_slot }));
+        self.session.pending =
+            Some(Pending::Purse(PendingTransaction::Load(PendingLoad { load, session, tac_slot })));
         answer(&given.to_bytes())
     }
 
     /// # Errors
     /// 6901 without its INITIALIZE, 9302 wrong MAC2, 6985, 9402, 6581.
-    pub(crate) fn credit_for_load(&mut self, command: CreditForLoad, pending: Option<Pending>) -> Outcome {
-        let Some(Pending::Load(PendingLoad { load, session, tac_slot })) = pending else {
+    pub(crate) fn credit_for_load(
+        &mut self,
+        command: CreditForLoad,
+        pending: Option<PendingTransaction>,
+    ) -> Outcome {
+        let Some(PendingTransaction::Load(PendingLoad { load, session, tac_slot })) = pending else {
             return Err(StatusWord::NOT_INITIALIZED);
         };
         let CreditForLoad { at, mac2 } = command;

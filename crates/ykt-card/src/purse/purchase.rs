@@ -1,17 +1,18 @@
 //! Purchase (消费, `epurse.md` 4.4): INITIALIZE FOR PURCHASE opens it, DEBIT FOR PURCHASE takes the money when the
 //! PSAM has signed. **Money is gone when the card answers.**
 
+use super::PendingTransaction;
 use super::state::{Finished, PurseState, Transaction};
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::memory::Memory;
 use crate::security::{KeyName, KeySlot};
 use crate::session::Pending;
-use ykt_base::{CardCounter, Command, Random4, Rng, StatusWord};
+use ykt_base::{CardCounter, Random4, Rng, StatusWord};
 use ykt_crypto::macs_equal;
 use ykt_purse::prove::Proof;
 use ykt_purse::purchase::{
-    self, DebitAnswer, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseAnswer, PurchaseKind,
+    self, DebitAnswer, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseAnswer,
 };
 use ykt_purse::write_key::KeyUsage;
 
@@ -22,18 +23,6 @@ pub(crate) struct PendingPurchase {
     counter: CardCounter,
     slot: KeySlot,
     tac_slot: KeySlot,
-}
-
-/// Reads `80 50` with a P1 of purchases.
-///
-/// # Errors
-/// Those of [`InitializeForPurchase::parse`]; 6A86 for cash withdrawal and composite purchase, which this card
-/// does not offer.
-pub(crate) fn parse_initialize(command: &Command<'_>) -> Result<InitializeForPurchase, StatusWord> {
-    match PurchaseKind::from_p1p2(command.p1, command.p2)? {
-        PurchaseKind::Purchase(_) => InitializeForPurchase::parse(command),
-        PurchaseKind::CashWithdraw | PurchaseKind::Composite(_) => Err(StatusWord::WRONG_P1P2),
-    }
 }
 
 impl<M: Memory> Card<M> {
@@ -65,7 +54,7 @@ impl<M: Memory> Card<M> {
             random,
         };
         let pending = PendingPurchase { purchase, random, counter, slot, tac_slot };
-        self.session.pending = Some(Pending::Purchase(pending));
+        self.session.pending = Some(Pending::Purse(PendingTransaction::Purchase(pending)));
         answer(&given.to_bytes())
     }
 
@@ -74,9 +63,9 @@ impl<M: Memory> Card<M> {
     pub(crate) fn debit_for_purchase(
         &mut self,
         command: DebitForPurchase,
-        pending: Option<Pending>,
+        pending: Option<PendingTransaction>,
     ) -> Outcome {
-        let Some(Pending::Purchase(pending)) = pending else {
+        let Some(PendingTransaction::Purchase(pending)) = pending else {
             return Err(StatusWord::NOT_INITIALIZED);
         };
         let PendingPurchase { purchase, random, counter: used, slot, tac_slot } = pending;

@@ -130,7 +130,7 @@ impl OpenPurse {
         let mut batch = Batch::new();
         let (money, limits, proof) = new.parts();
         batch.write(self.file.body, &[&money, &limits, &proof])?;
-        crate::files::record::append(&mut batch, store, &self.log, &record.to_bytes())?;
+        crate::files::append(&mut batch, store, &self.log, &record.to_bytes())?;
         Ok(batch)
     }
 }

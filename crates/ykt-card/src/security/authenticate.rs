@@ -5,7 +5,7 @@ use super::keys::{Check, CountedKey, KeyName, KeySlot, PIN_FIELD_LEN};
 use crate::answer::{Outcome, answer, done};
 use crate::card::Card;
 use crate::command::Wanted;
-use crate::image::CardKind;
+use crate::image::KeyNaming;
 use crate::memory::Memory;
 use crate::session::Challenge;
 use subtle::ConstantTimeEq;
@@ -94,9 +94,9 @@ impl<M: Memory> Card<M> {
         command: ExternalAuthenticate,
         challenge: Option<Challenge>,
     ) -> Outcome {
-        let name = match self.factory.kind {
-            CardKind::User => KeyName::User(KeyUsage::ExternalAuthentication, command.id),
-            CardKind::Psam => KeyName::SamOwn(match command.id {
+        let name = match self.factory.kind.key_naming() {
+            KeyNaming::ById => KeyName::User(KeyUsage::ExternalAuthentication, command.id),
+            KeyNaming::ByUsage => KeyName::SamOwn(match command.id {
                 KeyIndex(0) => SamKeyType::Master,
                 KeyIndex(1) => SamKeyType::Maintenance,
                 _ => return Err(StatusWord::KEY_NOT_FOUND),
@@ -111,7 +111,7 @@ impl<M: Memory> Card<M> {
 
     /// A wrong PIN takes back what a right one gave.
     pub(crate) fn verify(&mut self, command: Verify) -> Outcome {
-        if self.factory.kind == CardKind::Psam {
+        if self.factory.kind.key_naming() == KeyNaming::ByUsage {
             return Err(StatusWord::KEY_NOT_FOUND);
         }
         let slot = self.usable_key(KeyName::User(KeyUsage::Pin, command.id), StatusWord::KEY_NOT_FOUND)?;

@@ -5,7 +5,7 @@ use super::keys::{Check, CountedKey, KeyName};
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::files::File;
-use crate::image::CardKind;
+use crate::image::KeyNaming;
 use crate::memory::{Batch, Memory};
 use crate::session::Challenge;
 use ykt_base::apdu::{COMMAND_LEN_MAX, RESPONSE_DATA_LEN_MAX};
@@ -48,6 +48,15 @@ pub(crate) enum Content<'a> {
 }
 
 impl MessageClass {
+    /// The class of a command whose form is known.
+    pub(crate) const fn of(command: &Command<'_>) -> MessageClass {
+        match command.cla {
+            0x04 => MessageClass::Mac,
+            0x84 => MessageClass::EncipheredMac,
+            _ => MessageClass::Plain,
+        }
+    }
+
     /// The MAC of a reading command, which brings nothing else.
     ///
     /// # Errors
@@ -153,10 +162,10 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6A88 when there is none, 6983 when it is locked, 6982 when it may not be used now.
     pub(crate) fn line_protection(&self, id: u8) -> Result<CountedKey, StatusWord> {
-        let name = match (self.factory.kind, id) {
-            (CardKind::User, id) => KeyName::User(KeyUsage::LineProtection, KeyIndex(id)),
-            (CardKind::Psam, 0) => KeyName::SamOwn(SamKeyType::Maintenance),
-            (CardKind::Psam, _) => return Err(StatusWord::KEY_NOT_FOUND),
+        let name = match (self.factory.kind.key_naming(), id) {
+            (KeyNaming::ById, id) => KeyName::User(KeyUsage::LineProtection, KeyIndex(id)),
+            (KeyNaming::ByUsage, 0) => KeyName::SamOwn(SamKeyType::Maintenance),
+            (KeyNaming::ByUsage, _) => return Err(StatusWord::KEY_NOT_FOUND),
         };
         let slot = self.usable_key(name, StatusWord::KEY_NOT_FOUND)?;
         Ok(CountedKey::of_slot(&self.store, &slot))

@@ -16,7 +16,7 @@ use super::messaging::{Content, MessageClass, Secured};
 use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::files::{Directory, File, master};
-use crate::image::CardKind;
+use crate::image::KeyNaming;
 use crate::memory::{Batch, Memory};
 use crate::session::Challenge;
 use ykt_base::{Command, KeyIndex, StatusWord};
@@ -44,23 +44,23 @@ pub(crate) enum WriteKey<'a> {
 }
 
 impl<'a> WriteKey<'a> {
+    /// `80 D4` and `84 D4` of a card that names its keys by id.
+    ///
     /// # Errors
-    /// 6A86, 6700, 6987; 6E00 for a key in clear to a PSAM.
-    pub(crate) fn parse(
-        kind: CardKind,
-        class: MessageClass,
-        command: &Command<'a>,
-    ) -> Result<WriteKey<'a>, StatusWord> {
-        match (kind, class) {
-            (CardKind::User, class) => {
-                let target = KeyTarget::from_p1p2(command.p1, command.p2)?;
-                Ok(WriteKey::User(target, class.of_write(command)?))
-            }
-            (CardKind::Psam, MessageClass::EncipheredMac) if (command.p1, command.p2) == (0, 0) => {
-                Ok(WriteKey::Sam(Secured::split_enciphered(command)?))
-            }
-            (CardKind::Psam, MessageClass::EncipheredMac) => Err(StatusWord::WRONG_P1P2),
-            (CardKind::Psam, _) => Err(StatusWord::UNKNOWN_CLA),
+    /// 6A86, 6700, 6987.
+    pub(crate) fn parse_by_id(command: &Command<'a>) -> Result<WriteKey<'a>, StatusWord> {
+        let target = KeyTarget::from_p1p2(command.p1, command.p2)?;
+        Ok(WriteKey::User(target, MessageClass::of(command).of_write(command)?))
+    }
+
+    /// `84 D4 00 00` of a card that names its keys by usage.
+    ///
+    /// # Errors
+    /// 6A86, 6700, 6987.
+    pub(crate) fn parse_by_usage(command: &Command<'a>) -> Result<WriteKey<'a>, StatusWord> {
+        match (command.p1, command.p2) {
+            (0, 0) => Ok(WriteKey::Sam(Secured::split_enciphered(command)?)),
+            _ => Err(StatusWord::WRONG_P1P2),
         }
     }
 }
@@ -195,9 +195,9 @@ impl<M: Memory> Card<M> {
     }
 
     fn master_key_of(&self, directory: &Directory) -> Option<CountedKey> {
-        let name = match self.factory.kind {
-            CardKind::User => MASTER,
-            CardKind::Psam => SAM_MASTER,
+        let name = match self.factory.kind.key_naming() {
+            KeyNaming::ById => MASTER,
+            KeyNaming::ByUsage => SAM_MASTER,
         };
         let slot = key(&self.store, directory, name)?;
         Some(CountedKey::of_slot(&self.store, &slot))
