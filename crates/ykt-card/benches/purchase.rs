@@ -91,6 +91,26 @@ fn purchase(bencher: Bencher<'_, '_>) {
     run(bencher, &purchases());
 }
 
+/// The DES blocks of a purchase and nothing else: session key, MAC1, MAC2 and TAC as the card computes them. Its
+/// time beside `purchase` is the share of DES.
+#[divan::bench(sample_count = 20)]
+fn purchase_des_alone(bencher: Bencher<'_, '_>) {
+    let (dpk, dtk) = (Key16::from_bytes([0x31; 16]), Key16::from_bytes([0x5D; 16]));
+    let init = unhex("805001020B01000000013604866000020F");
+    let init = ykt_base::Command::parse(&init).unwrap();
+    let terms = purchase::InitializeForPurchase::parse(&init).unwrap().purchase;
+    let at = ykt_base::DateTime::from_number(20_240_131_123_456).unwrap();
+    bencher.counter(ItemsCount::new(ROUND_LEN)).bench_local(|| {
+        for counter in 1..=ROUND_LEN {
+            let sequence = TerminalSeq(u32::from(counter));
+            let session = purchase::session_key(&dpk, Random4([5; 4]), CardCounter(counter), sequence);
+            divan::black_box(purchase::mac1(&session, &terms, at));
+            divan::black_box(purchase::mac2(&session, terms.amount));
+            divan::black_box(purchase::tac(&ykt_crypto::tac_key(&dtk), &terms, sequence, at));
+        }
+    });
+}
+
 #[divan::bench(sample_count = 20)]
 fn load(bencher: Bencher<'_, '_>) {
     run(bencher, &loads());

@@ -33,6 +33,17 @@ pub struct Desk {
 impl Desk {
     /// Makes card and PSAM, starts pcscd, and waits until it shows them.
     pub fn new() -> Desk {
+        Desk::set(None)
+    }
+
+    /// A desk with another card in its second slot: what `second` makes is started, and connects to the port it
+    /// is given.
+    #[allow(dead_code, reason = "the benchmark asks for it")]
+    pub fn beside(second: &dyn Fn(u16) -> Command) -> Desk {
+        Desk::set(Some(second))
+    }
+
+    fn set(second: Option<&dyn Fn(u16) -> Command>) -> Desk {
         let folder = tempfile::tempdir().unwrap();
         let port = two_free_ports();
         let path = |name: &str| folder.path().join(name);
@@ -57,11 +68,15 @@ impl Desk {
         daemon.args(["sh", "-c", script, "pcscd"]).args([path("run"), path("readers")]);
         let mut running = vec![start(&mut daemon, &path("pcscd.log"))];
         wait("pcscd", &path("pcscd.log"), || path("run/pcscd.comm").exists());
-        for (kind, port) in [("card", port), ("psam", port + 1)] {
+        let served = |kind: &str, port: u16| {
             let mut serve = ykt(&folder);
             serve.args([kind, "serve", "--vpcd", &format!("127.0.0.1:{port}")]);
             serve.arg(path(&format!("{kind}.img")));
-            running.push(start(&mut serve, &path(&format!("{kind}.log"))));
+            serve
+        };
+        let second = second.map_or_else(|| served("psam", port + 1), |second| second(port + 1));
+        for (slot, mut serve) in [served("card", port), second].into_iter().enumerate() {
+            running.push(start(&mut serve, &path(&format!("slot{slot}.log"))));
         }
         let desk = Desk { folder, _running: running };
         for slot in ["0", "1"] {
