@@ -41,6 +41,7 @@ fn personalised(kind: CardKind, dialogue: &str) -> Memory {
     let blank = match kind {
         CardKind::User => Blank::user_card([7; 8], &transport),
         CardKind::Psam => Blank::psam([7; 8], &transport),
+        CardKind::KeyCard => Blank::key_card([7; 8], &transport),
     };
     let mut card = Card::blank(Memory::new(), &blank).unwrap();
     let bytes = |line: &str| -> Vec<u8> {
