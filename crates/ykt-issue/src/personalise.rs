@@ -283,6 +283,7 @@ fn new_file(step: &Step) -> Option<CreateFile<'_>> {
                 load_needs_pin: *load_needs_pin,
                 pad_if_needed: *pad_if_needed,
                 state_ends_with_transaction: *state_ends_with_transaction,
+                ..Switches::default()
             };
             let file = NewFile::Application {
                 size: *size,

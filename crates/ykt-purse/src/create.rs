@@ -1,6 +1,7 @@
 //! CREATE FILE (建文件, `epurse.md` 3.1): files, their rights and their protection, in the layout FMCOS cards use.
 
 use crate::wire::join;
+use crate::write_key::KeyLayout;
 use ykt_base::{Command, StatusWord};
 use ykt_crypto::sm::{CommandBytes, Padding};
 
@@ -150,27 +151,34 @@ pub struct Switches {
     pub pad_if_needed: bool,
     /// FB: the application's security state falls back to 0 after a finished transaction (FMCOS).
     pub state_ends_with_transaction: bool,
+    /// F7: an answer to a command that brings data waits for GET RESPONSE (T=0). A switch of the MF is one of the
+    /// whole card.
+    pub answers_wait: bool,
+    /// EF: wrong MAC1 and MAC2 of transactions in a row cost the transaction's key its tries.
+    pub counts_wrong_macs: bool,
+    /// Second byte, FE or FD: how WRITE KEY lays out a key.
+    pub key_layout: KeyLayout,
 }
 
 impl Switches {
     const LOAD_NEEDS_PIN: u8 = 0x01;
     const PAD_IF_NEEDED: u8 = 0x02;
     const STATE_ENDS_WITH_TRANSACTION: u8 = 0x04;
+    const ANSWERS_WAIT: u8 = 0x08;
+    const COUNTS_WRONG_MACS: u8 = 0x10;
 
     /// The two bytes.
     #[must_use]
-    pub const fn to_bytes(self) -> [u8; 2] {
-        let mut on = 0;
-        if self.load_needs_pin {
-            on |= Switches::LOAD_NEEDS_PIN;
-        }
-        if self.pad_if_needed {
-            on |= Switches::PAD_IF_NEEDED;
-        }
-        if self.state_ends_with_transaction {
-            on |= Switches::STATE_ENDS_WITH_TRANSACTION;
-        }
-        [!on, 0xFF]
+    pub fn to_bytes(self) -> [u8; 2] {
+        let on = [
+            (self.load_needs_pin, Switches::LOAD_NEEDS_PIN),
+            (self.pad_if_needed, Switches::PAD_IF_NEEDED),
+            (self.state_ends_with_transaction, Switches::STATE_ENDS_WITH_TRANSACTION),
+            (self.answers_wait, Switches::ANSWERS_WAIT),
+            (self.counts_wrong_macs, Switches::COUNTS_WRONG_MACS),
+        ];
+        let on = on.into_iter().filter(|(is_on, _)| *is_on).fold(0, |on, (_, bit)| on | bit);
+        [!on, !self.key_layout.code()]
     }
 
     /// The switches of two bytes, or `None` when a bit that means nothing is cleared.
@@ -181,6 +189,9 @@ impl Switches {
             load_needs_pin: on & Switches::LOAD_NEEDS_PIN != 0,
             pad_if_needed: on & Switches::PAD_IF_NEEDED != 0,
             state_ends_with_transaction: on & Switches::STATE_ENDS_WITH_TRANSACTION != 0,
+            answers_wait: on & Switches::ANSWERS_WAIT != 0,
+            counts_wrong_macs: on & Switches::COUNTS_WRONG_MACS != 0,
+            key_layout: KeyLayout::from_code(!bytes[1])?,
         };
         (switches.to_bytes() == bytes).then_some(switches)
     }
@@ -401,13 +412,12 @@ mod tests {
 
     #[test]
     fn every_pair_of_switch_bytes_comes_back_or_is_refused() {
-        for byte in 0..=u8::MAX {
-            match Switches::from_bytes([byte, 0xFF]) {
-                Some(switches) => assert_eq!(switches.to_bytes(), [byte, 0xFF]),
-                None => assert!(byte < 0xF8),
+        for bytes in (0..=u16::MAX).map(u16::to_be_bytes) {
+            match Switches::from_bytes(bytes) {
+                Some(switches) => assert_eq!(switches.to_bytes(), bytes),
+                None => assert!(bytes[0] < 0xE0 || bytes[1] < 0xFD),
             }
         }
-        assert_eq!(Switches::from_bytes([0xFF, 0xFE]), None);
         assert_eq!(Switches::from_bytes([0xFF, 0xFF]), Some(Switches::default()));
         assert_eq!(Switches { pad_if_needed: true, ..Switches::default() }.padding(), Padding::IfNeeded);
     }

@@ -11,11 +11,13 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod block;
 pub mod command;
 pub mod create;
 pub mod files;
 pub mod load;
 pub mod log;
+pub mod pin;
 pub mod prove;
 pub mod psam;
 pub mod purchase;

@@ -21,6 +21,41 @@ pub const PIN_FIELD_LEN: usize = 6;
 /// Id of the control key of a DF: CCK in the MF, application master key in an ADF.
 pub const CONTROL_KEY_ID: u8 = 0;
 
+/// How WRITE KEY lays out a user card's key: which family of card systems it follows (`epurse.md` 0, 3.1, 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum KeyLayout {
+    /// Seven header bytes, P1 = id, P2 = usage: the platform's default.
+    #[default]
+    SourceDocuments,
+    /// Five header bytes (3.1), P1 = 01 to add or the usage to change, P2 = id.
+    Fmcos,
+    /// Eight header bytes behind the length (3.2); which key it is, the header says.
+    NineByte,
+}
+
+impl KeyLayout {
+    /// Its number in the switches of an application.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            KeyLayout::SourceDocuments => 0,
+            KeyLayout::Fmcos => 1,
+            KeyLayout::NineByte => 2,
+        }
+    }
+
+    /// The layout of a number, or `None` for another one.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<KeyLayout> {
+        match code {
+            0 => Some(KeyLayout::SourceDocuments),
+            1 => Some(KeyLayout::Fmcos),
+            2 => Some(KeyLayout::NineByte),
+            _ => None,
+        }
+    }
+}
+
 /// What a user card's key may be used for: the type byte of `epurse.md` 3.1, P2 of WRITE KEY.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyUsage {
