@@ -1,8 +1,8 @@
 //! Attaches a token that a USB/IP server exports, ours or another maker's, and talks CCID to it: a machine without the
 //! kernel's module uses a token all the same.
 
-use super::wire::{Buffer, Code, ExportedDevice, Request, Status, Submit, ToDevice, ToHost, WireError};
-use super::wire::{read_devices, read_import};
+use super::traffic::{Buffer, Code, Submit, ToDevice, ToHost};
+use super::wire::{ExportedDevice, Request, Status, WireError, read_devices, read_import};
 use crate::ccid::message::{Answer, AnswerType, Command, CommandType, Failure, Verdict};
 use crate::descriptor::{DescriptorError, INTERFACE_CLASS, Pipes};
 use crate::device::Setup;

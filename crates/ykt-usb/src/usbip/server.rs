@@ -3,8 +3,9 @@
 //! The protocol knows no password: whoever reaches the port has the token, as whoever has the plug does. So it is
 //! meant for the machine itself (127.0.0.1), or for a tunnel.
 
+use super::traffic::{ToDevice, ToHost};
 use super::transfers::{TooMany, Transfers};
-use super::wire::{self, ExportedDevice, Request, Status, ToDevice, WireError};
+use super::wire::{self, ExportedDevice, Request, Status, WireError};
 use crate::descriptor;
 use crate::device::Token;
 use std::io::{self, BufReader, BufWriter, Write};
@@ -261,7 +262,7 @@ fn transfer<C: InsertedCard>(reader: &mut BufReader<&TcpStream>, token: &mut Tok
         }
         let Some(message) = ToDevice::read(reader, device.id())? else { return Ok(()) };
         let mut sent = Ok(());
-        let mut reply = |reply: wire::ToHost| {
+        let mut reply = |reply: ToHost| {
             if sent.is_ok() {
                 sent = writer.write_all(&reply.encode());
             }

@@ -1,7 +1,7 @@
 //! Which transfers of a host wait for the device: transfers in begin before there is something to read, and a host
 //! may take them back.
 
-use super::wire::{Buffer, Code, Submit, ToHost};
+use super::traffic::{Buffer, Code, Submit, ToHost};
 use crate::device::{Pipe, Setup, Stall, Token};
 use std::collections::VecDeque;
 use ykt_terminal::transport::vpcd::InsertedCard;

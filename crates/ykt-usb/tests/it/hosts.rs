@@ -10,7 +10,8 @@ use ykt_terminal::load::{LoadOutcome, LoadRequest, LoadTerminal};
 use ykt_usb::device::Setup;
 use ykt_usb::usbip::client::{ClientError, Device, UsbToken, devices};
 use ykt_usb::usbip::server::{BUS_ID, Event, exported};
-use ykt_usb::usbip::wire::{Buffer, Code, Status, ToHost};
+use ykt_usb::usbip::traffic::{Buffer, Code, ToHost};
+use ykt_usb::usbip::wire::Status;
 use ykt_vault::{KeyKind, KeyRef, KeysFile, SoftVault};
 
 const NONE: [u8; 8] = [0; 8];
