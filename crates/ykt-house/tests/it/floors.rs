@@ -10,7 +10,7 @@ const PICTURE: &str = "ARCHITECTURE.md";
 const MAPS: &[&str] = &["README.md", "README.zh-CN.md"];
 
 /// What runs on a card, or is shared with what does.
-const HEAPLESS: &[&str] = &["ykt-base", "ykt-crypto", "ykt-purse", "ykt-card"];
+const HEAPLESS: &[&str] = &["ykt-base", "ykt-crypto", "ykt-purse", "ykt-card", "ykt-m1"];
 
 /// Dependencies that only some crates may import, so that what they bring stays behind a door.
 const HOMES: &[(&str, &[&str])] = &[
