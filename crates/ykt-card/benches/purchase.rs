@@ -17,7 +17,7 @@ mod bench;
 
 use bench::{Bench, Dialogue, SELECT_APPLICATION, unhex};
 use ykt_base::{CardCounter, Random4, TerminalSeq};
-use ykt_crypto::Key16;
+use ykt_crypto::{CardKey, Key16};
 use ykt_purse::{load, purchase};
 
 fn main() {
@@ -35,7 +35,7 @@ fn loaded_card() -> Bench {
 
 /// The commands of a round, MACs ready: the card's random is always 05050505.
 fn purchases() -> Vec<[Vec<u8>; 2]> {
-    let dpk = Key16::from_hex("FBB4B98851865C96144C89BF8767E819").unwrap();
+    let dpk = CardKey::from_hex("FBB4B98851865C96144C89BF8767E819").unwrap();
     let random = Random4([5; 4]);
     let initialize = unhex("805001020B01000000013604866000020F");
     let init = ykt_base::Command::parse(&initialize).unwrap();
@@ -53,7 +53,7 @@ fn purchases() -> Vec<[Vec<u8>; 2]> {
 }
 
 fn loads() -> Vec<[Vec<u8>; 2]> {
-    let dlk = Key16::from_hex("E5A60E3AB7E2795E3D8F4F5AACDD05D2").unwrap();
+    let dlk = CardKey::from_hex("E5A60E3AB7E2795E3D8F4F5AACDD05D2").unwrap();
     let random = Random4([5; 4]);
     let initialize = unhex("805000020B010000000100112233445510");
     let init = ykt_base::Command::parse(&initialize).unwrap();
@@ -95,7 +95,8 @@ fn purchase(bencher: Bencher<'_, '_>) {
 /// time beside `purchase` is the share of DES.
 #[divan::bench(sample_count = 20)]
 fn purchase_des_alone(bencher: Bencher<'_, '_>) {
-    let (dpk, dtk) = (Key16::from_bytes([0x31; 16]), Key16::from_bytes([0x5D; 16]));
+    let (dpk, dtk) =
+        (CardKey::Tdes(Key16::from_bytes([0x31; 16])), CardKey::Tdes(Key16::from_bytes([0x5D; 16])));
     let init = unhex("805001020B01000000013604866000020F");
     let init = ykt_base::Command::parse(&init).unwrap();
     let terms = purchase::InitializeForPurchase::parse(&init).unwrap().purchase;
@@ -106,7 +107,7 @@ fn purchase_des_alone(bencher: Bencher<'_, '_>) {
             let session = purchase::session_key(&dpk, Random4([5; 4]), CardCounter(counter), sequence);
             divan::black_box(purchase::mac1(&session, &terms, at));
             divan::black_box(purchase::mac2(&session, terms.amount));
-            divan::black_box(purchase::tac(&ykt_crypto::tac_key(&dtk), &terms, sequence, at));
+            divan::black_box(purchase::tac(&dtk.tac_key(), &terms, sequence, at));
         }
     });
 }

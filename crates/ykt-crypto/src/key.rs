@@ -62,9 +62,9 @@ macro_rules! keys {
 }
 
 keys! {
-    /// A key of 16 bytes: two-key 3DES, left half and right half.
+    /// A key of 16 bytes: two-key 3DES (left half and right half) or SM4.
     Key16[16];
-    /// A key of 8 bytes: single DES; session keys and TAC keys are of this kind.
+    /// A key of 8 bytes: single DES.
     Key8[8];
 }
 

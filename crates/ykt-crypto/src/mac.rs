@@ -1,31 +1,16 @@
-//! The two MACs of the purse world (`epurse.md` 1.1). Both always pad with 80 00.., also at full blocks.
+//! The MACs of the purse world before they are cut to four bytes (`epurse.md` 1.1, 1.5). All pad with 80 00.., also
+//! at full blocks; [`crate::CardKey`] and [`crate::SessionKey`] choose among them.
 //!
 //! Messages come as parts that are concatenated, so that no caller needs a buffer.
 
-use crate::block::{decrypt_with, des, encrypt_with};
+use crate::block::{decrypt_8, des, encrypt_8, encrypt_16, sm4};
+use crate::card_key::first_8;
 use crate::key::{Key8, Key16};
 use des::Des;
+use sm4::Sm4;
 use subtle::ConstantTimeEq;
 use ykt_base::Mac4;
-
-/// Transaction MAC (交易 MAC): single-DES CBC-MAC with a zero IV, leftmost four bytes.
-#[must_use]
-pub fn tmac(key: &Key8, parts: &[&[u8]]) -> Mac4 {
-    leftmost(cbc_mac(key, [0; 8], parts))
-}
-
-/// Secure-messaging MAC (安全报文 MAC) under an 8-byte key: single-DES CBC-MAC, leftmost four bytes.
-#[must_use]
-pub fn smac8(key: &Key8, iv: [u8; 8], parts: &[&[u8]]) -> Mac4 {
-    leftmost(cbc_mac(key, iv, parts))
-}
-
-/// Secure-messaging MAC (安全报文 MAC) under a 16-byte key: the retail MAC (ISO 9797-1 algorithm 3), leftmost
-/// four bytes.
-#[must_use]
-pub fn smac16(key: &Key16, iv: [u8; 8], parts: &[&[u8]]) -> Mac4 {
-    leftmost(retail_mac(key, iv, parts))
-}
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Whether two MACs are equal, in constant time.
 #[must_use]
@@ -33,37 +18,96 @@ pub fn macs_equal(left: &Mac4, right: &Mac4) -> bool {
     left.0.ct_eq(&right.0).into()
 }
 
-/// The whole last block of a single-DES CBC-MAC over the padded message.
+/// The last block of a single-DES CBC-MAC over the padded message.
 #[must_use]
 pub fn cbc_mac(key: &Key8, iv: [u8; 8], parts: &[&[u8]]) -> [u8; 8] {
-    chain(&des(key), iv, parts)
+    let key = des(key);
+    chain(|block| encrypt_8(&key, block), iv, parts)
 }
 
-/// The whole last block of the retail MAC: DES-CBC under the left half, then D(right), E(left).
+/// The last block of the retail MAC (ISO 9797-1 algorithm 3): DES-CBC under the left half, then D(right), E(left).
 #[must_use]
 pub fn retail_mac(key: &Key16, iv: [u8; 8], parts: &[&[u8]]) -> [u8; 8] {
     let left = des(&key.left());
-    let block = chain(&left, iv, parts);
-    encrypt_with(&left, decrypt_with(&des(&key.right()), block))
+    let block = chain(|block| encrypt_8(&left, block), iv, parts);
+    retail_end(&left, key, block)
 }
 
-pub(crate) fn leftmost(block: [u8; 8]) -> Mac4 {
-    let [a, b, c, d, ..] = block;
-    Mac4([a, b, c, d])
+/// The last block of an SM4-CBC-MAC over the padded message.
+#[must_use]
+pub fn sm4_mac(key: &Key16, iv: [u8; 16], parts: &[&[u8]]) -> [u8; 16] {
+    let key = sm4(key);
+    chain(|block| encrypt_16(&key, block), iv, parts)
 }
 
-fn chain(cipher: &Des, iv: [u8; 8], parts: &[&[u8]]) -> [u8; 8] {
+/// What the retail MAC does to the last block.
+pub(crate) fn retail_end(left: &Des, key: &Key16, block: [u8; 8]) -> [u8; 8] {
+    encrypt_8(left, decrypt_8(&des(&key.right()), block))
+}
+
+pub(crate) fn leftmost<const N: usize>(block: [u8; N]) -> Mac4 {
+    let mut mac = Mac4([0; 4]);
+    mac.0.iter_mut().zip(block).for_each(|(byte, first)| *byte = first);
+    mac
+}
+
+fn chain<const N: usize>(encrypt: impl Fn([u8; N]) -> [u8; N], iv: [u8; N], parts: &[&[u8]]) -> [u8; N] {
     let mut state = iv;
     let mut at = 0usize;
     for byte in parts.iter().copied().flatten().chain(core::iter::once(&0x80)) {
         state[at] ^= byte;
         at = at.saturating_add(1);
-        if at == state.len() {
-            state = encrypt_with(cipher, state);
+        if at == N {
+            state = encrypt(state);
             at = 0;
         }
     }
-    if at == 0 { state } else { encrypt_with(cipher, state) }
+    if at == 0 { state } else { encrypt(state) }
+}
+
+/// A MAC half made: the chained block, 16 bytes of which DES uses eight. Wiped when dropped.
+#[derive(Clone)]
+pub struct MacState([u8; 16]);
+
+impl MacState {
+    /// At the IV: at most 16 bytes.
+    pub(crate) fn new(iv: &[u8]) -> Option<MacState> {
+        let mut state = [0; 16];
+        state.get_mut(..iv.len())?.copy_from_slice(iv);
+        Some(MacState(state))
+    }
+
+    pub(crate) fn chain_8(&mut self, key: &Des, blocks: &[u8]) {
+        let blocks = blocks.as_chunks::<8>().0;
+        let state = blocks.iter().fold(self.first_8(), |state, block| encrypt_8(key, xor(state, block)));
+        self.0[..8].copy_from_slice(&state);
+    }
+
+    pub(crate) fn chain_16(&mut self, key: &Sm4, blocks: &[u8]) {
+        let blocks = blocks.as_chunks::<16>().0;
+        self.0 = blocks.iter().fold(self.0, |state, block| encrypt_16(key, xor(state, block)));
+    }
+
+    pub(crate) const fn first_8(&self) -> [u8; 8] {
+        first_8(self.0)
+    }
+
+    pub(crate) fn leftmost(&self) -> Mac4 {
+        leftmost(self.0)
+    }
+}
+
+impl Drop for MacState {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for MacState {}
+
+fn xor<const N: usize>(mut state: [u8; N], block: &[u8; N]) -> [u8; N] {
+    state.iter_mut().zip(block).for_each(|(byte, other)| *byte ^= other);
+    state
 }
 
 #[cfg(test)]
@@ -81,8 +125,9 @@ mod tests {
             (7, hex!("953C6AA09A29341C")),
             (8, hex!("91CA697F9742232A")),
         ] {
-            assert_eq!(cbc_mac(&key, [0; 8], &[&data[..len]]), full, "length {len}");
-            assert_eq!(tmac(&key, &[&data[..len]]).0, full[..4]);
+            let block = cbc_mac(&key, [0; 8], &[&data[..len]]);
+            assert_eq!(block, full, "length {len}");
+            assert_eq!(leftmost(block).0, full[..4]);
         }
     }
 
@@ -104,7 +149,7 @@ mod tests {
         let data = hex!("00112233445566778899AABBCCDDEEFF00");
         for split in 0..=data.len() {
             let (left, right) = data.split_at(split);
-            assert_eq!(tmac(&key, &[left, right]), tmac(&key, &[&data]));
+            assert_eq!(cbc_mac(&key, [0; 8], &[left, right]), cbc_mac(&key, [0; 8], &[&data]));
         }
         assert!(macs_equal(&Mac4([1, 2, 3, 4]), &Mac4([1, 2, 3, 4])));
         assert!(!macs_equal(&Mac4([1, 2, 3, 4]), &Mac4([1, 2, 3, 5])));

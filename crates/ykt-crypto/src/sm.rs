@@ -1,9 +1,10 @@
 //! Secure messaging (安全报文, `epurse.md` 2.1): challenge to IV, enciphered data, and commands that carry them.
 //!
 //! The sender (terminal, host) builds with [`plain_with_mac`] and [`enciphered_with_mac`]; the receiver (card)
-//! checks with [`BlockKey::smac`] and opens with [`decrypt`]. Key lengths follow [`BlockKey`].
+//! checks with [`CardKey::smac`] and opens with [`CardKey::decipher`]. Blocks are those of the key: eight bytes, or
+//! 16 of SM4.
 
-use crate::block::BlockKey;
+use crate::card_key::CardKey;
 use ykt_base::apdu::COMMAND_LEN_MAX;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -11,9 +12,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 const DATA_LEN_MAX: usize = 255;
 /// Length of the MAC at the end of a data field.
 const MAC_LEN: usize = 4;
-/// Longest cryptogram in a command: whole blocks beside the MAC in 255 bytes.
+/// Longest cryptogram in a command: whole blocks of eight beside the MAC in 255 bytes; 240 in blocks of 16.
 pub const CRYPTOGRAM_LEN_MAX: usize = 248;
-/// Longest plain text of a cryptogram: its length byte and at least one byte of padding beside it.
+/// Longest plain text of a cryptogram: its length byte and at least one byte of padding beside it; eight less in
+/// blocks of 16.
 pub const PLAIN_LEN_MAX: usize = 246;
 
 /// Whether 80 00.. is also appended when LD || data already fills whole blocks.
@@ -124,68 +126,61 @@ pub fn iv_from_challenge(challenge: &[u8]) -> Option<[u8; 8]> {
     challenge.try_into().ok().map(iv_from_challenge8)
 }
 
-/// PAD(x): the concatenated parts, 80, then 00.. to whole blocks; with [`Padding::IfNeeded`] full blocks stay as
-/// they are. `None` above `MAX` bytes.
-#[must_use]
-pub fn padded<const MAX: usize>(padding: Padding, parts: &[&[u8]]) -> Option<Bytes<MAX>> {
-    let mut out = Bytes::<MAX>::from_parts(parts)?;
-    if padding == Padding::IfNeeded && out.len().is_multiple_of(8) {
-        return Some(out);
+/// PAD(x): the text, 80, then 00.. to whole blocks; with [`Padding::IfNeeded`] full blocks stay as they are. `None`
+/// when it gets too long.
+fn pad(mut text: Text, padding: Padding, block: usize) -> Option<Text> {
+    if padding == Padding::IfNeeded && text.len().is_multiple_of(block) {
+        return Some(text);
     }
-    out.push(&[0x80])?;
-    while !out.len().is_multiple_of(8) {
-        out.push(&[0])?;
-    }
-    Some(out)
-}
-
-/// What is enciphered: LD || data, padded; LD is the length of the data. `None` when the data are longer than
-/// [`PLAIN_LEN_MAX`].
-#[must_use]
-pub fn plain_text(padding: Padding, data: &[&[u8]]) -> Option<Text> {
-    let len = data.iter().try_fold(0usize, |len, part| len.checked_add(part.len()))?;
-    let ld = u8::try_from(len).ok().filter(|_| len <= PLAIN_LEN_MAX)?;
-    let mut text = Text::from_parts(&[&[ld]])?;
-    data.iter().try_for_each(|part| text.push(part))?;
-    padded(padding, &[&text])
-}
-
-/// Enciphers LD || data || padding block by block (ECB). `None` when the data are longer than [`PLAIN_LEN_MAX`].
-#[must_use]
-pub fn encrypt<K: BlockKey + ?Sized>(key: &K, padding: Padding, data: &[&[u8]]) -> Option<Text> {
-    let mut text = plain_text(padding, data)?;
-    for block in text.bytes[..text.len].as_chunks_mut::<8>().0 {
-        *block = key.encrypt_block(*block);
+    text.push(&[0x80])?;
+    while !text.len().is_multiple_of(block) {
+        text.push(&[0])?;
     }
     Some(text)
 }
 
-/// Opens a cryptogram and returns its data, or `None` when its length is not one of whole blocks, LD is wrong, or
-/// the padding is not the one asked for.
-#[must_use]
-pub fn decrypt<K: BlockKey + ?Sized>(key: &K, padding: Padding, cryptogram: &[u8]) -> Option<Text> {
-    let mut text = Text::from_parts(&[cryptogram])?;
-    if text.is_empty() || !text.len().is_multiple_of(8) {
-        return None;
+impl CardKey {
+    /// What is enciphered: LD || data, padded; LD is the length of the data. `None` when the data are longer than
+    /// [`PLAIN_LEN_MAX`], or their blocks than [`CRYPTOGRAM_LEN_MAX`].
+    #[must_use]
+    pub fn plain_text(&self, padding: Padding, data: &[&[u8]]) -> Option<Text> {
+        let len = data.iter().try_fold(0usize, |len, part| len.checked_add(part.len()))?;
+        let ld = u8::try_from(len).ok().filter(|_| len <= PLAIN_LEN_MAX)?;
+        let mut text = Text::from_parts(&[&[ld]])?;
+        data.iter().try_for_each(|part| text.push(part))?;
+        pad(text, padding, self.block_len())
     }
-    for block in text.bytes[..text.len].as_chunks_mut::<8>().0 {
-        *block = key.decrypt_block(*block);
+
+    /// Enciphers LD || data || padding block by block (ECB). `None` when it is too long for a command.
+    #[must_use]
+    pub fn encipher(&self, padding: Padding, data: &[&[u8]]) -> Option<Text> {
+        let mut text = self.plain_text(padding, data)?;
+        let Bytes { bytes, len } = &mut text;
+        self.encrypt_blocks(bytes.get_mut(..*len)?);
+        Some(text)
     }
-    let (ld, rest) = text.as_bytes().split_first()?;
-    let data = Text::from_parts(&[rest.get(..usize::from(*ld))?])?;
-    let again = plain_text(padding, &[&data])?;
-    (again.as_bytes() == text.as_bytes()).then_some(data)
+
+    /// Opens a cryptogram and returns its data, or `None` when its length is not one of whole blocks, LD is wrong,
+    /// or the padding is not the one asked for.
+    #[must_use]
+    pub fn decipher(&self, padding: Padding, cryptogram: &[u8]) -> Option<Text> {
+        let mut text = Text::from_parts(&[cryptogram])?;
+        if text.is_empty() || !text.len().is_multiple_of(self.block_len()) {
+            return None;
+        }
+        let Bytes { bytes, len } = &mut text;
+        self.decrypt_blocks(bytes.get_mut(..*len)?);
+        let (ld, rest) = text.as_bytes().split_first()?;
+        let data = Text::from_parts(&[rest.get(..usize::from(*ld))?])?;
+        let again = self.plain_text(padding, &[&data])?;
+        (again.as_bytes() == text.as_bytes()).then_some(data)
+    }
 }
 
 /// A command with data in clear and a MAC (class x4): header, Lc, data, MAC. `header` is CLA INS P1 P2; the MAC
 /// covers header, Lc (which counts the MAC) and data. `None` when data and MAC exceed 255 bytes.
 #[must_use]
-pub fn plain_with_mac<K: BlockKey + ?Sized>(
-    key: &K,
-    iv: [u8; 8],
-    header: [u8; 4],
-    data: &[u8],
-) -> Option<CommandBytes> {
+pub fn plain_with_mac(key: &CardKey, iv: [u8; 8], header: [u8; 4], data: &[u8]) -> Option<CommandBytes> {
     let len = data.len().checked_add(MAC_LEN).filter(|len| *len <= DATA_LEN_MAX)?;
     let mut command = CommandBytes::from_parts(&[&header, &[u8::try_from(len).ok()?], data])?;
     let mac = key.smac(iv, &[&command]);
@@ -194,16 +189,16 @@ pub fn plain_with_mac<K: BlockKey + ?Sized>(
 }
 
 /// A command with enciphered data and a MAC (class 84): header, Lc, cryptogram, MAC. `None` when the data are
-/// longer than [`PLAIN_LEN_MAX`].
+/// too long.
 #[must_use]
-pub fn enciphered_with_mac<K: BlockKey + ?Sized>(
-    key: &K,
+pub fn enciphered_with_mac(
+    key: &CardKey,
     padding: Padding,
     iv: [u8; 8],
     header: [u8; 4],
     data: &[&[u8]],
 ) -> Option<CommandBytes> {
-    plain_with_mac(key, iv, header, &encrypt(key, padding, data)?)
+    plain_with_mac(key, iv, header, &key.encipher(padding, data)?)
 }
 
 #[cfg(test)]
@@ -217,7 +212,7 @@ mod tests {
 
     #[test]
     fn vectors_update_binary_with_mac() {
-        let key = Key16::from_bytes(KEY);
+        let key = CardKey::Tdes(Key16::from_bytes(KEY));
         let data = hex!("0102030405060708090A");
         let header = hex!("04D69500");
         let command = plain_with_mac(&key, IV, header, &data).unwrap();
@@ -225,14 +220,14 @@ mod tests {
         let iv = iv_from_challenge(&hex!("A1B2C3D4E5F60718")).unwrap();
         let command = plain_with_mac(&key, iv, header, &data).unwrap();
         assert_eq!(command.as_bytes(), hex!("04D695000E0102030405060708090A6EFA9EE7"));
-        let single = Key8::from_bytes(hex!("90E74C623C02DE7D"));
+        let single = CardKey::Des(Key8::from_bytes(hex!("90E74C623C02DE7D")));
         let command = plain_with_mac(&single, IV, header, &data[..5]).unwrap();
         assert_eq!(command.as_bytes(), hex!("04D695000901020304050951E6B0"));
     }
 
     #[test]
     fn vectors_update_binary_enciphered() {
-        let key = Key16::from_bytes(KEY);
+        let key = CardKey::Tdes(Key16::from_bytes(KEY));
         let data = hex!("11223344556677");
         for (padding, want) in [
             (Padding::Always, &hex!("84D6961014794CC9158F5E2798B85542DA56C59E1C473C8A31")[..]),
@@ -241,44 +236,50 @@ mod tests {
             let command = enciphered_with_mac(&key, padding, IV, hex!("84D69610"), &[&data]).unwrap();
             assert_eq!(command.as_bytes(), want);
             let cryptogram = &want[5..want.len() - 4];
-            assert_eq!(decrypt(&key, padding, cryptogram).unwrap().as_bytes(), data);
+            assert_eq!(key.decipher(padding, cryptogram).unwrap().as_bytes(), data);
         }
     }
 
     #[test]
     fn vector_application_block_has_only_a_mac() {
-        let command = plain_with_mac(&Key16::from_bytes(KEY), IV, hex!("841E0000"), &[]).unwrap();
+        let command =
+            plain_with_mac(&CardKey::Tdes(Key16::from_bytes(KEY)), IV, hex!("841E0000"), &[]).unwrap();
         assert_eq!(command.as_bytes(), hex!("841E00000473C9504F"));
     }
 
     #[test]
     fn every_length_comes_back() {
-        let key = Key16::from_bytes(KEY);
         let data = [0x80; PLAIN_LEN_MAX + 1];
-        for len in 0..=PLAIN_LEN_MAX {
-            for padding in [Padding::Always, Padding::IfNeeded] {
-                let sealed = encrypt(&key, padding, &[&data[..len]]).unwrap();
-                assert_eq!(decrypt(&key, padding, &sealed).unwrap().as_bytes(), &data[..len]);
+        for (key, len_max) in [
+            (CardKey::Tdes(Key16::from_bytes(KEY)), PLAIN_LEN_MAX),
+            (CardKey::Sm4(Key16::from_bytes(KEY)), PLAIN_LEN_MAX - 8),
+        ] {
+            for len in 0..=len_max {
+                for padding in [Padding::Always, Padding::IfNeeded] {
+                    let sealed = key.encipher(padding, &[&data[..len]]).unwrap();
+                    assert_eq!(key.decipher(padding, &sealed).unwrap().as_bytes(), &data[..len]);
+                }
             }
+            assert!(key.encipher(Padding::Always, &[&data[..=len_max]]).is_none());
         }
-        assert!(encrypt(&key, Padding::Always, &[&data]).is_none());
+        let key = CardKey::Tdes(Key16::from_bytes(KEY));
         assert!(plain_with_mac(&key, IV, [4, 0xD6, 0, 0], &[0; 252]).is_none());
     }
 
     #[test]
     fn broken_cryptograms_are_refused() {
-        let key = Key16::from_bytes(KEY);
-        let sealed = encrypt(&key, Padding::Always, &[&[1, 2, 3]]).unwrap();
-        assert!(decrypt(&key, Padding::Always, &[]).is_none());
-        assert!(decrypt(&key, Padding::Always, &sealed[..7]).is_none());
+        let key = CardKey::Tdes(Key16::from_bytes(KEY));
+        let sealed = key.encipher(Padding::Always, &[&[1, 2, 3]]).unwrap();
+        assert!(key.decipher(Padding::Always, &[]).is_none());
+        assert!(key.decipher(Padding::Always, &sealed[..7]).is_none());
         for bit in 0..64 {
             let mut changed = [0; 8];
             changed.copy_from_slice(&sealed);
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(decrypt(&key, Padding::Always, &changed).is_none(), "bit {bit}");
+            assert!(key.decipher(Padding::Always, &changed).is_none(), "bit {bit}");
         }
-        let full = encrypt(&key, Padding::IfNeeded, &[&[7; 7]]).unwrap();
-        assert!(decrypt(&key, Padding::Always, &full).is_none());
+        let full = key.encipher(Padding::IfNeeded, &[&[7; 7]]).unwrap();
+        assert!(key.decipher(Padding::Always, &full).is_none());
         assert_eq!(iv_from_challenge(&[0; 5]), None);
     }
 }

@@ -45,13 +45,13 @@ pub const CARD_BLOCK: [u8; 4] = [0x84, 0x16, 0x00, 0x00];
 mod tests {
     use super::*;
     use hex_literal::hex;
-    use ykt_crypto::Key16;
+    use ykt_crypto::CardKey;
     use ykt_crypto::sm::{iv_from_challenge4, plain_with_mac};
 
     /// Vectors `sm/APPLICATION BLOCK temporary` and `sm/CARD BLOCK`.
     #[test]
     fn vectors_block() {
-        let key = Key16::from_bytes(hex!("90E74C623C02DE7D760FF6F83FFEFC8C"));
+        let key = CardKey::from_hex("90E74C623C02DE7D760FF6F83FFEFC8C").unwrap();
         let iv = iv_from_challenge4(hex!("A1B2C3D4"));
         for (header, want) in [
             (BlockTerm::Temporary.header(), hex!("841E00000473C9504F")),

@@ -3,7 +3,7 @@
 use crate::types::Purse;
 use crate::write_key::Pin;
 use ykt_base::Command;
-use ykt_crypto::BlockKey;
+use ykt_crypto::CardKey;
 use ykt_crypto::sm;
 
 /// Class of commands in clear.
@@ -84,8 +84,8 @@ pub const fn external_authenticate(key_id: u8, cryptogram: &[u8; 8]) -> Command<
 /// The cryptogram of EXTERNAL AUTHENTICATE: the challenge (4 bytes are filled up with zeros) enciphered. `None`
 /// for a challenge that has neither 4 nor 8 bytes.
 #[must_use]
-pub fn authentication_cryptogram<K: BlockKey + ?Sized>(key: &K, challenge: &[u8]) -> Option<[u8; 8]> {
-    sm::iv_from_challenge(challenge).map(|block| key.encrypt_block(block))
+pub fn authentication_cryptogram(key: &CardKey, challenge: &[u8]) -> Option<[u8; 8]> {
+    sm::iv_from_challenge(challenge).map(|block| key.authenticate(block))
 }
 
 /// INTERNAL AUTHENTICATE (内部认证) with the key of this id.
@@ -138,7 +138,7 @@ mod tests {
     /// Vectors `auth/EXTERNAL AUTHENTICATE …`.
     #[test]
     fn vectors_external_authenticate() {
-        let key = Key16::from_bytes(hex!("0B8F6028724AC41B47C159CDBD9AB7C8"));
+        let key = CardKey::Tdes(Key16::from_bytes(hex!("0B8F6028724AC41B47C159CDBD9AB7C8")));
         let long = authentication_cryptogram(&key, &hex!("A1B2C3D4E5F60718")).unwrap();
         let mut out = [0; COMMAND_LEN_MAX];
         let apdu = external_authenticate(0, &long);

@@ -6,7 +6,7 @@
 use crate::types::{Purse, PurseFen, TransactionType};
 use crate::wire::{join, signed_terms, whole};
 use ykt_base::{CardCounter, Command, DateTime, KeyIndex, KeyVersion, Mac4, Random4, StatusWord, TerminalId};
-use ykt_crypto::{BlockKey, Key8};
+use ykt_crypto::{CardKey, SessionKey};
 
 /// Length of the answer to INITIALIZE FOR LOAD.
 pub const INITIALIZE_ANSWER_LEN: usize = 16;
@@ -162,8 +162,8 @@ pub fn session_input(random: Random4, counter: CardCounter) -> [u8; 8] {
 
 /// Session key under the card's load key DLK.
 #[must_use]
-pub fn session_key<K: BlockKey + ?Sized>(dlk: &K, random: Random4, counter: CardCounter) -> Key8 {
-    ykt_crypto::session_key(dlk, session_input(random, counter))
+pub fn session_key(dlk: &CardKey, random: Random4, counter: CardCounter) -> SessionKey {
+    dlk.session(session_input(random, counter))
 }
 
 /// MAC1 covers balance || amount || type || terminal.
@@ -179,8 +179,8 @@ pub fn mac1_input(load: &Load, balance: PurseFen) -> [u8; 15] {
 
 /// MAC1, the card's proof to the host.
 #[must_use]
-pub fn mac1(session: &Key8, load: &Load, balance: PurseFen) -> Mac4 {
-    ykt_crypto::tmac(session, &[&mac1_input(load, balance)])
+pub fn mac1(session: &SessionKey, load: &Load, balance: PurseFen) -> Mac4 {
+    session.mac(&[&mac1_input(load, balance)])
 }
 
 /// MAC2 covers amount || type || terminal || date || time.
@@ -191,8 +191,8 @@ pub fn mac2_input(load: &Load, at: DateTime) -> [u8; 18] {
 
 /// MAC2, the host's proof to the card.
 #[must_use]
-pub fn mac2(session: &Key8, load: &Load, at: DateTime) -> Mac4 {
-    ykt_crypto::tmac(session, &[&mac2_input(load, at)])
+pub fn mac2(session: &SessionKey, load: &Load, at: DateTime) -> Mac4 {
+    session.mac(&[&mac2_input(load, at)])
 }
 
 /// The TAC covers new balance || counter before || amount || type || terminal || date || time.
@@ -203,15 +203,21 @@ pub fn tac_input(load: &Load, new_balance: PurseFen, counter: CardCounter, at: D
 
 /// The TAC, under the TAC key (the halves of DTK XORed); `counter` is the one before the load.
 #[must_use]
-pub fn tac(tac_key: &Key8, load: &Load, new_balance: PurseFen, counter: CardCounter, at: DateTime) -> Mac4 {
-    ykt_crypto::tmac(tac_key, &[&tac_input(load, new_balance, counter, at)])
+pub fn tac(
+    tac_key: &SessionKey,
+    load: &Load,
+    new_balance: PurseFen,
+    counter: CardCounter,
+    at: DateTime,
+) -> Mac4 {
+    tac_key.mac(&[&tac_input(load, new_balance, counter, at)])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use hex_literal::hex;
-    use ykt_crypto::{Key16, tac_key};
+    use ykt_crypto::Key16;
 
     fn ep_load() -> Load {
         Load {
@@ -224,8 +230,8 @@ mod tests {
     /// Vector `load/EP`.
     #[test]
     fn vector_load_ep() {
-        let dlk = Key16::from_bytes(hex!("E5A60E3AB7E2795E3D8F4F5AACDD05D2"));
-        let dtk = Key16::from_bytes(hex!("3E70EAFBF0AB93BE2550775592D5D927"));
+        let dlk = CardKey::Tdes(Key16::from_bytes(hex!("E5A60E3AB7E2795E3D8F4F5AACDD05D2")));
+        let dtk = CardKey::Tdes(Key16::from_bytes(hex!("3E70EAFBF0AB93BE2550775592D5D927")));
         let load = ep_load();
         let at = DateTime::from_bcd(hex!("20240131123456")).unwrap();
         let (random, counter) = (Random4(hex!("01020304")), CardCounter(0));
@@ -235,7 +241,7 @@ mod tests {
         assert_eq!(InitializeForLoad::parse(&Command::parse(&initialize.to_apdu()).unwrap()), Ok(initialize));
 
         let session = session_key(&dlk, random, counter);
-        assert_eq!(session.expose(), &hex!("D0E66C3E7DF77F93"));
+        assert_eq!(session.expose(), hex!("D0E66C3E7DF77F93"));
         let answer = LoadAnswer {
             balance: PurseFen::ZERO,
             counter,
@@ -250,7 +256,7 @@ mod tests {
         let credit = CreditForLoad { at, mac2: mac2(&session, &load, at) };
         assert_eq!(credit.to_apdu(), hex!("805200000B20240131123456764044A204"));
         assert_eq!(CreditForLoad::parse(&Command::parse(&credit.to_apdu()).unwrap()), Ok(credit));
-        assert_eq!(tac(&tac_key(&dtk), &load, load.amount, counter, at), Mac4(hex!("71637FB1")));
+        assert_eq!(tac(&dtk.tac_key(), &load, load.amount, counter, at), Mac4(hex!("71637FB1")));
     }
 
     #[test]

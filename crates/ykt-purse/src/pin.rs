@@ -5,8 +5,8 @@
 
 use crate::write_key::{PIN_FIELD_LEN, Pin};
 use ykt_base::{Command, KeyIndex, Mac4, StatusWord};
+use ykt_crypto::SessionKey;
 use ykt_crypto::sm::CommandBytes;
-use ykt_crypto::{Key8, tmac};
 
 /// Shortest PIN in bytes.
 const PIN_LEN_MIN: usize = 2;
@@ -84,10 +84,11 @@ impl ReloadPin {
     }
 }
 
-/// MAC of RELOAD PIN: over the new PIN alone, under the reload key's halves XORed (as a TAC key).
+/// MAC of RELOAD PIN: over the new PIN alone, under the reload key reduced like a TAC key
+/// ([`CardKey::tac_key`](ykt_crypto::CardKey::tac_key)).
 #[must_use]
-pub fn reload_mac(key: &Key8, new: &Pin) -> Mac4 {
-    tmac(key, &[new.as_bytes()])
+pub fn reload_mac(key: &SessionKey, new: &Pin) -> Mac4 {
+    key.mac(&[new.as_bytes()])
 }
 
 /// What PIN UNBLOCK (解锁口令) does with the PIN it carries: P2.
@@ -125,7 +126,7 @@ fn pin(bytes: &[u8]) -> Option<Pin> {
 mod tests {
     use super::*;
     use hex_literal::hex;
-    use ykt_crypto::{Key16, tac_key};
+    use ykt_crypto::CardKey;
 
     /// Vector `pin/CHANGE PIN 805E01`.
     #[test]
@@ -157,7 +158,7 @@ mod tests {
     fn vector_reload_pin() {
         let apdu = hex!("805E0000071234562B64B888");
         let reload = ReloadPin::parse(&Command::parse(&apdu).unwrap()).unwrap();
-        let key = tac_key(&Key16::from_bytes(hex!("DE7FCF3A63B79EACC774DA210D976B58")));
+        let key = CardKey::from_hex("DE7FCF3A63B79EACC774DA210D976B58").unwrap().tac_key();
         assert_eq!(reload_mac(&key, &reload.new), reload.mac);
         assert_eq!(reload.to_apdu().as_bytes(), apdu);
         for (data, sw) in [

@@ -10,8 +10,8 @@ use ykt_base::{
     Asn8, CardCounter, Command, DateTime, IssuerFactor, KeyVersion, Mac4, Random4, StatusWord, TerminalId,
     TerminalSeq,
 };
+use ykt_crypto::CardKey;
 use ykt_crypto::sm::CommandBytes;
-use ykt_crypto::{Key16, diversify};
 
 /// Length of the answer to INIT SAM FOR PURCHASE.
 pub const INIT_ANSWER_LEN: usize = 8;
@@ -169,8 +169,8 @@ impl CardFactors {
 
     /// The card's key from a key that lies as many levels above as there are factors.
     #[must_use]
-    pub fn derive(&self, key: &Key16) -> Key16 {
-        self.highest_first().fold(key.clone(), |key, factor| diversify(&key, &factor))
+    pub fn derive(&self, key: &CardKey) -> CardKey {
+        self.highest_first().fold(key.clone(), |key, factor| key.diversify(&factor))
     }
 
     /// Reads them from command data: card first, then upwards. `None` when they are not one, two or three
@@ -323,6 +323,7 @@ mod tests {
     use crate::purchase;
     use crate::types::Purse;
     use hex_literal::hex;
+    use ykt_crypto::Key16;
 
     const ASN: Asn8 = Asn8(hex!("1700010170907984"));
     const ISSUER: IssuerFactor = IssuerFactor(hex!("01011000FFFFFFFF"));
@@ -346,9 +347,9 @@ mod tests {
         assert_eq!(apdu.as_bytes(), want);
         assert_eq!(InitSamForPurchase::parse(&Command::parse(&apdu).unwrap()), Ok(init));
 
-        let root = Key16::from_bytes(hex!("404142434445464748494A4B4C4D4E4F"));
+        let root = CardKey::Tdes(Key16::from_bytes(hex!("404142434445464748494A4B4C4D4E4F")));
         let dpk = init.factors.derive(&root);
-        assert_eq!(dpk.expose(), &hex!("FBB4B98851865C96144C89BF8767E819"));
+        assert_eq!(dpk.expose(), hex!("FBB4B98851865C96144C89BF8767E819"));
         let sequence = TerminalSeq(0x11);
         let session = purchase::session_key(&dpk, init.random, init.counter, sequence);
         let terms = init.purchase(TerminalId(hex!("360486600002")));
@@ -370,8 +371,8 @@ mod tests {
         let bytes = [ASN.0, city.0, province.0].concat();
         assert_eq!(CardFactors::from_bytes(&bytes), Some(three));
         assert_eq!(three.highest_first().collect::<std::vec::Vec<_>>(), [province.0, city.0, ASN.0]);
-        let root = Key16::from_bytes(hex!("606162636465666768696A6B6C6D6E6F"));
-        assert_eq!(three.derive(&root).expose(), &hex!("E3FB4F1E45AFB9CF6ACC9C2B54448231"));
+        let root = CardKey::Tdes(Key16::from_bytes(hex!("606162636465666768696A6B6C6D6E6F")));
+        assert_eq!(three.derive(&root).expose(), hex!("E3FB4F1E45AFB9CF6ACC9C2B54448231"));
         assert_eq!(CardFactors::from_bytes(&bytes[..8]), Some(CardFactors::one_level(ASN)));
         assert_eq!(CardFactors::from_bytes(&bytes[..7]), None);
         assert_eq!(CardFactors::from_bytes(&[]), None);

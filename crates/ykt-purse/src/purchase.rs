@@ -8,7 +8,7 @@ use crate::wire::{join, signed_terms, whole};
 use ykt_base::{
     CardCounter, Command, DateTime, KeyIndex, KeyVersion, Mac4, Random4, StatusWord, TerminalId, TerminalSeq,
 };
-use ykt_crypto::{BlockKey, Key8};
+use ykt_crypto::{CardKey, SessionKey};
 
 /// Length of the answer to INITIALIZE FOR PURCHASE.
 pub const INITIALIZE_ANSWER_LEN: usize = 15;
@@ -262,13 +262,13 @@ pub fn session_input(random: Random4, counter: CardCounter, sequence: TerminalSe
 
 /// Session key under the card's purchase key DPK.
 #[must_use]
-pub fn session_key<K: BlockKey + ?Sized>(
-    dpk: &K,
+pub fn session_key(
+    dpk: &CardKey,
     random: Random4,
     counter: CardCounter,
     sequence: TerminalSeq,
-) -> Key8 {
-    ykt_crypto::session_key(dpk, session_input(random, counter, sequence))
+) -> SessionKey {
+    dpk.session(session_input(random, counter, sequence))
 }
 
 /// MAC1 covers amount || type || terminal || date || time.
@@ -279,14 +279,14 @@ pub fn mac1_input(purchase: &Purchase, at: DateTime) -> [u8; 18] {
 
 /// MAC1, the PSAM's proof to the card.
 #[must_use]
-pub fn mac1(session: &Key8, purchase: &Purchase, at: DateTime) -> Mac4 {
-    ykt_crypto::tmac(session, &[&mac1_input(purchase, at)])
+pub fn mac1(session: &SessionKey, purchase: &Purchase, at: DateTime) -> Mac4 {
+    session.mac(&[&mac1_input(purchase, at)])
 }
 
 /// MAC2, the card's proof to the PSAM; it covers the amount.
 #[must_use]
-pub fn mac2(session: &Key8, amount: PurseFen) -> Mac4 {
-    ykt_crypto::tmac(session, &[&amount.to_bytes()])
+pub fn mac2(session: &SessionKey, amount: PurseFen) -> Mac4 {
+    session.mac(&[&amount.to_bytes()])
 }
 
 /// The TAC covers amount || type || terminal || terminal sequence || date || time.
@@ -303,21 +303,21 @@ pub fn tac_input(purchase: &Purchase, sequence: TerminalSeq, at: DateTime) -> [u
 
 /// The TAC, under the TAC key (the halves of DTK XORed).
 #[must_use]
-pub fn tac(tac_key: &Key8, purchase: &Purchase, sequence: TerminalSeq, at: DateTime) -> Mac4 {
-    ykt_crypto::tmac(tac_key, &[&tac_input(purchase, sequence, at)])
+pub fn tac(tac_key: &SessionKey, purchase: &Purchase, sequence: TerminalSeq, at: DateTime) -> Mac4 {
+    tac_key.mac(&[&tac_input(purchase, sequence, at)])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use hex_literal::hex;
-    use ykt_crypto::{Key16, tac_key};
+    use ykt_crypto::Key16;
 
     /// Vector `purchase/EP type 06`, the card's side.
     #[test]
     fn vector_purchase_ep() {
-        let dpk = Key16::from_bytes(hex!("FBB4B98851865C96144C89BF8767E819"));
-        let dtk = Key16::from_bytes(hex!("3E70EAFBF0AB93BE2550775592D5D927"));
+        let dpk = CardKey::Tdes(Key16::from_bytes(hex!("FBB4B98851865C96144C89BF8767E819")));
+        let dtk = CardKey::Tdes(Key16::from_bytes(hex!("3E70EAFBF0AB93BE2550775592D5D927")));
         let purchase = Purchase {
             kind: PurchaseKind::Purchase(Purse::Ep),
             amount: PurseFen::from_bytes(hex!("00000096")).unwrap(),
@@ -343,12 +343,12 @@ mod tests {
         assert_eq!(PurchaseAnswer::from_bytes(&answer.to_bytes()), Some(answer));
 
         let session = session_key(&dpk, random, counter, sequence);
-        assert_eq!(session.expose(), &hex!("F3CCCF76714AE87F"));
+        assert_eq!(session.expose(), hex!("F3CCCF76714AE87F"));
         let debit = DebitForPurchase { sequence, at, mac1: mac1(&session, &purchase, at) };
         assert_eq!(debit.to_apdu(), hex!("805401000F0000001120240131123456FFB035B108"));
         assert_eq!(DebitForPurchase::parse(&Command::parse(&debit.to_apdu()).unwrap()), Ok(debit));
         let answer = DebitAnswer {
-            tac: tac(&tac_key(&dtk), &purchase, sequence, at),
+            tac: tac(&dtk.tac_key(), &purchase, sequence, at),
             mac2: mac2(&session, purchase.amount),
         };
         assert_eq!(answer.to_bytes(), hex!("2C8978F0F74BAE7B"));

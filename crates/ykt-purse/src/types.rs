@@ -2,6 +2,7 @@
 
 use core::fmt;
 use ykt_base::{Fen, StatusWord};
+use ykt_crypto::{CardKey, Key8, Key16};
 
 /// Transaction type (交易类型标识, `epurse.md` 4.1): one byte in MACs, TACs and logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -166,6 +167,27 @@ impl Algorithm {
             Algorithm::Des => 8,
         }
     }
+
+    /// The key of these bytes, or `None` when they are not as many as its keys have.
+    #[must_use]
+    pub fn key(self, bytes: &[u8]) -> Option<CardKey> {
+        let long = || bytes.try_into().ok().map(Key16::from_bytes);
+        match self {
+            Algorithm::TripleDes => long().map(CardKey::Tdes),
+            Algorithm::Des => bytes.try_into().ok().map(|key| CardKey::Des(Key8::from_bytes(key))),
+            Algorithm::Sm4 => long().map(CardKey::Sm4),
+        }
+    }
+
+    /// The algorithm of a key.
+    #[must_use]
+    pub const fn of(key: &CardKey) -> Algorithm {
+        match key {
+            CardKey::Tdes(_) => Algorithm::TripleDes,
+            CardKey::Des(_) => Algorithm::Des,
+            CardKey::Sm4(_) => Algorithm::Sm4,
+        }
+    }
 }
 
 /// An amount that does not fit the purse.
@@ -286,6 +308,14 @@ mod tests {
         for code in 0..=u8::MAX {
             assert_eq!(Purse::from_code(code).is_ok(), (1..=2).contains(&code));
             assert!(Algorithm::from_code(code).is_none_or(|algorithm| algorithm.code() == code));
+        }
+        for algorithm in [Algorithm::TripleDes, Algorithm::Des, Algorithm::Sm4] {
+            let bytes = [7; 17];
+            for len in 0..=bytes.len() {
+                let key = algorithm.key(&bytes[..len]);
+                assert_eq!(key.is_some(), len == algorithm.key_len());
+                assert!(key.is_none_or(|key| Algorithm::of(&key) == algorithm));
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use crate::psam::SamUsage;
 use crate::types::Algorithm;
 use crate::wire::Reader;
 use ykt_base::{KeyVersion, StatusWord};
-use ykt_crypto::BlockKey;
+use ykt_crypto::CardKey;
 use ykt_crypto::sm::{self, Bytes, CommandBytes, Padding};
 
 /// Length of a user card's key header.
@@ -333,8 +333,8 @@ impl SamKeyHeader {
 /// The whole command: header and key enciphered under the control key (padding always), then the MAC. `None`
 /// when they are longer than a command can carry.
 #[must_use]
-pub fn command<K: BlockKey + ?Sized>(
-    control: &K,
+pub fn command(
+    control: &CardKey,
     iv: [u8; 8],
     command: [u8; 4],
     header: &[u8],
@@ -424,8 +424,8 @@ mod tests {
 
     const IV: [u8; 8] = hex!("A1B2C3D400000000");
 
-    fn control() -> Key16 {
-        Key16::from_bytes(hex!("57494E4E4552313233343536373839AA"))
+    fn control() -> CardKey {
+        CardKey::Tdes(Key16::from_bytes(hex!("57494E4E4552313233343536373839AA")))
     }
 
     fn header(form: KeyForm, usage: KeyUsage) -> KeyHeader {
@@ -474,7 +474,7 @@ mod tests {
             assert_eq!(apdu.as_bytes(), want);
             assert_eq!(KeyTarget::from_p1p2(apdu[2], apdu[3]), Ok(target));
             let cryptogram = &apdu[5..apdu.len() - 4];
-            let plain = sm::decrypt(&control(), Padding::Always, cryptogram).unwrap();
+            let plain = control().decipher(Padding::Always, cryptogram).unwrap();
             assert_eq!(KeyHeader::parse(&plain), Some((header, key)));
         }
     }
@@ -498,7 +498,7 @@ mod tests {
             let header = SamKeyHeader { usage: one_level, version: KeyVersion(1), algorithm };
             let apdu = command(&control(), IV, SamKeyHeader::COMMAND, &header.to_bytes(), key).unwrap();
             assert_eq!(apdu.as_bytes(), want);
-            let plain = sm::decrypt(&control(), Padding::Always, &apdu[5..apdu.len() - 4]).unwrap();
+            let plain = control().decipher(Padding::Always, &apdu[5..apdu.len() - 4]).unwrap();
             assert_eq!(SamKeyHeader::parse(&plain), Some((header, key)));
         }
         assert_eq!(SamKeyHeader::parse(&hex!("220101FBB4B98851865C")), None);

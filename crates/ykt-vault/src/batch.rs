@@ -7,7 +7,7 @@ use crate::vault::{CardKeyRef, KeyRef, MacVerdict, Receipt, TacJob, TacVerdict};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use ykt_base::{IssuerFactor, Mac4};
-use ykt_crypto::{Key8, Key16, Tdes, tac_key};
+use ykt_crypto::{CardKey, SessionKey, Tdes};
 use ykt_purse::{load, purchase};
 
 /// Most keys directly above the cards whose round keys are kept ready.
@@ -22,11 +22,12 @@ pub(crate) struct ReadyKeys(RwLock<BTreeMap<Place, Arc<Tdes>>>);
 
 impl ReadyKeys {
     /// The round keys at this place, made from `key` when they are not there yet.
-    pub(crate) fn above(&self, place: Place, key: impl FnOnce() -> Option<Key16>) -> Option<Arc<Tdes>> {
+    pub(crate) fn above(&self, place: Place, key: impl FnOnce() -> Option<CardKey>) -> Option<Arc<Tdes>> {
         if let Some(ready) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
             return Some(Arc::clone(ready));
         }
-        let ready = Arc::new(Tdes::new(&key()?));
+        let CardKey::Tdes(key) = key()? else { return None };
+        let ready = Arc::new(Tdes::new(&key));
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= READY_KEYS_MAX {
             kept.clear();
@@ -46,7 +47,7 @@ pub(crate) enum TacSource {
     /// Diversified from the key above, the same for every card of the issuer.
     Above(Arc<Tdes>),
     /// The finished key of this one card.
-    Finished(Key8),
+    Finished(SessionKey),
 }
 
 /// Judges the jobs in their order; the source of a key is asked for again only when issuer or key change.
@@ -62,20 +63,20 @@ pub(crate) fn verify(jobs: &[TacJob], source: impl Fn(&CardKeyRef) -> Option<Tac
             }
         }
         last.as_ref().map_or(TacVerdict::UnknownKeyVersion, |(_, above)| {
-            verdict(&tac_key(&above.diversify(&job.key.asn.0)), job)
+            verdict(&CardKey::Tdes(above.diversify(&job.key.asn.0)).tac_key(), job)
         })
     };
     jobs.iter().map(judge).collect()
 }
 
-fn verdict(key: &Key8, job: &TacJob) -> TacVerdict {
+fn verdict(key: &SessionKey, job: &TacJob) -> TacVerdict {
     match MacVerdict::of(&receipt_tac(key, &job.receipt), &job.tac) {
         MacVerdict::Right => TacVerdict::Right,
         MacVerdict::Wrong => TacVerdict::Wrong,
     }
 }
 
-fn receipt_tac(key: &Key8, receipt: &Receipt) -> Mac4 {
+fn receipt_tac(key: &SessionKey, receipt: &Receipt) -> Mac4 {
     match receipt {
         Receipt::Load { load, new_balance, counter, at } => load::tac(key, load, *new_balance, *counter, *at),
         Receipt::Purchase { purchase, sequence, at } => purchase::tac(key, purchase, *sequence, *at),

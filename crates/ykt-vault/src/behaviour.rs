@@ -13,7 +13,7 @@ use ykt_base::hex::Hex;
 use ykt_base::{
     Asn8, CardCounter, DateTime, IssuerFactor, KeyVersion, Mac4, PsamSerial, Random4, TerminalId, TerminalSeq,
 };
-use ykt_crypto::{Key16, diversify};
+use ykt_crypto::{CardKey, Key16};
 use ykt_purse::create::Access;
 use ykt_purse::load::Load;
 use ykt_purse::psam::SamUsage;
@@ -90,7 +90,7 @@ fn lists(vault: &dyn Vault, found: &mut Deviations) {
     found.expect("status counts the keys", &vault.status().keys, &list.len());
     let root = list.iter().find(|info| info.key == KeyRef::new(KeyKind::SamTransport, 1, 1));
     let shown = root.map(|info| (Hex(&info.kcv).to_string(), info.state, info.origin));
-    let kcv = ykt_crypto::kcv(&Key16::from_bytes(crate::DEMO_TRANSPORT_KEY));
+    let kcv = CardKey::Tdes(Key16::from_bytes(crate::DEMO_TRANSPORT_KEY)).kcv();
     let origin = vault.status().origin;
     found.expect("check value in the list", &shown, &Some((Hex(&kcv).to_string(), KeyState::Active, origin)));
     let finished = KeyAddress::Card(card(KeyKind::Purchase, 3, 1));
@@ -196,8 +196,8 @@ fn write(vault: &dyn Vault, job: &WriteKeyJob<'_>) -> Result<Vec<u8>, VaultError
 /// WRITE KEY of user cards, against cryptograms made from the keys themselves.
 fn card_keys(vault: &dyn Vault, found: &mut Deviations) {
     let derived = |root: &str| {
-        let root = Key16::from_hex(root).ok()?;
-        Some(diversify(&diversify(&root, &ISSUER.0), &ASN.0))
+        let root = CardKey::Tdes(Key16::from_hex(root).ok()?);
+        Some(root.diversify(&ISSUER.0).diversify(&ASN.0))
     };
     let control = derived("C0C1C2C3C4C5C6C7C8C9CACBCCCDCECF");
     let purchase = derived("404142434445464748494A4B4C4D4E4F");
@@ -248,15 +248,15 @@ fn card_keys(vault: &dyn Vault, found: &mut Deviations) {
 /// WRITE KEY of PSAMs: control keys by serial number, working keys as many levels above the card as they say.
 fn sam_keys(vault: &dyn Vault, found: &mut Deviations) {
     let factor = [0, 0, 0, 0, 0, 0, 0, 0x07];
-    let key = |text: &str| Key16::from_hex(text).ok();
-    let master = key("112233445566778899AABBCCDDEEFF00").map(|root| diversify(&root, &factor));
+    let key = |text: &str| Key16::from_hex(text).map(CardKey::Tdes).ok();
+    let master = key("112233445566778899AABBCCDDEEFF00").map(|root| root.diversify(&factor));
     let root = key("404142434445464748494A4B4C4D4E4F");
-    let transport = Key16::from_bytes(crate::DEMO_TRANSPORT_KEY);
+    let transport = CardKey::Tdes(Key16::from_bytes(crate::DEMO_TRANSPORT_KEY));
     let (Some(master), Some(root)) = (master, root) else { return };
     let sam = |kind| KeyAddress::Sam { key: KeyRef::new(kind, 1, 1), serial: SERIAL };
     let working = || NewKey::Working { key: KeyRef::new(KeyKind::Purchase, 1, 1), factor: ISSUER };
     let one_level = SamUsage::from_code(0x22).unwrap_or(SamUsage::MASTER);
-    let city = diversify(&root, &ISSUER.0);
+    let city = root.diversify(&ISSUER.0);
     for (what, control, control_key, new, usage, value) in [
         (
             "WRITE KEY of a PSAM's master key",

@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 use ykt_base::hex::{self, Hex};
-use ykt_crypto::Key16;
+use ykt_crypto::{CardKey, Key16};
 use zeroize::Zeroizing;
 
 /// Why a key file is refused.
@@ -205,7 +205,7 @@ impl SoftVault {
                 let found = entry.level.unwrap_or_default();
                 return Err(KeysError::Level { number, key, expected, found });
             };
-            let kcv = ykt_crypto::kcv(&entry.value.0);
+            let kcv = CardKey::Tdes(entry.value.0.clone()).kcv();
             if let Some(HexArray(expected)) = entry.kcv
                 && expected != kcv
             {
@@ -355,14 +355,14 @@ mod tests {
             let card = CardKeyRef { key, factor: IssuerFactor(factor), asn: Asn8(asn) };
             vault.kcv(&KeyAddress::Card(card)).unwrap()
         };
-        let of = |key: Key16| ykt_crypto::kcv(&key);
+        let tdes = |bytes: [u8; 16]| CardKey::Tdes(Key16::from_bytes(bytes));
         let city = hex!("2144FF0000000000");
-        assert_eq!(kcv(city, hex!("0000000000000001")), of(Key16::from_bytes([0x22; 16])));
-        let other = ykt_crypto::diversify(&Key16::from_bytes([0x11; 16]), &[2; 8]);
-        assert_eq!(kcv(city, [2; 8]), of(other));
-        let root = Key16::from_hex(DPK).unwrap();
-        let elsewhere = ykt_crypto::diversify(&ykt_crypto::diversify(&root, &[9; 8]), &[2; 8]);
-        assert_eq!(kcv([9; 8], [2; 8]), of(elsewhere));
+        assert_eq!(kcv(city, hex!("0000000000000001")), tdes([0x22; 16]).kcv());
+        let other = tdes([0x11; 16]).diversify(&[2; 8]);
+        assert_eq!(kcv(city, [2; 8]), other.kcv());
+        let root = CardKey::Tdes(Key16::from_hex(DPK).unwrap());
+        let elsewhere = root.diversify(&[9; 8]).diversify(&[2; 8]);
+        assert_eq!(kcv([9; 8], [2; 8]), elsewhere.kcv());
     }
 
     #[test]

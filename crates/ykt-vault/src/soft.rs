@@ -13,7 +13,7 @@ use crate::vault::{
 };
 use ykt_base::{Asn8, DateTime, IssuerFactor, Mac4, PsamSerial, Rng};
 use ykt_crypto::sm::{CommandBytes, Padding};
-use ykt_crypto::{BlockKey, Key16, diversify, sm, tac_key};
+use ykt_crypto::{CardKey, Key16, SessionKey, sm};
 use ykt_purse::write_key::{self, KeyForm, KeyUsage, SamKeyHeader};
 use ykt_purse::{Algorithm, PurseFen, load};
 
@@ -46,6 +46,11 @@ pub(crate) struct StoredKey {
 impl StoredKey {
     fn place(&self) -> (KeyRef, u8, Option<[u8; 8]>) {
         (self.key, self.level, self.owner)
+    }
+
+    /// The vault keeps 3DES keys only.
+    fn card_key(&self) -> CardKey {
+        CardKey::Tdes(self.value.clone())
     }
 }
 
@@ -208,7 +213,7 @@ impl SoftVault {
         issuer: IssuerFactor,
         asn: Asn8,
         wanted: Use,
-    ) -> Result<Key16, VaultError> {
+    ) -> Result<CardKey, VaultError> {
         let stored = self.find(key, level, wanted, |stored, owner| {
             let at = self.levels.as_slice().get(usize::from(stored.level));
             match at.map(|level| level.factor) {
@@ -219,10 +224,10 @@ impl SoftVault {
             }
         })?;
         let factors = self.levels.factors(stored.level, level, issuer, asn);
-        Ok(factors.fold(stored.value.clone(), |key, factor| diversify(&key, &factor)))
+        Ok(factors.fold(stored.card_key(), |key, factor| key.diversify(&factor)))
     }
 
-    fn derive(&self, address: &KeyAddress, wanted: Use) -> Result<Key16, VaultError> {
+    fn derive(&self, address: &KeyAddress, wanted: Use) -> Result<CardKey, VaultError> {
         let key = address.key();
         match (address, key.kind.scheme()) {
             (KeyAddress::Card(CardKeyRef { factor, asn, .. }), Scheme::Card) => {
@@ -231,10 +236,11 @@ impl SoftVault {
             (KeyAddress::Sam { serial, .. }, Scheme::Sam) => {
                 let factor = sam_factor(serial);
                 let stored = self.find(key, 1, wanted, |_, owner| *owner == factor)?;
-                Ok(if stored.level == 0 { diversify(&stored.value, &factor) } else { stored.value.clone() })
+                let key = stored.card_key();
+                Ok(if stored.level == 0 { key.diversify(&factor) } else { key })
             }
             (KeyAddress::Shared(_), Scheme::Shared) => {
-                self.find(key, 0, wanted, |_, _| false).map(|stored| stored.value.clone())
+                self.find(key, 0, wanted, |_, _| false).map(StoredKey::card_key)
             }
             _ => Err(VaultError::WrongHolder { key }),
         }
@@ -246,7 +252,7 @@ impl SoftVault {
         let finished = self.keys.iter().any(|stored| stored.key == card.key && stored.level == level);
         let key_at = |level| self.key_at(card.key, level, card.factor, card.asn, Use::Compute).ok();
         if finished {
-            return key_at(level).map(|key| TacSource::Finished(tac_key(&key)));
+            return key_at(level).map(|key| TacSource::Finished(key.tac_key()));
         }
         let above = || level.checked_sub(1).and_then(key_at);
         self.ready.above((card.key, card.factor), above).map(TacSource::Above)
@@ -285,7 +291,7 @@ impl SoftVault {
         }
     }
 
-    fn new_sam_key(&self, new: &NewKey<'_>, header: &SamKeyHeader) -> Result<Key16, VaultError> {
+    fn new_sam_key(&self, new: &NewKey<'_>, header: &SamKeyHeader) -> Result<CardKey, VaultError> {
         let (key, left) = match new {
             NewKey::Pin(_) => return Err(VaultError::NotThatKind { expected: "a key", found: "a PIN" }),
             NewKey::Own(KeyAddress::Card(_)) => {
@@ -323,7 +329,7 @@ impl SoftVault {
 
 /// What stands in the key field of a user card's WRITE KEY.
 enum CardSecret {
-    Key(Key16),
+    Key(CardKey),
     Pin(sm::Bytes<{ write_key::PIN_FIELD_LEN }>),
 }
 
@@ -376,7 +382,7 @@ impl Vault for SoftVault {
             owner: stored.owner,
             kcv: match stored.state {
                 KeyState::Destroyed => [0; 3],
-                _ => ykt_crypto::kcv(&stored.value),
+                _ => stored.card_key().kcv(),
             },
             state: stored.state,
             origin: self.origin,
@@ -385,7 +391,7 @@ impl Vault for SoftVault {
     }
 
     fn kcv(&self, key: &KeyAddress) -> Result<[u8; 3], VaultError> {
-        self.derive(key, Use::Compute).map(|key| ykt_crypto::kcv(&key))
+        self.derive(key, Use::Compute).map(|key| key.kcv())
     }
 
     fn write_key(&self, job: &WriteKeyJob<'_>) -> Result<CommandBytes, VaultError> {
@@ -405,7 +411,7 @@ impl Vault for SoftVault {
     }
 
     fn external_authenticate(&self, key: &KeyAddress, challenge: [u8; 8]) -> Result<[u8; 8], VaultError> {
-        self.derive(key, Use::Compute).map(|key| key.encrypt_block(challenge))
+        self.derive(key, Use::Compute).map(|key| key.authenticate(challenge))
     }
 
     fn sm_mac(&self, key: &KeyAddress, iv: [u8; 8], parts: &[&[u8]]) -> Result<Mac4, VaultError> {
@@ -444,7 +450,7 @@ impl Vault for SoftVault {
 }
 
 impl SoftVault {
-    fn load_session_key(&self, session: &LoadSession) -> Result<ykt_crypto::Key8, VaultError> {
+    fn load_session_key(&self, session: &LoadSession) -> Result<SessionKey, VaultError> {
         let key = self.derive(&KeyAddress::Card(session.key), Use::Compute)?;
         Ok(load::session_key(&key, session.random, session.counter))
     }

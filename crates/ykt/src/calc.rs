@@ -10,8 +10,9 @@ use input::{Challenge, HexArray, HexBytes, KeyArg, TacKeyArg, When};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::process::ExitCode;
-use worked::{AnyKey, LoadCase, PurchaseCase, Step, Worked};
+use worked::{LoadCase, PurchaseCase, Step, Worked};
 use ykt_base::{Asn8, CardCounter, IssuerFactor, KeyIndex, KeyVersion, Random4, TerminalId, TerminalSeq};
+use ykt_crypto::CardKey;
 use ykt_crypto::sm::Padding;
 use ykt_purse::load::{self, Load};
 use ykt_purse::psam::CardFactors;
@@ -265,7 +266,7 @@ fn answer(args: &Args) -> anyhow::Result<String> {
         What::Kcv(what) => {
             let key = what.key.read_16()?;
             let mut worked = Worked::default();
-            worked.push("kcv", &ykt_crypto::kcv(&key), "first 3 bytes of TDES(key, 00×8)");
+            worked::push_kcv(&mut worked, &key);
             (worked, vec!["kcv"])
         }
         What::Load(what) => what.work()?,
@@ -296,7 +297,7 @@ impl Diversify {
         let named =
             |(at, factor): (usize, &HexArray<8>)| (format!("level_{}", at.saturating_add(1)), factor.0);
         let factors: Vec<_> = self.factors.iter().enumerate().map(named).collect();
-        let (_, worked) = worked::diversify(&self.key.read_16()?, &factors);
+        let worked = worked::diversify(&self.key.read_16()?, &factors);
         Ok((worked, vec!["card_key", "kcv"]))
     }
 }
@@ -308,14 +309,14 @@ impl SessionKey {
         let (session_input, session, how) = match self.sequence {
             None => (
                 load::session_input(self.random, self.counter),
-                load::session_key(key.as_block(), self.random, self.counter),
+                load::session_key(&key, self.random, self.counter),
                 "random || online counter || 80 00",
             ),
             Some(HexArray(sequence)) => {
                 let sequence = TerminalSeq::from_bytes(sequence);
                 (
                     purchase::session_input(self.random, self.counter, sequence),
-                    purchase::session_key(key.as_block(), self.random, self.counter, sequence),
+                    purchase::session_key(&key, self.random, self.counter, sequence),
                     "random || offline counter || low 2 bytes of the terminal sequence",
                 )
             }
@@ -329,10 +330,9 @@ impl SessionKey {
 impl Tac {
     fn work(&self) -> Answer {
         let dtk = self.key.read_16()?;
-        let key = ykt_crypto::tac_key(&dtk);
         let (amount, terminal, at) = (self.amount, self.terminal, self.when.at());
         let mut worked = Worked::default();
-        worked.push("tac_key", key.expose(), "left half of DTK XOR right half");
+        let key = worked::push_tac_key(&mut worked, &dtk);
         let purse = match self.transaction {
             TransactionType::EdLoad => Some(Purse::Ed),
             TransactionType::EpLoad => Some(Purse::Ep),
@@ -367,23 +367,21 @@ fn purchase_kind(transaction: TransactionType) -> anyhow::Result<PurchaseKind> {
 
 impl Terms {
     /// The card's transaction key and TAC key; diversified when factors are given.
-    fn keys(&self, name: &str) -> anyhow::Result<(AnyKey, Option<ykt_crypto::Key16>, Worked)> {
+    fn keys(&self, name: &str) -> anyhow::Result<(CardKey, Option<CardKey>, Worked)> {
         let (key, dtk, mut worked) = (self.key.read()?, self.dtk.read()?, Worked::default());
-        let derive = |key: ykt_crypto::Key16| {
-            self.factors.iter().fold(key, |key, factor| ykt_crypto::diversify(&key, &factor.0))
-        };
+        let derive = |key: CardKey| self.factors.iter().fold(key, |key, factor| key.diversify(&factor.0));
         if self.factors.is_empty() {
             return Ok((key, dtk, worked));
         }
-        let AnyKey::Double(key) = key else {
+        if matches!(key, CardKey::Des(_)) {
             anyhow::bail!("only a key of 32 hex digits is diversified by --factor");
-        };
+        }
         let (key, dtk) = (derive(key), dtk.map(derive));
         worked.push(name, key.expose(), "diversified by the factors");
         if let Some(dtk) = &dtk {
             worked.push("DTK", dtk.expose(), "diversified by the factors");
         }
-        Ok((AnyKey::Double(key), dtk, worked))
+        Ok((key, dtk, worked))
     }
 }
 

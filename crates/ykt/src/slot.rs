@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use ykt_base::hex::{self, Hex};
 use ykt_base::{CardChannel, ChannelError, Response};
 use ykt_card::{Blank, Card, IMAGE_LEN_DEMO};
-use ykt_crypto::Key16;
+use ykt_crypto::{CardKey, Key16};
 use ykt_issue::{Profile, Progress};
 use ykt_purse::create::Access;
 use ykt_terminal::transport::image::FileMemory;
@@ -106,7 +106,7 @@ pub fn open_keys(path: &Path, profile: &Profile) -> anyhow::Result<SoftVault> {
     let mut vault = SoftVault::from_keys(KeysFile::read(path)?)?;
     let factory = Key16::from_bytes(DEMO_TRANSPORT_KEY);
     match vault.kcv(&KeyAddress::Shared(profile.transport)) {
-        Ok(kcv) if kcv == ykt_crypto::kcv(&factory) => {}
+        Ok(kcv) if kcv == CardKey::Tdes(factory.clone()).kcv() => {}
         Ok(_) => bail!(
             "the {} in {} is not that of this program's blank cards: leave it out, they bring their own",
             profile.transport,

@@ -4,15 +4,15 @@
 use crate::answer::{Outcome, answer, done};
 use crate::card::Card;
 use crate::memory::Memory;
-use crate::security::{KeyMaterial, KeyName};
+use crate::security::KeyName;
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{Command, KeyVersion, StatusWord};
-use ykt_crypto::{BlockKey, des_encrypt_block, tac_key};
+use ykt_crypto::CardKey;
 use ykt_purse::psam::{CardFactors, SamKeyType, SamUsage};
 
 /// The key DELIVERY KEY left behind, until the next one, another application, or reset.
 pub(crate) struct Delivered {
-    material: KeyMaterial,
+    material: CardKey,
     kind: SamKeyType,
 }
 
@@ -83,13 +83,14 @@ impl<M: Memory> Card<M> {
         }
         let name = KeyName::SamWorking(command.usage, command.version);
         let slot = self.usable_key(name, StatusWord::KEY_NOT_FOUND)?;
-        let KeyMaterial::Double(above) = slot.material(&self.store) else {
+        let above = slot.material(&self.store);
+        if matches!(above, CardKey::Des(_)) {
             return Err(StatusWord::KEY_INDEX);
-        };
+        }
         let derived = command.factors.derive(&above);
         let material = match kind {
-            SamKeyType::PinReload => KeyMaterial::Single(tac_key(&derived)),
-            _ => KeyMaterial::Double(derived),
+            SamKeyType::PinReload => derived.tac_key().into(),
+            _ => derived,
         };
         self.session.delivered = Some(Delivered { material, kind });
         done()
@@ -102,15 +103,16 @@ impl<M: Memory> Card<M> {
         match command {
             CipherData::Encrypt(blocks) if may_encipher(*kind) => {
                 let mut out = [0; RESPONSE_DATA_LEN_MAX];
-                let (places, _) = out.as_chunks_mut::<8>();
-                for (place, block) in places.iter_mut().zip(blocks) {
-                    *place = material.encrypt_block(*block);
-                }
-                answer(out.get(..command.answer_len()).unwrap_or_default())
+                let blocks = blocks.as_flattened();
+                let out = out.get_mut(..blocks.len()).ok_or(StatusWord::WRONG_LENGTH)?;
+                out.copy_from_slice(blocks);
+                material.encrypt_blocks(out);
+                answer(out)
             }
             CipherData::Mac(iv, blocks) if may_mac(*kind) => {
-                let [a, b, c, d, ..] = unpadded_mac(material, iv, blocks);
-                answer(&[a, b, c, d])
+                let mut mac = material.begin_mac(&iv).ok_or(StatusWord::WRONG_LENGTH)?;
+                material.continue_mac(&mut mac, blocks.as_flattened());
+                answer(material.end_mac(&mac).as_bytes())
             }
             CipherData::Encrypt(_) | CipherData::Mac(..) => Err(StatusWord::CONDITIONS),
         }
@@ -137,20 +139,4 @@ const fn may_mac(kind: SamKeyType) -> bool {
             | SamKeyType::Mac
             | SamKeyType::MacAndEncipher
     )
-}
-
-/// CBC-MAC (8-byte key) or retail MAC (16-byte key) over blocks as they are.
-fn unpadded_mac(material: &KeyMaterial, iv: [u8; 8], blocks: &[[u8; 8]]) -> [u8; 8] {
-    let (left, right) = match material {
-        KeyMaterial::Single(key) => (key.clone(), None),
-        KeyMaterial::Double(key) => (key.left(), Some(key.right())),
-    };
-    let mut state = iv;
-    for block in blocks {
-        for (state, byte) in state.iter_mut().zip(block) {
-            *state ^= byte;
-        }
-        state = des_encrypt_block(&left, state);
-    }
-    right.map_or(state, |right| des_encrypt_block(&left, right.decrypt_block(state)))
 }

@@ -5,10 +5,10 @@ use crate::answer::{Outcome, answer, done};
 use crate::card::Card;
 use crate::files::{Directory, File, FileKind, Sfi, file_by_sfi, master};
 use crate::memory::{Batch, Memory};
-use crate::security::{Check, CountedKey, KeyMaterial, KeyName, KeySlot};
+use crate::security::{Check, CountedKey, KeyName, KeySlot};
 use crate::session::Pending;
 use ykt_base::{Mac4, StatusWord, TerminalId, TerminalSeq};
-use ykt_crypto::macs_equal;
+use ykt_crypto::{CardKey, macs_equal};
 use ykt_purse::create::Structure;
 use ykt_purse::files::{SAM_SEQUENCE_SFI, TERMINAL_ID_SFI};
 use ykt_purse::psam::{CreditSam, InitSamForPurchase, SamAnswer, SamKeyType, SamUsage};
@@ -29,9 +29,10 @@ impl<M: Memory> Card<M> {
         if command.algorithm != slot.attributes.algorithm {
             return Err(StatusWord::KEY_INDEX);
         }
-        let KeyMaterial::Double(above) = slot.material(&self.store) else {
+        let above = slot.material(&self.store);
+        if matches!(above, CardKey::Des(_)) {
             return Err(StatusWord::KEY_INDEX);
-        };
+        }
         let master = master(&self.store, &self.factory);
         let terminal = self.bytes_of(&master, TERMINAL_ID_SFI, TerminalId::LEN)?;
         let sequence_file =

@@ -9,7 +9,7 @@ use crate::memory::Memory;
 use crate::security::{KeyName, KeySlot};
 use crate::session::Pending;
 use ykt_base::{Random4, Rng, StatusWord};
-use ykt_crypto::{Key8, macs_equal};
+use ykt_crypto::{SessionKey, macs_equal};
 use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
 use ykt_purse::prove::Proof;
 use ykt_purse::write_key::KeyUsage;
@@ -17,7 +17,7 @@ use ykt_purse::write_key::KeyUsage;
 /// A load between INITIALIZE and CREDIT.
 pub(crate) struct PendingLoad {
     load: Load,
-    session: Key8,
+    session: SessionKey,
     tac_slot: KeySlot,
 }
 

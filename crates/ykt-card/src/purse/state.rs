@@ -10,7 +10,7 @@ use crate::files::{File, FileId, FileKind, file, file_by_sfi};
 use crate::memory::{Batch, Memory, Store};
 use crate::security::{CountedKey, KeyName, KeySlot, key};
 use ykt_base::{CardCounter, DateTime, KeyIndex, StatusWord, TerminalId};
-use ykt_crypto::Key8;
+use ykt_crypto::SessionKey;
 use ykt_purse::create::Structure;
 use ykt_purse::log::{self, LogRecord};
 use ykt_purse::prove::Proof;
@@ -206,8 +206,8 @@ impl<M: Memory> Card<M> {
             .ok_or(StatusWord::KEY_INDEX)
     }
 
-    pub(super) fn tac_key(&self, slot: &KeySlot) -> Key8 {
-        CountedKey::of_slot(&self.store, slot).material.to_tac_key()
+    pub(super) fn tac_key(&self, slot: &KeySlot) -> SessionKey {
+        CountedKey::of_slot(&self.store, slot).material.tac_key()
     }
 
     /// Ends a transaction: balance, counter, log record and proof in one commit. `new` is the purse's state, its

@@ -10,7 +10,6 @@ use crate::memory::Memory;
 use crate::session::Challenge;
 use subtle::ConstantTimeEq;
 use ykt_base::{Command, KeyIndex, Rng, StatusWord};
-use ykt_crypto::BlockKey;
 use ykt_purse::psam::SamKeyType;
 use ykt_purse::write_key::KeyUsage;
 
@@ -105,7 +104,7 @@ impl<M: Memory> Card<M> {
         let slot = self.usable_key(name, StatusWord::KEY_NOT_FOUND)?;
         let Challenge(challenge) = challenge.ok_or(StatusWord::CONDITIONS)?;
         let key = CountedKey::of_slot(&self.store, &slot);
-        let expected = key.material.encrypt_block(challenge);
+        let expected = key.material.authenticate(challenge);
         self.conclude(&slot, &key, Check::of(expected.ct_eq(&command.cryptogram)))
     }
 

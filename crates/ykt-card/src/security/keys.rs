@@ -9,8 +9,8 @@ use crate::card::Card;
 use crate::files::{Directory, File, FileId, file};
 use crate::image::{TRANSPORT_KEY_AT, TRANSPORT_TRIES_AT};
 use crate::memory::{Batch, BatchFull, Memory, Store};
-use ykt_base::{KeyIndex, KeyVersion, Mac4, StatusWord};
-use ykt_crypto::{BlockKey, Key8, Key16, tac_key};
+use ykt_base::{KeyIndex, KeyVersion, StatusWord};
+use ykt_crypto::{CardKey, Key8, Key16};
 use ykt_purse::Algorithm;
 use ykt_purse::create::Access;
 use ykt_purse::psam::{SamKeyType, SamUsage};
@@ -75,52 +75,6 @@ impl Tries {
     }
 }
 
-/// Key bytes: what is computed follows their length (`epurse.md` 1.1).
-pub(crate) enum KeyMaterial {
-    Double(Key16),
-    Single(Key8),
-}
-
-impl KeyMaterial {
-    /// The TAC key (1.1): halves XORed; a single-DES key is it already.
-    pub(crate) fn to_tac_key(&self) -> Key8 {
-        match self {
-            KeyMaterial::Double(key) => tac_key(key),
-            KeyMaterial::Single(key) => key.clone(),
-        }
-    }
-}
-
-impl BlockKey for KeyMaterial {
-    fn encrypt_block(&self, block: [u8; 8]) -> [u8; 8] {
-        match self {
-            KeyMaterial::Double(key) => key.encrypt_block(block),
-            KeyMaterial::Single(key) => key.encrypt_block(block),
-        }
-    }
-
-    fn decrypt_block(&self, block: [u8; 8]) -> [u8; 8] {
-        match self {
-            KeyMaterial::Double(key) => key.decrypt_block(block),
-            KeyMaterial::Single(key) => key.decrypt_block(block),
-        }
-    }
-
-    fn smac_block(&self, iv: [u8; 8], parts: &[&[u8]]) -> [u8; 8] {
-        match self {
-            KeyMaterial::Double(key) => key.smac_block(iv, parts),
-            KeyMaterial::Single(key) => key.smac_block(iv, parts),
-        }
-    }
-
-    fn smac(&self, iv: [u8; 8], parts: &[&[u8]]) -> Mac4 {
-        match self {
-            KeyMaterial::Double(key) => key.smac(iv, parts),
-            KeyMaterial::Single(key) => key.smac(iv, parts),
-        }
-    }
-}
-
 /// What stands beside a key: all but its name and its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyAttributes {
@@ -176,12 +130,12 @@ impl KeySlot {
     }
 
     /// The key's bytes.
-    pub(crate) fn material<M: Memory>(&self, store: &Store<M>) -> KeyMaterial {
+    pub(crate) fn material<M: Memory>(&self, store: &Store<M>) -> CardKey {
         let at = self.at.saturating_add(MATERIAL_AT);
-        if self.attributes.algorithm == Algorithm::Des.code() {
-            KeyMaterial::Single(Key8::from_bytes(store.read(at)))
-        } else {
-            KeyMaterial::Double(Key16::from_bytes(store.read(at)))
+        match Algorithm::from_code(self.attributes.algorithm) {
+            Some(Algorithm::Des) => CardKey::Des(Key8::from_bytes(store.read(at))),
+            Some(Algorithm::Sm4) => CardKey::Sm4(Key16::from_bytes(store.read(at))),
+            Some(Algorithm::TripleDes) | None => CardKey::Tdes(Key16::from_bytes(store.read(at))),
         }
     }
 
@@ -193,7 +147,7 @@ impl KeySlot {
 
 /// A key as secure messaging uses it: its bytes, and where its tries are counted.
 pub(crate) struct CountedKey {
-    pub(crate) material: KeyMaterial,
+    pub(crate) material: CardKey,
     pub(crate) tries: Tries,
     tries_at: usize,
 }
@@ -202,7 +156,7 @@ impl CountedKey {
     /// The transport key of the factory.
     pub(crate) fn transport<M: Memory>(store: &Store<M>) -> CountedKey {
         let [tries] = store.read(TRANSPORT_TRIES_AT);
-        let material = KeyMaterial::Double(Key16::from_bytes(store.read(TRANSPORT_KEY_AT)));
+        let material = CardKey::Tdes(Key16::from_bytes(store.read(TRANSPORT_KEY_AT)));
         CountedKey { material, tries: Tries(ErrorCounter(tries)), tries_at: TRANSPORT_TRIES_AT }
     }
 

@@ -10,8 +10,8 @@ use crate::memory::{Batch, Memory};
 use crate::session::Challenge;
 use ykt_base::apdu::{COMMAND_LEN_MAX, RESPONSE_DATA_LEN_MAX};
 use ykt_base::{Command, KeyIndex, Mac4, StatusWord};
-use ykt_crypto::sm::{self, Bytes, Padding, Text};
-use ykt_crypto::{BlockKey, macs_equal};
+use ykt_crypto::macs_equal;
+use ykt_crypto::sm::{Bytes, Padding, Text};
 use ykt_purse::create::Protection;
 use ykt_purse::psam::SamKeyType;
 use ykt_purse::write_key::KeyUsage;
@@ -120,7 +120,7 @@ impl<'a> Secured<'a> {
     /// # Errors
     /// 6A80 when length byte or padding are wrong.
     pub(crate) fn decipher(&self, key: &CountedKey, padding: Padding) -> Result<Text, StatusWord> {
-        sm::decrypt(&key.material, padding, self.body).ok_or(StatusWord::WRONG_DATA)
+        key.material.decipher(padding, self.body).ok_or(StatusWord::WRONG_DATA)
     }
 }
 
@@ -146,7 +146,7 @@ impl Believed {
         let cryptogram = match protection {
             Protection::Plain | Protection::Mac => None,
             Protection::EncipheredMac => {
-                Some(sm::encrypt(&key.material, padding, &[data]).ok_or(StatusWord::WRONG_LENGTH)?)
+                Some(key.material.encipher(padding, &[data]).ok_or(StatusWord::WRONG_LENGTH)?)
             }
         };
         let body = cryptogram.as_deref().unwrap_or(data);

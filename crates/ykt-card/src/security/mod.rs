@@ -7,7 +7,7 @@ mod messaging;
 mod write_key;
 
 pub use keys::KEY_SLOT_LEN;
-pub(crate) use keys::{Check, CountedKey, KeyMaterial, KeyName, KeySlot, key, key_slots};
+pub(crate) use keys::{Check, CountedKey, KeyName, KeySlot, key, key_slots};
 pub(crate) use messaging::{Content, MessageClass, Secured};
 
 use crate::answer::Outcome;

@@ -5,7 +5,7 @@ use crate::bench::{Bench, Dialogue, SELECT_APPLICATION};
 use ykt_base::{
     CardCounter, Date, DateTime, Fen, KeyIndex, Random4, Response, StatusWord, TerminalId, TerminalSeq, Time,
 };
-use ykt_crypto::{Key16, sm, tac_key};
+use ykt_crypto::{CardKey, sm};
 use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
 use ykt_purse::purchase::{
     self, DebitAnswer, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseAnswer, PurchaseKind,
@@ -15,9 +15,9 @@ use ykt_purse::{Purse, PurseFen};
 
 /// The card's keys of the vectors `… city card two levels`.
 struct Keys {
-    dpk: Key16,
-    dlk: Key16,
-    dtk: Key16,
+    dpk: CardKey,
+    dlk: CardKey,
+    dtk: CardKey,
 }
 
 fn fen(amount: i64) -> PurseFen {
@@ -35,11 +35,11 @@ fn terminal() -> TerminalId {
 /// The dialogue's card with the transaction keys changed to the vectors'.
 fn city_card() -> (Bench, Keys) {
     let keys = Keys {
-        dpk: Key16::from_hex("CAC8C7C5BB373D70ED83457416FB87A6").unwrap(),
-        dlk: Key16::from_hex("4BE29A242F20053E852B32EA66C641FE").unwrap(),
-        dtk: Key16::from_hex("5D93F81126A7E21183AB51761BB5D4AE").unwrap(),
+        dpk: CardKey::from_hex("CAC8C7C5BB373D70ED83457416FB87A6").unwrap(),
+        dlk: CardKey::from_hex("4BE29A242F20053E852B32EA66C641FE").unwrap(),
+        dtk: CardKey::from_hex("5D93F81126A7E21183AB51761BB5D4AE").unwrap(),
     };
-    let control = Key16::from_hex("57494E4E4552313233343536373839AA").unwrap();
+    let control = CardKey::from_hex("57494E4E4552313233343536373839AA").unwrap();
     let mut bench = Dialogue::read("user-card").play();
     for (usage, key) in
         [(KeyUsage::Purchase, &keys.dpk), (KeyUsage::Load, &keys.dlk), (KeyUsage::InternalTac, &keys.dtk)]
@@ -71,7 +71,7 @@ fn load(
     let credit = CreditForLoad { at: at(), mac2: load::mac2(&session, &load, at()) };
     let tac = accepted(bench.send(&credit.to_apdu()))?;
     let balance = answer.balance.checked_add(load.amount).unwrap();
-    let expected = load::tac(&tac_key(&keys.dtk), &load, balance, answer.counter, at());
+    let expected = load::tac(&keys.dtk.tac_key(), &load, balance, answer.counter, at());
     assert_eq!(tac.data(), expected.as_bytes());
     Ok((answer, credit, tac.data().to_vec()))
 }
@@ -93,7 +93,7 @@ fn buy(
     let debit = DebitForPurchase { sequence, at: at(), mac1: purchase::mac1(&session, &purchase, at()) };
     let given = DebitAnswer::from_bytes(accepted(bench.send(&debit.to_apdu()))?.data()).unwrap();
     assert_eq!(given.mac2, purchase::mac2(&session, purchase.amount));
-    assert_eq!(given.tac, purchase::tac(&tac_key(&keys.dtk), &purchase, sequence, at()));
+    assert_eq!(given.tac, purchase::tac(&keys.dtk.tac_key(), &purchase, sequence, at()));
     Ok((answer, debit, given))
 }
 

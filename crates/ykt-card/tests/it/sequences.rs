@@ -5,7 +5,7 @@
 use crate::bench::{Bench, Dialogue, SELECT_APPLICATION, unhex};
 use proptest::prelude::*;
 use ykt_base::{CardCounter, DateTime, KeyIndex, Response, TerminalId};
-use ykt_crypto::Key16;
+use ykt_crypto::CardKey;
 use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
 use ykt_purse::psam::{CardFactors, CreditSam, InitSamForPurchase, SamAnswer};
 use ykt_purse::purchase::{
@@ -205,7 +205,7 @@ impl Street {
     }
 
     fn credit(&mut self, flaw: Option<u8>) {
-        let dlk = Key16::from_hex("E5A60E3AB7E2795E3D8F4F5AACDD05D2").unwrap();
+        let dlk = CardKey::from_hex("E5A60E3AB7E2795E3D8F4F5AACDD05D2").unwrap();
         let Underway::Load(load, answer) = self.underway else {
             let sw = self.send_hex("805200000B20240131123456764044A2").sw().0;
             assert_eq!(sw, 0x6901);

@@ -9,7 +9,7 @@ use ykt_clearing::queries::RecordSort;
 use ykt_clearing::{
     Clearing, CloseError, Closing, DayClosed, Folders, Load, MemoryFolders, Policy, Received, Step, Tray,
 };
-use ykt_crypto::{Key16, diversify, tac_key};
+use ykt_crypto::{CardKey, Key16, SessionKey};
 use ykt_files::{
     CardType, Confirmation, FileKind, FileName, FixedFile, FixedRecord, Industry, NameLayout, PurchaseType,
     Ticket, TicketDebit, XfRecord,
@@ -262,9 +262,8 @@ pub fn signed(record: XfRecord) -> XfRecord {
 }
 
 /// The TAC key of a card.
-pub fn card_tac_key(asn: &Asn8) -> ykt_crypto::Key8 {
-    let city = diversify(&Key16::from_bytes(ROOT), &FACTOR.0);
-    tac_key(&diversify(&city, &asn.0))
+pub fn card_tac_key(asn: &Asn8) -> SessionKey {
+    CardKey::Tdes(Key16::from_bytes(ROOT)).diversify(&FACTOR.0).diversify(&asn.0).tac_key()
 }
 
 /// The same purchase made at merchant 2.
@@ -283,7 +282,7 @@ pub fn order() -> (RecordSort, Direction) {
 }
 
 /// The TAC of a record under its card's key.
-pub fn tac(key: &ykt_crypto::Key8, record: &XfRecord) -> ykt_base::Mac4 {
+pub fn tac(key: &SessionKey, record: &XfRecord) -> ykt_base::Mac4 {
     let kind = match record.purchase {
         PurchaseType::Wallet => purchase::PurchaseKind::Purchase(Purse::Ep),
         PurchaseType::Compound => purchase::PurchaseKind::Composite(Purse::Ep),

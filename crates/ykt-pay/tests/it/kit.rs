@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use ykt_base::{Asn8, CardCounter, Date, DateTime, Fen, IssuerFactor, KeyVersion, Mac4, Random4, TerminalId};
-use ykt_crypto::{Key16, diversify, tac_key};
+use ykt_crypto::{CardKey, Key16, SessionKey};
 use ykt_ledger::{AccountCode, balance, subject_balance, trial_balance, verify_chain};
 use ykt_office::Act;
 use ykt_office::cards::{self, CardKind, NewCard};
@@ -45,7 +45,7 @@ struct Session {
     load: Load,
     random: Random4,
     counter: CardCounter,
-    key: ykt_crypto::Key8,
+    key: SessionKey,
 }
 
 /// The purse of one card: balance, online counter, and the proof of the last load.
@@ -54,8 +54,8 @@ pub(crate) struct ModelCard {
     pub(crate) balance: PurseFen,
     pub(crate) counter: CardCounter,
     pub(crate) loads: u32,
-    dlk: Key16,
-    dtk: Key16,
+    dlk: CardKey,
+    dtk: CardKey,
     randoms: u32,
     session: Option<Session>,
     proof: Option<(CardCounter, Mac4)>,
@@ -64,7 +64,8 @@ pub(crate) struct ModelCard {
 impl ModelCard {
     pub(crate) fn new(no: u32, balance: i64) -> ModelCard {
         let asn = asn(no);
-        let own = |root: [u8; 16]| diversify(&diversify(&Key16::from_bytes(root), &FACTOR.0), &asn.0);
+        let own =
+            |root: [u8; 16]| CardKey::Tdes(Key16::from_bytes(root)).diversify(&FACTOR.0).diversify(&asn.0);
         ModelCard {
             asn,
             balance: Fen::new(balance).try_into().unwrap(),
@@ -104,7 +105,7 @@ impl ModelCard {
             return None;
         }
         self.balance = self.balance.checked_add(session.load.amount).unwrap();
-        let tac = load::tac(&tac_key(&self.dtk), &session.load, self.balance, session.counter, credit.at);
+        let tac = load::tac(&self.dtk.tac_key(), &session.load, self.balance, session.counter, credit.at);
         self.counter = self.counter.next().unwrap();
         self.loads += 1;
         self.proof = Some((session.counter, tac));

@@ -7,7 +7,7 @@ use crate::world::{FACTOR, at, card, day, merchant, pos, terminal_id};
 use std::sync::Arc;
 use ykt_base::{Asn8, CardCounter, DateTime, Fen, KeyVersion, Mac4, Random4, TerminalSeq};
 use ykt_clearing::{Clearing, Closing, Load, MemoryFolders, Policy};
-use ykt_crypto::{Key8, Key16, diversify, tac_key};
+use ykt_crypto::{CardKey, Key16, SessionKey};
 use ykt_files::{
     CardType, Confirmation, FileKind, FileName, Industry, NameLayout, PaymentOutcome, PaymentResult,
     PurchaseType, ReturnFile, Ticket, TicketDebit, XfRecord,
@@ -32,12 +32,12 @@ pub fn vault() -> SoftVault {
     vault
 }
 
-fn card_key(root: [u8; 16], asn: &Asn8) -> Key16 {
-    diversify(&diversify(&Key16::from_bytes(root), &FACTOR.0), &asn.0)
+fn card_key(root: [u8; 16], asn: &Asn8) -> CardKey {
+    CardKey::Tdes(Key16::from_bytes(root)).diversify(&FACTOR.0).diversify(&asn.0)
 }
 
-fn card_tac_key(asn: &Asn8) -> Key8 {
-    tac_key(&card_key(TAC_ROOT, asn))
+fn card_tac_key(asn: &Asn8) -> SessionKey {
+    card_key(TAC_ROOT, asn).tac_key()
 }
 
 /// What a card answers to INITIALIZE FOR LOAD, and how it signs the credit.
@@ -72,7 +72,7 @@ impl LoadingCard {
     pub fn tac(&self, amount: i64, at: DateTime) -> Mac4 {
         let after = PurseFen::try_from(Fen::new(self.balance + amount)).unwrap();
         let input = load_terms::tac_input(&self.terms(amount), after, CardCounter(self.counter), at);
-        ykt_crypto::tmac(&card_tac_key(&self.asn), &[&input])
+        card_tac_key(&self.asn).mac(&[&input])
     }
 }
 

@@ -1,13 +1,12 @@
 //! What engineers type: keys from arguments, files or standard input, and hex fields of fixed or free length.
 
-use super::worked::AnyKey;
 use anyhow::{Context, anyhow};
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use ykt_base::hex::{self, HexError};
 use ykt_base::{CardCounter, Date, DateTime, Fen, Time};
-use ykt_crypto::{Key16, sm};
+use ykt_crypto::{CardKey, sm};
 use ykt_purse::{PurseFen, TransactionType};
 
 /// A key, by argument or by file.
@@ -25,7 +24,7 @@ pub(super) struct KeyArg {
 
 impl KeyArg {
     /// The key.
-    pub(super) fn read(&self) -> anyhow::Result<AnyKey> {
+    pub(super) fn read(&self) -> anyhow::Result<CardKey> {
         match (&self.key, &self.key_file) {
             (Some(text), _) => parse_key("--key", text),
             (None, Some(path)) => parse_key("--key-file", &key_text(path)?),
@@ -34,7 +33,7 @@ impl KeyArg {
     }
 
     /// The key, which must have 16 bytes.
-    pub(super) fn read_16(&self) -> anyhow::Result<Key16> {
+    pub(super) fn read_16(&self) -> anyhow::Result<CardKey> {
         double(self.read()?, "the key")
     }
 }
@@ -53,7 +52,7 @@ pub(super) struct TacKeyArg {
 
 impl TacKeyArg {
     /// The key, when one was given.
-    pub(super) fn read(&self) -> anyhow::Result<Option<Key16>> {
+    pub(super) fn read(&self) -> anyhow::Result<Option<CardKey>> {
         let key = match (&self.dtk, &self.dtk_file) {
             (Some(text), _) => parse_key("--dtk", text)?,
             (None, Some(path)) => parse_key("--dtk-file", &key_text(path)?)?,
@@ -63,15 +62,15 @@ impl TacKeyArg {
     }
 }
 
-fn double(key: AnyKey, name: &str) -> anyhow::Result<Key16> {
+fn double(key: CardKey, name: &str) -> anyhow::Result<CardKey> {
     match key {
-        AnyKey::Double(key) => Ok(key),
-        AnyKey::Single(_) => Err(anyhow!("{name}: expected 32 hex digits, found 16")),
+        CardKey::Des(_) => Err(anyhow!("{name}: expected 32 hex digits, found 16")),
+        CardKey::Tdes(_) | CardKey::Sm4(_) => Ok(key),
     }
 }
 
-fn parse_key(name: &str, text: &str) -> anyhow::Result<AnyKey> {
-    AnyKey::from_hex(text.trim()).with_context(|| format!("{name}: expected 16 or 32 hex digits"))
+fn parse_key(name: &str, text: &str) -> anyhow::Result<CardKey> {
+    CardKey::from_hex(text.trim()).with_context(|| format!("{name}: expected 16 or 32 hex digits"))
 }
 
 fn key_text(path: &Path) -> anyhow::Result<String> {

@@ -3,10 +3,10 @@
 //! `calc` shows them, `selftest` compares them with vector files; so the names are those of the vector files. What
 //! is computed, `ykt-crypto` and `ykt-purse` compute; here is only the order of the steps.
 
-use ykt_base::hex::{Hex, HexError};
+use ykt_base::hex::Hex;
 use ykt_base::{CardCounter, DateTime, KeyIndex, KeyVersion, Mac4, Random4, TerminalSeq};
 use ykt_crypto::sm::{self, Padding};
-use ykt_crypto::{BlockKey, Key8, Key16, mac};
+use ykt_crypto::{CardKey, SessionKey, mac};
 use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
 use ykt_purse::log::{LogRecord, logged_counter};
 use ykt_purse::prove::{Proof, ProveTransaction};
@@ -15,32 +15,6 @@ use ykt_purse::purchase::{
     self, DebitAnswer, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseAnswer,
 };
 use ykt_purse::{OverdraftLimit, PurseFen, TransactionType};
-
-/// A key of 8 or 16 bytes, as engineers bring them.
-pub(crate) enum AnyKey {
-    /// Single DES.
-    Single(Key8),
-    /// 3DES.
-    Double(Key16),
-}
-
-impl AnyKey {
-    /// A key of 16 or 32 hex digits.
-    pub(crate) fn from_hex(text: &str) -> Result<AnyKey, HexError> {
-        match text.len() {
-            16 => Key8::from_hex(text).map(AnyKey::Single),
-            _ => Key16::from_hex(text).map(AnyKey::Double),
-        }
-    }
-
-    /// As what enciphers blocks.
-    pub(crate) fn as_block(&self) -> &dyn BlockKey {
-        match self {
-            AnyKey::Single(key) => key,
-            AnyKey::Double(key) => key,
-        }
-    }
-}
 
 /// One value on the way.
 pub(crate) struct Step {
@@ -85,48 +59,71 @@ impl Worked {
 }
 
 /// Diversification down named levels: `{name}_key` after each, the last one also as halves and `card_key`.
-pub(crate) fn diversify(master: &Key16, factors: &[(String, [u8; 8])]) -> (Key16, Worked) {
+pub(crate) fn diversify(master: &CardKey, factors: &[(String, [u8; 8])]) -> Worked {
     let mut worked = Worked::default();
     let mut key = master.clone();
     for (at, (name, factor)) in factors.iter().enumerate() {
-        key = ykt_crypto::diversify(&key, factor);
-        let how = format!("DIV(key above, {}) = TDES(X) || TDES(NOT X)", Hex(factor));
+        key = key.diversify(factor);
+        let factor = Hex(factor);
+        let how = match key {
+            CardKey::Des(_) => format!("DES(key above, {factor})"),
+            CardKey::Tdes(_) => format!("DIV(key above, {factor}) = TDES(X) || TDES(NOT X)"),
+            CardKey::Sm4(_) => format!("DIV(key above, {factor}) = SM4(X || NOT X)"),
+        };
         if at.saturating_add(1) < factors.len() {
             worked.push(format!("{name}_key"), key.expose(), how);
-        } else {
-            worked.push("left", key.left().expose(), format!("TDES(key above, {})", Hex(factor)));
-            worked.push("right", key.right().expose(), format!("TDES(key above, NOT {})", Hex(factor)));
-            worked.push("card_key", key.expose(), how);
+            continue;
         }
+        if let CardKey::Tdes(key) = &key {
+            worked.push("left", key.left().expose(), format!("TDES(key above, {factor})"));
+            worked.push("right", key.right().expose(), format!("TDES(key above, NOT {factor})"));
+        }
+        worked.push("card_key", key.expose(), how);
     }
-    worked.push("kcv", &ykt_crypto::kcv(&key), "first 3 bytes of TDES(key, 00×8)");
-    (key, worked)
+    push_kcv(&mut worked, &key);
+    worked
+}
+
+/// The check value of a key.
+pub(crate) fn push_kcv(worked: &mut Worked, key: &CardKey) {
+    let how = match key {
+        CardKey::Des(_) => "first 3 bytes of DES(key, 00×8)",
+        CardKey::Tdes(_) => "first 3 bytes of TDES(key, 00×8)",
+        CardKey::Sm4(_) => "first 3 bytes of SM4(key, 00×16)",
+    };
+    worked.push("kcv", &key.kcv(), how);
 }
 
 /// Enciphers and deciphers whole blocks; nothing when the data are not whole blocks.
-pub(crate) fn blocks(key: &AnyKey, data: &[u8]) -> Worked {
+pub(crate) fn blocks(key: &CardKey, data: &[u8]) -> Worked {
     let mut worked = Worked::default();
-    if let (blocks, []) = data.as_chunks::<8>() {
-        let key = key.as_block();
-        let enc: Vec<u8> = blocks.iter().flat_map(|block| key.encrypt_block(*block)).collect();
-        let dec: Vec<u8> = blocks.iter().flat_map(|block| key.decrypt_block(*block)).collect();
+    if data.len().is_multiple_of(key.block_len()) {
+        let [mut enc, mut dec] = [data.to_vec(), data.to_vec()];
+        key.encrypt_blocks(&mut enc);
+        key.decrypt_blocks(&mut dec);
         worked.push("enc", &enc, "each block enciphered (ECB)");
         worked.push("dec", &dec, "each block deciphered (ECB)");
     }
     worked
 }
 
-/// A MAC: CBC-MAC under an 8-byte key, retail MAC under a 16-byte key.
-pub(crate) fn mac(key: &AnyKey, iv: [u8; 8], data: &[u8]) -> Worked {
+/// A MAC: CBC-MAC under an 8-byte key, retail MAC under 3DES, CBC-MAC in blocks of 16 under SM4.
+pub(crate) fn mac(key: &CardKey, iv: [u8; 8], data: &[u8]) -> Worked {
     let mut worked = Worked::default();
-    let zeros = 7usize.saturating_sub(data.len() % 8);
-    let padded = [data, &[0x80], &vec![0; zeros]].concat();
+    let mut padded = [data, &[0x80]].concat();
+    padded.resize(padded.len().next_multiple_of(key.block_len()), 0);
     worked.push("iv", &iv, "initial value");
     worked.push("padded", &padded, "data, 80, then 00 to whole blocks");
     let (full, how) = match key {
-        AnyKey::Single(key) => (mac::cbc_mac(key, iv, &[data]), "DES-CBC, last block"),
-        AnyKey::Double(key) => {
-            (mac::retail_mac(key, iv, &[data]), "DES-CBC under the left half, last block D(right), E(left)")
+        CardKey::Des(key) => (mac::cbc_mac(key, iv, &[data]).to_vec(), "DES-CBC, last block"),
+        CardKey::Tdes(key) => (
+            mac::retail_mac(key, iv, &[data]).to_vec(),
+            "DES-CBC under the left half, last block D(right), E(left)",
+        ),
+        CardKey::Sm4(key) => {
+            let [a, b, c, d, e, f, g, h] = iv;
+            let iv = [a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0];
+            (mac::sm4_mac(key, iv, &[data]).to_vec(), "SM4-CBC, last block")
         }
     };
     worked.push("full", &full, how);
@@ -136,19 +133,18 @@ pub(crate) fn mac(key: &AnyKey, iv: [u8; 8], data: &[u8]) -> Worked {
 
 /// A command under secure messaging; nothing when the data do not fit one command.
 pub(crate) fn secure_message(
-    key: &AnyKey,
+    key: &CardKey,
     iv: [u8; 8],
     header: [u8; 4],
     data: &[&[u8]],
     enciphered: Option<Padding>,
 ) -> Option<Worked> {
-    let key = key.as_block();
     let mut worked = Worked::default();
     worked.push("iv", &iv, "challenge (4 bytes are filled up with 00)");
     let command = match enciphered {
         None => sm::plain_with_mac(key, iv, header, &data.concat())?,
         Some(padding) => {
-            let plain = sm::plain_text(padding, data)?;
+            let plain = key.plain_text(padding, data)?;
             worked.push("ld", plain.get(..1)?, "length of the data in clear");
             let how = match padding {
                 Padding::Always => "LD || data || 80 00.. (always)",
@@ -170,8 +166,8 @@ pub(crate) fn secure_message(
 
 /// A load (`epurse.md` 4.3).
 pub(crate) struct LoadCase {
-    pub(crate) dlk: AnyKey,
-    pub(crate) dtk: Option<Key16>,
+    pub(crate) dlk: CardKey,
+    pub(crate) dtk: Option<CardKey>,
     pub(crate) key_index: KeyIndex,
     pub(crate) key_version: KeyVersion,
     pub(crate) algorithm: u8,
@@ -191,7 +187,7 @@ impl LoadCase {
         worked.push("init_apdu", &initialize.to_apdu(), "80 50 00 purse 0B: key index, amount, terminal");
         let input = load::session_input(*random, *counter);
         worked.push("session_input", &input, "random || online counter || 80 00");
-        let session = load::session_key(self.dlk.as_block(), *random, *counter);
+        let session = load::session_key(&self.dlk, *random, *counter);
         worked.push("session_key", session.expose(), "session input enciphered under DLK");
         let input = load::mac1_input(load, *balance);
         worked.push("mac1_input", &input, "balance || amount || type || terminal");
@@ -240,10 +236,10 @@ impl LoadCase {
 
 /// A purchase, cash withdrawal or composite purchase (`epurse.md` 4.4, 4.5, 4.10).
 pub(crate) struct PurchaseCase {
-    pub(crate) dpk: AnyKey,
-    pub(crate) dtk: Option<Key16>,
+    pub(crate) dpk: CardKey,
+    pub(crate) dtk: Option<CardKey>,
     /// The PSAM's working key and the card's factors below it.
-    pub(crate) psam: Option<(Option<Key16>, CardFactors)>,
+    pub(crate) psam: Option<(Option<CardKey>, CardFactors)>,
     pub(crate) key_index: KeyIndex,
     pub(crate) key_version: KeyVersion,
     pub(crate) algorithm: u8,
@@ -276,7 +272,7 @@ impl PurchaseCase {
         let input = purchase::session_input(*random, *counter, *sequence);
         let how = "random || offline counter || low 2 bytes of the terminal sequence";
         worked.push("session_input", &input, how);
-        let session = purchase::session_key(self.dpk.as_block(), *random, *counter, *sequence);
+        let session = purchase::session_key(&self.dpk, *random, *counter, *sequence);
         worked.push("session_key", session.expose(), "session input enciphered under DPK");
         let input = purchase::mac1_input(purchase, *at);
         worked.push("mac1_input", &input, "amount || type || terminal || date || time");
@@ -340,9 +336,13 @@ impl PurchaseCase {
     }
 }
 
-fn push_tac_key(worked: &mut Worked, dtk: &Key16) -> Key8 {
-    let key = ykt_crypto::tac_key(dtk);
-    worked.push("tac_key", key.expose(), "left half of DTK XOR right half");
+pub(crate) fn push_tac_key(worked: &mut Worked, dtk: &CardKey) -> SessionKey {
+    let key = dtk.tac_key();
+    let how = match dtk {
+        CardKey::Tdes(_) => "left half of DTK XOR right half",
+        CardKey::Des(_) | CardKey::Sm4(_) => "DTK as it is",
+    };
+    worked.push("tac_key", key.expose(), how);
     key
 }
 

@@ -1,15 +1,15 @@
 //! The rules of the families, by the inputs an entry has: other numbers and other names find the same rule.
 
 use super::entry::{Entry, Trouble, missing};
-use crate::calc::worked::{self, AnyKey, LoadCase, PurchaseCase, Worked};
+use crate::calc::worked::{self, LoadCase, PurchaseCase, Worked};
 use ykt_base::apdu::COMMAND_LEN_MAX;
 use ykt_base::hex;
 use ykt_base::{
     Asn8, CardCounter, Command, DateTime, IssuerFactor, KeyIndex, KeyVersion, Random4, TerminalId,
     TerminalSeq,
 };
+use ykt_crypto::CardKey;
 use ykt_crypto::sm::{self, Padding};
-use ykt_crypto::{Key16, tmac};
 use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
 use ykt_purse::psam::CardFactors;
 use ykt_purse::purchase::{self, Purchase, PurchaseKind};
@@ -51,9 +51,7 @@ fn prim(entry: &Entry) -> Outcome {
     let iv = if entry.has("iv") { entry.array("iv")? } else { [0; 8] };
     let mut worked = worked::blocks(&key, &data);
     worked.append(worked::mac(&key, iv, &data));
-    if let AnyKey::Double(key) = &key {
-        worked.push("kcv", &ykt_crypto::kcv(key), "");
-    }
+    worked::push_kcv(&mut worked, &key);
     Ok(worked)
 }
 
@@ -83,7 +81,7 @@ fn published_load(entry: &Entry, key: &str) -> Outcome {
     let balance = balance.ok_or_else(|| Trouble::Input("input mac1_input: no balance in it".to_owned()))?;
     let random = Random4(entry.array("rand")?);
     let counter = CardCounter::from_bytes(entry.array("online_ctr")?);
-    let session = load::session_key(any_key(entry, key)?.as_block(), random, counter);
+    let session = load::session_key(&any_key(entry, key)?, random, counter);
     let mac1 = load::mac1(&session, &load, balance);
     let mut worked = Worked::default();
     worked.push("session_input", &load::session_input(random, counter), "");
@@ -116,13 +114,13 @@ fn published_purchase(entry: &Entry, key: &str) -> Outcome {
     let random = Random4(entry.array("rand")?);
     let counter = CardCounter::from_bytes(entry.array("offline_ctr")?);
     let sequence = TerminalSeq::from_bytes(entry.array("term_seq")?);
-    let session = purchase::session_key(any_key(entry, key)?.as_block(), random, counter, sequence);
+    let session = purchase::session_key(&any_key(entry, key)?, random, counter, sequence);
     let mut worked = Worked::default();
     worked.push("session_input", &purchase::session_input(random, counter, sequence), "");
     worked.push("session_key", session.expose(), "");
     for (input, output) in [("mac1_input", "mac1"), ("mac2_input", "mac2")] {
         if entry.has(input) {
-            worked.push(output, &tmac(&session, &[&entry.bytes(input)?]).0, "");
+            worked.push(output, &session.mac(&[&entry.bytes(input)?]).0, "");
         }
     }
     Ok(worked)
@@ -131,7 +129,7 @@ fn published_purchase(entry: &Entry, key: &str) -> Outcome {
 /// `diversify/…`: any number of levels; inputs `factor…` in the order of their names.
 fn diversify(entry: &Entry) -> Outcome {
     let names = entry.inputs_named("factor");
-    let master = entry.read("master", Key16::from_hex)?;
+    let master = any_key(entry, "master")?;
     if names.is_empty() {
         return Err(missing("factor"));
     }
@@ -140,7 +138,7 @@ fn diversify(entry: &Entry) -> Outcome {
         Ok((suffix.to_owned(), entry.array(name)?))
     };
     let factors = names.iter().map(level).collect::<Result<Vec<_>, Trouble>>()?;
-    Ok(worked::diversify(&master, &factors).1)
+    Ok(worked::diversify(&master, &factors))
 }
 
 /// `load/…`.
@@ -180,7 +178,7 @@ fn purchase(entry: &Entry) -> Outcome {
         Trouble::Input(format!("input type: expected 04, 05, 06 or 09, found {:02X}", kind.code()))
     })?;
     let working_key = match entry.has("DPK_master") {
-        true => Some(entry.read("DPK_master", Key16::from_hex)?),
+        true => Some(any_key(entry, "DPK_master")?),
         false => None,
     };
     let overdraft = if entry.has("overdraft") { entry.array("overdraft")? } else { [0; 3] };
@@ -241,13 +239,13 @@ fn auth(entry: &Entry) -> Outcome {
     let mut worked = Worked::default();
     let apdu = command::internal_authenticate(entry.byte_or("key_id", 0)?, &data);
     worked.push("apdu", apdu.encode(&mut [0; COMMAND_LEN_MAX]), "");
-    worked.push("response", &any_key(entry, "key")?.as_block().encrypt_block(data), "");
+    worked.push("response", &any_key(entry, "key")?.authenticate(data), "");
     Ok(worked)
 }
 
 fn external_authenticate(entry: &Entry) -> Outcome {
     let block = challenge(entry, "challenge")?;
-    let cryptogram = any_key(entry, "key")?.as_block().encrypt_block(block);
+    let cryptogram = any_key(entry, "key")?.authenticate(block);
     let apdu = command::external_authenticate(entry.byte_or("key_id", 0)?, &cryptogram);
     let mut worked = Worked::default();
     worked.push("cryptogram", &cryptogram, "");
@@ -324,8 +322,8 @@ fn transaction(entry: &Entry) -> Result<TransactionType, Trouble> {
 }
 
 /// A key of 16 or 32 hex digits.
-fn any_key(entry: &Entry, field: &str) -> Result<AnyKey, Trouble> {
-    entry.read(field, AnyKey::from_hex)
+fn any_key(entry: &Entry, field: &str) -> Result<CardKey, Trouble> {
+    entry.read(field, CardKey::from_hex)
 }
 
 /// A challenge of 4 or 8 bytes as a block.
@@ -350,7 +348,7 @@ fn factors(entry: &Entry) -> Result<Option<CardFactors>, Trouble> {
 }
 
 /// A card's key: as it stands in the inputs, or derived from its master key when that is what the entry is about.
-fn card_key(entry: &Entry, name: &str) -> Result<(Option<AnyKey>, Worked), Trouble> {
+fn card_key(entry: &Entry, name: &str) -> Result<(Option<CardKey>, Worked), Trouble> {
     let mut worked = Worked::default();
     if entry.has(name) && !entry.wants(name) {
         return any_key(entry, name).map(|key| (Some(key), worked));
@@ -360,20 +358,20 @@ fn card_key(entry: &Entry, name: &str) -> Result<(Option<AnyKey>, Worked), Troub
         return Ok((None, worked));
     }
     let factors = factors(entry)?.ok_or_else(|| Trouble::Input("input asn8 is missing".to_owned()))?;
-    let key = factors.derive(&entry.read(&master, Key16::from_hex)?);
+    let key = factors.derive(&any_key(entry, &master)?);
     worked.push(name, key.expose(), "diversified from the master key");
-    Ok((Some(AnyKey::Double(key)), worked))
+    Ok((Some(key), worked))
 }
 
 /// The card's TAC key, when the entry has one.
-fn tac_key(entry: &Entry, worked: &mut Worked) -> Result<Option<Key16>, Trouble> {
+fn tac_key(entry: &Entry, worked: &mut Worked) -> Result<Option<CardKey>, Trouble> {
     let (key, derived) = card_key(entry, "DTK")?;
     worked.append(derived);
     match key {
         None if TAC_OUTPUTS.iter().any(|output| entry.wants(output)) => Err(missing("DTK")),
         None => Ok(None),
-        Some(AnyKey::Double(key)) => Ok(Some(key)),
-        Some(AnyKey::Single(_)) => Err(Trouble::Input("input DTK: expected 32 hex digits".to_owned())),
+        Some(CardKey::Des(_)) => Err(Trouble::Input("input DTK: expected 32 hex digits".to_owned())),
+        key => Ok(key),
     }
 }
 

@@ -97,10 +97,10 @@ fn levels_above_are_taken_as_they_are_given() {
     entry["inputs"]["province_factor"] = json!("3100FFFFFFFFFFFF");
     let Verdict::Differs(fields) = one(&entry) else { panic!("another level gives other keys") };
     let got = &fields.iter().find(|(field, ..)| field == "DLK").unwrap().2;
-    let root = ykt_crypto::Key16::from_hex(entry["inputs"]["DLK_master"].as_str().unwrap()).unwrap();
+    let root = ykt_crypto::CardKey::from_hex(entry["inputs"]["DLK_master"].as_str().unwrap()).unwrap();
     let hex = |name: &str| ykt_base::hex::decode::<8>(entry["inputs"][name].as_str().unwrap()).unwrap();
     let names = ["province_factor", "city_factor", "asn8"];
-    let key = names.iter().fold(root, |key, name| ykt_crypto::diversify(&key, &hex(name)));
+    let key = names.iter().fold(root, |key, name| key.diversify(&hex(name)));
     assert_eq!(got, &ykt_base::hex::Hex(key.expose()).to_string());
 }
 
