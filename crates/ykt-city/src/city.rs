@@ -24,6 +24,7 @@ use ykt_clearing::{Clearing, DirFolders, Folders, MemoryFolders};
 use ykt_files::Industry;
 use ykt_office::{Act, blacklist, cards};
 use ykt_pay::TerminalDoor;
+use ykt_purse::Purse;
 use ykt_store::Store;
 use ykt_terminal::batch::Batch;
 use ykt_terminal::blacklist::Blacklist;
@@ -276,8 +277,11 @@ impl City {
                 self.orders = self.orders.saturating_add(1);
                 let order: OrderId = format!("L{}-{:06}", at.date.compact(), self.orders).parse()?;
                 if let Some(held) = self.cards.get_mut(card) {
-                    let terminal =
-                        LoadTerminal { terminal: company::load_terminal_id(), key_index: KeyIndex(1) };
+                    let terminal = LoadTerminal {
+                        terminal: company::load_terminal_id(),
+                        key_index: KeyIndex(1),
+                        purse: Purse::Ep,
+                    };
                     let mut line = Line {
                         host: TerminalDoor::new(self.host.clone(), Moment(at)),
                         gateway: &mut self.gateway,

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use ykt_base::{DateTime, Fen, KeyIndex, TerminalId};
 use ykt_card::Card;
 use ykt_files::Industry;
+use ykt_purse::Purse;
 use ykt_purse::files::city_factor;
 use ykt_terminal::host::engineer::EngineerHost;
 use ykt_terminal::load::{LoadOutcome, LoadRequest, LoadTerminal};
@@ -71,7 +72,11 @@ fn loaded() -> Memory {
     let tac = KeyRef::new(KeyKind::Tac, 1, 1);
     let mut host = EngineerHost::new(&vault, Standing(at), city_factor([0x21, 0x44]), KeyIndex(1), tac);
     let mut card = Hand::new(city_card(1));
-    let terminal = LoadTerminal { terminal: TerminalId([0xF0, 0, 0, 0, 0, 1]), key_index: KeyIndex(1) };
+    let terminal = LoadTerminal {
+        terminal: TerminalId([0xF0, 0, 0, 0, 0, 1]),
+        key_index: KeyIndex(1),
+        purse: Purse::Ep,
+    };
     let order = "BENCH-1".parse().unwrap();
     let amount = PosConfig::FILE_FEN_MAX;
     let request = LoadRequest { order: &order, amount, channel: "CASH" };

@@ -8,6 +8,7 @@ use ykt_files::{
     CardType, Confirmation, FileError, FileKind, FileName, NameLayout, PurchaseType, Ticket, TicketDebit,
     XfRecord,
 };
+use ykt_purse::Purse;
 
 /// A batch as it is handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,9 @@ pub enum BatchError {
     /// A record does not fit the layout.
     #[error("a record does not fit the batch file")]
     File(#[from] FileError),
+    /// The terminal charges deposits.
+    #[error("a purchase file carries purchases from the purse only, and this terminal charges the deposit")]
+    Deposit,
     /// The amounts do not fit a sum.
     #[error("the amounts of the batch do not fit a sum")]
     Sum,
@@ -56,13 +60,20 @@ pub fn close(
     id: BatchId,
     at: DateTime,
 ) -> Result<Batch, BatchError> {
+    of_the_purse(config)?;
     let window_s = i64::from(config.recovery_s_max);
     let grey_before = at.plus_seconds(window_s.saturating_neg()).unwrap_or(at);
     write(config, id, book.close_batch(id, grey_before)?)
 }
 
+/// Purchase files carry types 06 and 09 only (`clearing.md` 2.1).
+fn of_the_purse(config: &PosConfig) -> Result<(), BatchError> {
+    if config.purse == Purse::Ep { Ok(()) } else { Err(BatchError::Deposit) }
+}
+
 /// The file of `records`: same records, same bytes.
 pub(crate) fn write(config: &PosConfig, id: BatchId, records: &[Record]) -> Result<Batch, BatchError> {
+    of_the_purse(config)?;
     let layout = NameLayout::default();
     let name =
         FileName::new(FileKind::Xf, id.day, config.industry, config.merchant, u32::from(id.sequence), layout);

@@ -163,8 +163,16 @@ pub fn public_data(channel: &mut (impl CardChannel + ?Sized)) -> Result<PublicDa
 /// # Errors
 /// [`CardError`].
 pub fn balance(channel: &mut (impl CardChannel + ?Sized)) -> Result<Fen, CardError> {
+    balance_of(channel, Purse::Ep)
+}
+
+/// Reads the balance of a purse or deposit.
+///
+/// # Errors
+/// [`CardError`]; 6982 asks for the PIN.
+pub fn balance_of(channel: &mut (impl CardChannel + ?Sized), purse: Purse) -> Result<Fen, CardError> {
     let four = |data: &[u8]| PurseFen::from_bytes(data.try_into().ok()?).map(PurseFen::fen);
-    demand_plain(channel, Step::ReadBalance, &command::balance(Purse::Ep), four)
+    demand_plain(channel, Step::ReadBalance, &command::balance(purse), four)
 }
 
 /// Reads record `number` of the log, 1 being the newest; `None` when the log has no such record.

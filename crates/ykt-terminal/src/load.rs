@@ -20,6 +20,8 @@ pub struct LoadTerminal {
     pub terminal: TerminalId,
     /// Index of the load key.
     pub key_index: KeyIndex,
+    /// What is loaded: the purse, or the deposit.
+    pub purse: Purse,
 }
 
 /// A load that a customer asks for.
@@ -250,7 +252,7 @@ impl<C: CardChannel + ?Sized, H: LoadHost + ?Sized> Dialogue<'_, C, H> {
         match paid {
             Ok(OrderState::Paid) => {}
             Ok(OrderState::Initialized) => return self.go_on(),
-            Ok(OrderState::Done) => return Ok(LoadOutcome::Loaded { balance: card::balance(self.card)? }),
+            Ok(OrderState::Done) => return Ok(LoadOutcome::Loaded { balance: self.balance()? }),
             Ok(OrderState::GivenBack) => return Ok(closed(OrderState::GivenBack)),
             Err(error @ HostError::Refused { .. }) => {
                 return Ok(LoadOutcome::NotLoaded { reason: error.into(), payment: Payment::NotTaken });
@@ -301,12 +303,13 @@ impl<C: CardChannel + ?Sized, H: LoadHost + ?Sized> Dialogue<'_, C, H> {
 
     /// A card that is full because the load did happen refuses another one; its last load is the proof.
     fn full_card(&mut self, error: CardError) -> Result<LoadOutcome, Stop> {
-        let balance = card::balance(self.card)?;
+        let balance = self.balance()?;
         let log = card::log(self.card)?;
-        let last = log.iter().find(|record| record.transaction == TransactionType::EpLoad);
+        let transaction = self.transaction();
+        let last = log.iter().find(|record| record.transaction == transaction);
         let used = last.and_then(|record| record.counter.0.checked_sub(1)).map(CardCounter);
         let proof = match used {
-            Some(used) => card::prove(self.card, TransactionType::EpLoad, used)?,
+            Some(used) => card::prove(self.card, transaction, used)?,
             None => None,
         };
         let Some(proof) = proof else { return Ok(self.give_back(error.into())) };
@@ -318,9 +321,20 @@ impl<C: CardChannel + ?Sized, H: LoadHost + ?Sized> Dialogue<'_, C, H> {
         }
     }
 
+    fn balance(&mut self) -> Result<Fen, CardError> {
+        card::balance_of(self.card, self.terminal.purse)
+    }
+
+    const fn transaction(&self) -> TransactionType {
+        match self.terminal.purse {
+            Purse::Ed => TransactionType::EdLoad,
+            Purse::Ep => TransactionType::EpLoad,
+        }
+    }
+
     fn initialize(&mut self) -> Result<CardOffer, Stop> {
-        let LoadTerminal { terminal, key_index } = self.terminal;
-        let load = Load { purse: Purse::Ep, amount: self.amount, terminal };
+        let LoadTerminal { terminal, key_index, purse } = self.terminal;
+        let load = Load { purse, amount: self.amount, terminal };
         let command = InitializeForLoad { key_index, load }.to_apdu();
         let answer = card::demand(self.card, Step::InitializeForLoad, &command, LoadAnswer::from_bytes)?;
         Ok(CardOffer {
@@ -356,7 +370,7 @@ impl<C: CardChannel + ?Sized, H: LoadHost + ?Sized> Dialogue<'_, C, H> {
     }
 
     fn prove(&mut self, counter: CardCounter, balance: Fen) -> Result<LoadOutcome, Stop> {
-        match card::prove(self.card, TransactionType::EpLoad, counter)? {
+        match card::prove(self.card, self.transaction(), counter)? {
             Some(proof) => self.confirm(proof.tac, balance),
             None => {
                 let reason = LoadRefusal::NoProof(counter);

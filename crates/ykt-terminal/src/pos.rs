@@ -8,7 +8,7 @@ use crate::blacklist::Blacklist;
 use crate::card::{self, CardError, LOG_RECORDS_MAX, Step};
 use crate::psam::{Psam, PsamError, Verdict};
 use crate::record::{BatchId, CardFacts, Debit, Ending, Mac2Check, Record};
-use crate::recovery::{Evidence, evidence};
+use crate::recovery::{Evidence, evidence, purchase_type};
 use crate::store::{RecordBook, RecordStore, StoreError};
 use ykt_base::{
     Asn8, CardChannel, ChannelError, DateTime, Fen, IssuerFactor, KeyVersion, Mac4, MerchantCode, PosNo,
@@ -20,7 +20,7 @@ use ykt_purse::psam::{CardFactors, InitSamForPurchase};
 use ykt_purse::purchase::{
     DebitAnswer, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseAnswer, PurchaseKind,
 };
-use ykt_purse::{Purse, PurseFen, TransactionType};
+use ykt_purse::{Purse, PurseFen};
 
 /// Whose POS it is and what it may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,9 @@ pub struct PosConfig {
     pub recovery_s_max: u32,
     /// Highest amount of one purchase.
     pub amount_max: Fen,
+    /// What is charged: the purse, or the deposit, which asks for the PIN and fits no purchase file. A journal holds
+    /// the records of one of them.
+    pub purse: Purse,
 }
 
 impl PosConfig {
@@ -55,6 +58,7 @@ impl PosConfig {
             other_cities: Vec::new(),
             recovery_s_max: PosConfig::RECOVERY_S,
             amount_max: PosConfig::FILE_FEN_MAX,
+            purse: Purse::Ep,
         }
     }
 }
@@ -320,7 +324,7 @@ impl<P: CardChannel, S: RecordStore> Pos<P, S> {
     ) -> Result<Outcome, Stop> {
         card::select(card)?;
         let public = card::public_data(card)?;
-        let balance = card::balance(card)?;
+        let balance = card::balance_of(card, self.config.purse)?;
         if let Some(record) = self.settle(card, public.asn, at)? {
             return Ok(Outcome::Recovered(Receipt { record, balance }));
         }
@@ -359,7 +363,7 @@ impl<P: CardChannel, S: RecordStore> Pos<P, S> {
         amount: PurseFen,
         at: DateTime,
     ) -> Result<Outcome, Stop> {
-        let kind = PurchaseKind::Purchase(Purse::Ep);
+        let kind = PurchaseKind::Purchase(self.config.purse);
         let purchase = Purchase { kind, amount, terminal: self.psam.terminal() };
         let key_index = self.psam.application().key_index;
         let initialize = InitializeForPurchase { key_index, purchase };
@@ -453,8 +457,9 @@ impl<P: CardChannel, S: RecordStore> Pos<P, S> {
         let log = card::log(card)?;
         let mut served = None;
         for debit in &pending {
-            let record = match evidence(debit, &log, usize::from(LOG_RECORDS_MAX)) {
-                Evidence::Latest => match card::prove(card, TransactionType::EpPurchase, debit.counter)? {
+            let record = match evidence(self.config.purse, debit, &log, usize::from(LOG_RECORDS_MAX)) {
+                Evidence::Latest => match card::prove(card, purchase_type(self.config.purse), debit.counter)?
+                {
                     Some(proof) => self.finish(debit, proof.tac, proof.mac2)?,
                     None => self.end_grey(debit)?,
                 },

@@ -1,8 +1,8 @@
 //! What the log of a card that came back says of a debit whose answer was lost (防拔, `epurse.md` 4.9).
 
 use crate::record::Debit;
-use ykt_purse::TransactionType;
 use ykt_purse::log::{LogRecord, logged_counter};
+use ykt_purse::{Purse, TransactionType};
 
 /// What the log tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,14 +21,14 @@ pub(crate) enum Evidence {
 ///
 /// A purchase raises the offline counter by one and the log stores the value after: the record with the
 /// debit's counter plus one is either this debit or proves that another one took its place.
-pub(crate) fn evidence(debit: &Debit, log: &[LogRecord], capacity: usize) -> Evidence {
+pub(crate) fn evidence(purse: Purse, debit: &Debit, log: &[LogRecord], capacity: usize) -> Evidence {
     let Some(expected) = logged_counter(debit.counter) else { return Evidence::Unknown };
     for (age, record) in log.iter().enumerate() {
-        if !counts_offline(record.transaction) || record.counter > expected {
+        if !counts_offline(purse, record.transaction) || record.counter > expected {
             continue;
         }
         let ours = record.counter == expected
-            && record.transaction == TransactionType::EpPurchase
+            && record.transaction == purchase_type(purse)
             && record.terminal == debit.terminal
             && record.amount.fen() == debit.amount
             && record.at == debit.at;
@@ -38,16 +38,30 @@ pub(crate) fn evidence(debit: &Debit, log: &[LogRecord], capacity: usize) -> Evi
             (false, _) => Evidence::Absent,
         };
     }
-    // A log that is not full has the card's whole history.
-    if log.len() < capacity { Evidence::Absent } else { Evidence::Unknown }
+    // A log that is not full has the purse's whole history; a deposit may keep its log in another file.
+    if purse == Purse::Ep && log.len() < capacity { Evidence::Absent } else { Evidence::Unknown }
 }
 
-/// Whether the offline counter of the electronic purse numbers it.
-fn counts_offline(transaction: TransactionType) -> bool {
-    matches!(
-        transaction,
-        TransactionType::EpPurchase | TransactionType::CompositePurchase | TransactionType::EpGreyLock
-    )
+/// The type of a purchase from a purse.
+pub(crate) const fn purchase_type(purse: Purse) -> TransactionType {
+    match purse {
+        Purse::Ed => TransactionType::EdPurchase,
+        Purse::Ep => TransactionType::EpPurchase,
+    }
+}
+
+/// Whether the offline counter of this purse numbers it.
+fn counts_offline(purse: Purse, transaction: TransactionType) -> bool {
+    match purse {
+        Purse::Ed => matches!(
+            transaction,
+            TransactionType::EdPurchase | TransactionType::EdCashWithdraw | TransactionType::EdGreyLock
+        ),
+        Purse::Ep => matches!(
+            transaction,
+            TransactionType::EpPurchase | TransactionType::CompositePurchase | TransactionType::EpGreyLock
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -76,7 +90,7 @@ mod tests {
     fn every_shape_of_log() {
         let paid = |counter, terminal| record(TransactionType::EpPurchase, counter, terminal);
         let load = record(TransactionType::EpLoad, 8, 9);
-        let judge = |log: &[LogRecord]| evidence(&debit(1, "20261122080000"), log, 3);
+        let judge = |log: &[LogRecord]| evidence(Purse::Ep, &debit(1, "20261122080000"), log, 3);
         assert_eq!(judge(&[paid(8, 2), paid(7, 2)]), Evidence::Latest);
         assert_eq!(judge(&[load, paid(8, 2)]), Evidence::Older, "a load takes the place of the proof");
         assert_eq!(judge(&[paid(9, 5), paid(8, 2)]), Evidence::Older);
@@ -89,5 +103,8 @@ mod tests {
         let mut other_amount = paid(8, 2);
         other_amount.amount = PurseFen::ZERO;
         assert_eq!(judge(&[other_amount]), Evidence::Absent);
+        let deposit = |log: &[LogRecord]| evidence(Purse::Ed, &debit(1, "20261122080000"), log, 3);
+        assert_eq!(deposit(&[record(TransactionType::EdPurchase, 8, 2)]), Evidence::Latest);
+        assert_eq!(deposit(&[paid(8, 2)]), Evidence::Unknown, "the purse has a counter of its own");
     }
 }

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use ykt_base::hex::Hex;
 use ykt_base::{Clock, Date, DateTime, Fen, KeyIndex, MerchantCode, PosNo, Rng, TerminalId};
 use ykt_files::Industry;
+use ykt_purse::Purse;
 use ykt_terminal::batch;
 use ykt_terminal::card;
 use ykt_terminal::host::LoadHost;
@@ -273,7 +274,8 @@ fn load_against(
     order: &OrderId,
     now: DateTime,
 ) -> anyhow::Result<ExitCode> {
-    let terminal = LoadTerminal { terminal: args.terminal, key_index: KeyIndex(args.key_index) };
+    let terminal =
+        LoadTerminal { terminal: args.terminal, key_index: KeyIndex(args.key_index), purse: Purse::Ep };
     let request = LoadRequest { order, amount: args.amount, channel: &args.channel };
     let outcome = terminal.load(slot, host, &request, now);
     let outcome = outcome.with_context(|| format!("order {order}"))?;

@@ -17,6 +17,7 @@ pub struct EngineerHost<'v, C> {
     factor: IssuerFactor,
     tac_key: KeyRef,
     load_index: KeyIndex,
+    purse: Purse,
     orders: BTreeMap<OrderId, Order>,
 }
 
@@ -42,7 +43,18 @@ impl<'v, C: Clock> EngineerHost<'v, C> {
         load_index: KeyIndex,
         tac_key: KeyRef,
     ) -> EngineerHost<'v, C> {
-        EngineerHost { vault, clock, factor, tac_key, load_index, orders: BTreeMap::new() }
+        EngineerHost { vault, clock, factor, tac_key, load_index, purse: Purse::Ep, orders: BTreeMap::new() }
+    }
+
+    /// The same for loads of another purse of the application.
+    #[must_use]
+    pub fn of_purse(self, purse: Purse) -> EngineerHost<'v, C> {
+        EngineerHost { purse, ..self }
+    }
+
+    fn load(&self, id: &OrderId, order: &Order, offer: &CardOffer) -> Result<Load, HostError> {
+        let amount = purse(id, order.request.amount)?;
+        Ok(Load { purse: self.purse, amount, terminal: offer.terminal })
     }
 
     fn order(&self, id: &OrderId) -> Result<&Order, HostError> {
@@ -56,7 +68,7 @@ impl<'v, C: Clock> EngineerHost<'v, C> {
     /// Checks MAC1 and signs MAC2 with the present moment.
     fn sign(&mut self, id: &OrderId, offer: &CardOffer) -> Result<Credit, HostError> {
         let order = self.order(id)?;
-        let load = load(id, order, offer)?;
+        let load = self.load(id, order, offer)?;
         let balance = purse(id, offer.balance)?;
         let key = KeyRef { kind: KeyKind::Load, index: self.load_index, version: offer.key_version };
         let session =
@@ -78,7 +90,7 @@ impl<'v, C: Clock> EngineerHost<'v, C> {
     }
 
     fn tac_job(&self, id: &OrderId, order: &Order, frozen: &Frozen, tac: Mac4) -> Result<TacJob, HostError> {
-        let load = load(id, order, &frozen.offer)?;
+        let load = self.load(id, order, &frozen.offer)?;
         let new_balance = purse(id, frozen.offer.balance)?
             .checked_add(load.amount)
             .ok_or_else(|| refused(id, "balance-too-high", "the new balance does not fit a purse"))?;
@@ -94,11 +106,6 @@ fn refused(order: &OrderId, code: &str, message: &str) -> HostError {
 
 fn purse(order: &OrderId, amount: Fen) -> Result<PurseFen, HostError> {
     PurseFen::try_from(amount).map_err(|error| refused(order, "amount", &error.to_string()))
-}
-
-fn load(id: &OrderId, order: &Order, offer: &CardOffer) -> Result<Load, HostError> {
-    let amount = purse(id, order.request.amount)?;
-    Ok(Load { purse: Purse::Ep, amount, terminal: offer.terminal })
 }
 
 impl<C: Clock> LoadHost for EngineerHost<'_, C> {

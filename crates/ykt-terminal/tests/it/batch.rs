@@ -5,9 +5,11 @@ use crate::load::loaded;
 use crate::purchase::{BALANCE, at, config};
 use ykt_base::{Fen, Mac4};
 use ykt_files::{Confirmation, FixedFile, NameLayout, XfRecord};
-use ykt_terminal::pos::{Outcome, Pos};
+use ykt_purse::Purse;
+use ykt_terminal::batch::BatchError;
+use ykt_terminal::pos::{Outcome, Pos, PosConfig, PosError};
 use ykt_terminal::record::BatchId;
-use ykt_terminal::store::FileStore;
+use ykt_terminal::store::{FileStore, MemoryStore};
 
 fn id(sequence: u16) -> BatchId {
     BatchId { day: at("000000").date, sequence }
@@ -65,4 +67,13 @@ fn a_card_that_may_still_come_back_waits_for_the_next_batch() {
     let batch = pos.close_batch(id(2), at("235959")).unwrap();
     assert_eq!((batch.records, batch.grey), (1, 0));
     assert!(pos.close_batch(id(0), at("235959")).is_err(), "a day's batches count from 1");
+}
+
+#[test]
+fn purchases_from_a_deposit_fit_no_purchase_file() {
+    let config = PosConfig { purse: Purse::Ed, ..config() };
+    let mut pos = Pos::open(config, Hand::new(psam()), MemoryStore::default()).unwrap();
+    let refused = pos.close_batch(id(1), at("235900")).unwrap_err();
+    assert!(matches!(refused, PosError::Batch(BatchError::Deposit)));
+    assert_eq!(pos.batch(id(1)).unwrap(), None, "nothing was closed");
 }

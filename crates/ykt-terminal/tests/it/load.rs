@@ -5,6 +5,7 @@ use crate::purchase::at;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 use ykt_base::{CardChannel, Fen, KeyIndex, Mac4, TerminalId};
+use ykt_purse::Purse;
 use ykt_purse::files::city_factor;
 use ykt_terminal::card;
 use ykt_terminal::host::engineer::EngineerHost;
@@ -17,7 +18,11 @@ use ykt_vault::{KeyKind, KeyRef, SoftVault};
 const AMOUNT: Fen = Fen::new(5_000);
 
 fn terminal() -> LoadTerminal {
-    LoadTerminal { terminal: TerminalId([0x21, 0x44, 0, 0, 0x0A, 1]), key_index: KeyIndex(1) }
+    LoadTerminal {
+        terminal: TerminalId([0x21, 0x44, 0, 0, 0x0A, 1]),
+        key_index: KeyIndex(1),
+        purse: Purse::Ep,
+    }
 }
 
 fn engineer(vault: &SoftVault) -> EngineerHost<'_, Standing> {

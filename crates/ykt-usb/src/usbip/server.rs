@@ -219,11 +219,14 @@ fn converse<C: InsertedCard>(
                 continue;
             }
             Request::Import(bus_id) if bus_id != BUS_ID => Status::NoDevice,
-            Request::Import(_) => match token.try_lock() {
-                Err(TryLockError::WouldBlock) => Status::Busy,
-                Ok(mut token) => return host(&mut reader, peer, &mut token, report),
-                Err(TryLockError::Poisoned(poison)) => {
-                    return host(&mut reader, peer, &mut poison.into_inner(), report);
+            Request::Import(_) => match free(token) {
+                None => Status::Busy,
+                Some(mut token) => {
+                    report(peer, Event::Imported);
+                    let outcome = host(&mut reader, &mut token);
+                    drop(token);
+                    report(peer, Event::Released);
+                    return outcome;
                 }
             },
         };
@@ -233,18 +236,21 @@ fn converse<C: InsertedCard>(
     Ok(())
 }
 
+/// The token, unless another host has it.
+fn free<C>(token: &Mutex<Token<C>>) -> Option<MutexGuard<'_, Token<C>>> {
+    match token.try_lock() {
+        Ok(token) => Some(token),
+        // What a conversation that broke off left is reset before the next one begins.
+        Err(TryLockError::Poisoned(poison)) => Some(poison.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
 /// The connection of the host that has the token.
-fn host<C: InsertedCard>(
-    reader: &mut BufReader<&TcpStream>,
-    peer: SocketAddr,
-    token: &mut Token<C>,
-    report: Report<'_>,
-) -> Result<(), Fault> {
-    report(peer, Event::Imported);
+fn host<C: InsertedCard>(reader: &mut BufReader<&TcpStream>, token: &mut Token<C>) -> Result<(), Fault> {
     token.reset();
     let outcome = transfer(reader, token);
     token.reset();
-    report(peer, Event::Released);
     outcome
 }
 

@@ -69,6 +69,11 @@ impl Bench {
         self.events.recv().unwrap()
     }
 
+    /// Waits until the host that had the token has let go of it.
+    pub fn wait_for_release(&self) {
+        while !matches!(self.event(), Event::Released) {}
+    }
+
     /// Ends the service and takes the chip out.
     pub fn take(mut self) -> Chip {
         self.stop.stop();

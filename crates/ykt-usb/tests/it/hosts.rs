@@ -9,7 +9,7 @@ use ykt_terminal::host::engineer::EngineerHost;
 use ykt_terminal::load::{LoadOutcome, LoadRequest, LoadTerminal};
 use ykt_usb::device::Setup;
 use ykt_usb::usbip::client::{ClientError, Device, UsbToken, devices};
-use ykt_usb::usbip::server::{BUS_ID, Event, exported};
+use ykt_usb::usbip::server::{BUS_ID, exported};
 use ykt_usb::usbip::traffic::{Buffer, Code, ToHost};
 use ykt_usb::usbip::wire::Status;
 use ykt_vault::{KeyKind, KeyRef, KeysFile, SoftVault};
@@ -34,8 +34,11 @@ fn load(token: &mut UsbToken) {
     card::select(token).unwrap();
     let factor = card::public_data(token).unwrap().city_factor();
     let mut host = EngineerHost::new(&vault, Standing, factor, KeyIndex(1), KeyRef::new(KeyKind::Tac, 1, 1));
-    let terminal =
-        LoadTerminal { terminal: ykt_base::TerminalId([0xF0, 0, 0, 0, 0, 1]), key_index: KeyIndex(1) };
+    let terminal = LoadTerminal {
+        terminal: ykt_base::TerminalId([0xF0, 0, 0, 0, 0, 1]),
+        key_index: KeyIndex(1),
+        purse: Purse::Ep,
+    };
     let order = "L-1".parse().unwrap();
     let request = LoadRequest { order: &order, amount: Fen::new(5_000), channel: "CASH" };
     let outcome = terminal.load(token, &mut host, &request, ykt_base::Clock::now(&Standing)).unwrap();
@@ -92,6 +95,7 @@ fn a_token_is_loaded_pulled_out_and_keeps_its_money() {
 
     // Pulled out between INITIALIZE and DEBIT, and plugged in again: nothing is selected, nothing was paid.
     drop(token);
+    bench.wait_for_release();
     let mut token = UsbToken::attach(&bench.at()).unwrap();
     let debit = [0x80, 0x54, 0x01, 0x00, 0x0F, 0, 0, 0, 1, 0x20, 0x26, 0x11, 0x22, 8, 0, 0, 1, 2, 3, 4];
     assert_ne!(token.transmit(&debit).unwrap().sw(), StatusWord::OK);
@@ -122,7 +126,7 @@ fn one_host_at_a_time_has_the_token() {
     let other = Device::import(&bench.at(), "9-9").err().unwrap();
     assert!(matches!(other, ClientError::Refused { status: Status::NoDevice, .. }));
     drop(first);
-    while !matches!(bench.event(), Event::Released) {}
+    bench.wait_for_release();
     UsbToken::attach(&bench.at()).unwrap();
 }
 

@@ -98,7 +98,7 @@ fn a_conversation_may_end_anywhere() {
         };
         assert_eq!(answer.len(), expected, "{len}");
         if len >= 40 {
-            while !matches!(bench.event(), Event::Released) {}
+            bench.wait_for_release();
         }
     }
     UsbToken::attach(&bench.at()).unwrap();
