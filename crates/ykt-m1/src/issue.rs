@@ -39,8 +39,8 @@ pub struct IssueOrder {
     pub expiry: Date,
     /// Deposit on the card in fen.
     pub deposit: u16,
-    /// Money in the purse, in fen.
-    pub balance: i32,
+    /// Money in the purse.
+    pub balance: Fen,
     /// The issuing machine.
     pub device: [u8; 4],
 }
@@ -61,8 +61,8 @@ pub enum IssueError {
     Dialogue(DialogueError),
     /// The purse cannot begin with this.
     Balance {
-        /// Fen asked for.
-        found: i32,
+        /// Amount asked for.
+        found: Fen,
     },
 }
 
@@ -71,7 +71,7 @@ impl fmt::Display for IssueError {
         match self {
             IssueError::Dialogue(error) => fmt::Display::fmt(error, f),
             IssueError::Balance { found } => {
-                write!(f, "a purse begins with 0 to 16777215 fen, found {found}: load the rest later")
+                write!(f, "a purse begins with 0 to 167772.15 yuan, found {found}: load the rest later")
             }
         }
     }
@@ -177,16 +177,16 @@ impl IssueOrder {
             deposit: self.deposit,
             holder: 0xFF,
         };
-        let balance = Fen::new(i64::from(self.balance));
-        let value = |block: BlockNo| ValueBlock { value: self.balance, address: block.number() }.to_block();
+        let value = i32::try_from(self.balance.fen()).ok()?;
+        let value = |block: BlockNo| ValueBlock { value, address: block.number() }.to_block();
         let totals = match self.balance {
-            0 => LoadTotals::default(),
-            _ => LoadTotals::default().after(balance),
+            Fen::ZERO => LoadTotals::default(),
+            balance => LoadTotals::default().after(balance),
         };
         let first = TransactionRecord {
             time: TransactionRecord::time_of(DateTime { date: self.issued, time: Time::MIDNIGHT }),
-            before: 0,
-            amount: balance,
+            before: Fen::ZERO,
+            amount: self.balance,
             kind: RecordKind::Load,
             device: self.device,
         };
@@ -231,7 +231,7 @@ mod tests {
         M1Masters { sector_a: key(0x11), sector_b: key(0x22), auth_code: key(0x33), tac: key(0x44) }
     }
 
-    fn order(balance: i32) -> IssueOrder {
+    fn order(balance: i64) -> IssueOrder {
         let day = |text: &str| text.parse().unwrap();
         IssueOrder {
             city: [0x21, 0x44],
@@ -244,7 +244,7 @@ mod tests {
             enabled: day("20260102"),
             expiry: day("20361231"),
             deposit: 2_000,
-            balance,
+            balance: Fen::new(balance),
             device: [0, 0, 0, 1],
         }
     }
@@ -318,7 +318,7 @@ mod tests {
         for balance in [-1, 1 << 24] {
             let made =
                 personalise(&mut blank(), &order(balance), &masters(), &M1Layout::CLAIMED, &mut |_| {});
-            assert_eq!(made, Err(IssueError::Balance { found: balance }));
+            assert_eq!(made, Err(IssueError::Balance { found: Fen::new(balance) }));
         }
     }
 }

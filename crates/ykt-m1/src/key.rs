@@ -5,7 +5,7 @@ use crate::layout::{AuthCodeRule, Directory, KEY_B_IDS};
 use core::fmt;
 use subtle::ConstantTimeEq;
 use ykt_base::hex::{self, HexError};
-use ykt_crypto::{BlockKey, Key16, diversify, tac_key};
+use ykt_crypto::{CardKey, Key16, SessionKey, Tdes};
 use zeroize::Zeroize;
 
 /// Key of a sector: no `Debug`, wiped when dropped, compared in constant time.
@@ -50,7 +50,7 @@ impl SectorKey {
     /// A sector's key: bytes 2 to 7 of the factor enciphered under the master key.
     #[must_use]
     pub fn derive(master: &Key16, factor: &[u8; 8]) -> SectorKey {
-        let mut cipher = master.encrypt_block(*factor);
+        let mut cipher = Tdes::new(master).encrypt(*factor);
         let [_, _, key @ ..] = cipher;
         cipher.zeroize();
         SectorKey(key)
@@ -97,7 +97,7 @@ impl AuthCode {
     /// The last four bytes of the input enciphered under the city's key.
     #[must_use]
     pub fn compute(key: &Key16, input: [u8; 8]) -> AuthCode {
-        let [.., a, b, c, d] = key.encrypt_block(input);
+        let [.., a, b, c, d] = Tdes::new(key).encrypt(input);
         AuthCode([a, b, c, d])
     }
 }
@@ -182,8 +182,8 @@ impl M1Masters {
 
     /// The card's TAC key: diversified by its number, halves XORed.
     #[must_use]
-    pub fn tac_key(&self, card: &Identity) -> ykt_crypto::Key8 {
-        tac_key(&diversify(&self.tac, card.number().as_bytes()))
+    pub fn tac_key(&self, card: &Identity) -> SessionKey {
+        CardKey::Tdes(Tdes::new(&self.tac).diversify(card.number().as_bytes())).tac_key()
     }
 }
 

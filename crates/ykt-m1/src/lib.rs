@@ -26,6 +26,7 @@ pub mod memory;
 pub mod reader;
 pub mod tac;
 pub mod value;
+pub mod view;
 
 pub use block::{Block, BlockNo, Sector, Uid};
 pub use dialogue::{Dialogue, DialogueError, Step};
@@ -34,3 +35,4 @@ pub use layout::M1Layout;
 pub use memory::{ArrayBlocks, BlockMemory, MemoryFault, Rest, Tear};
 pub use reader::M1Reader;
 pub use value::ValueBlock;
+pub use view::CardView;

@@ -5,13 +5,13 @@
 
 use crate::block::join;
 use ykt_base::{DateTime, Fen, Mac4, TerminalId};
-use ykt_crypto::{Key8, tmac};
+use ykt_crypto::SessionKey;
 
 /// What is signed, where and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct M1Terms {
     /// Balance after; its low three bytes are signed.
-    pub balance: i32,
+    pub balance: Fen,
     /// Amount, up to 16,777,215 fen.
     pub amount: Fen,
     /// The terminal.
@@ -22,10 +22,10 @@ pub struct M1Terms {
 
 impl M1Terms {
     fn figures(&self) -> [[u8; 3]; 2] {
-        let [_, balance @ ..] = self.balance.to_be_bytes();
-        let amount = u32::try_from(self.amount.fen()).unwrap_or(0);
-        let [_, amount @ ..] = amount.to_be_bytes();
-        [balance, amount]
+        [self.balance, self.amount].map(|fen| {
+            let [.., a, b, c] = fen.fen().to_be_bytes();
+            [a, b, c]
+        })
     }
 
     /// Input of a purchase's TAC: balance 3, amount 3, terminal 6, time 7, serial 4.
@@ -45,19 +45,20 @@ impl M1Terms {
 
 /// TAC of an input under a card's TAC key.
 #[must_use]
-pub fn tac(key: &Key8, input: &[u8]) -> Mac4 {
-    tmac(key, &[input])
+pub fn tac(key: &SessionKey, input: &[u8]) -> Mac4 {
+    key.mac(&[input])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use hex_literal::hex;
+    use ykt_crypto::{CardKey, Key8};
 
     #[test]
     fn inputs_and_their_padding() {
         let terms = M1Terms {
-            balance: 12_145,
+            balance: Fen::new(12_145),
             amount: Fen::new(200),
             terminal: TerminalId(hex!("364486600002")),
             at: "20261122080910".parse().unwrap(),
@@ -66,19 +67,18 @@ mod tests {
         assert_eq!(purchase, hex!("002F71 0000C8 364486600002 20261122080910 00000001"));
         let load = terms.load_input(0x1B);
         assert_eq!(load, hex!("002F71 001B 0000C8 88 364486600002 20261122080910"));
-        // 24 bytes with the padding that the MAC itself adds.
-        let key = Key8::from_bytes(hex!("1B209DAE627E4A99"));
-        let padded = |input: &[u8], fill: &[u8]| {
-            let cbc = input.iter().chain(fill).copied().collect::<std::vec::Vec<u8>>();
-            let block = cbc.chunks(8).fold([0u8; 8], |state, block| {
-                let mut state = state;
-                state.iter_mut().zip(block).for_each(|(byte, other)| *byte ^= other);
-                ykt_crypto::des_encrypt_block(&key, state)
-            });
-            assert_eq!(cbc.len(), 24);
-            [block[0], block[1], block[2], block[3]]
+        // A PSAM asked by 80FA gets whole blocks and pads nothing: 24 bytes for both.
+        let bytes = hex!("1B209DAE627E4A99");
+        let key = SessionKey::Des(Key8::from_bytes(bytes));
+        let psam = |input: &[u8], fill: &[u8]| {
+            let key = CardKey::Des(Key8::from_bytes(bytes));
+            let mut state = key.begin_mac(&[0; 8]).unwrap();
+            let blocks = [input, fill].concat();
+            assert_eq!(blocks.len(), 24);
+            key.continue_mac(&mut state, &blocks);
+            key.end_mac(&state)
         };
-        assert_eq!(tac(&key, &purchase).0, padded(&purchase, &[0x80]));
-        assert_eq!(tac(&key, &load).0, padded(&load, &[0x80, 0x00]));
+        assert_eq!(tac(&key, &purchase), psam(&purchase, &[0x80]));
+        assert_eq!(tac(&key, &load), psam(&load, &[0x80, 0x00]));
     }
 }

@@ -1,6 +1,7 @@
 //! Value blocks (值块, `epurse.md` 8.2): an amount three times, an address byte four times, half of them complemented.
 
 use crate::block::{Block, join};
+use ykt_base::Fen;
 
 /// What a value block says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,12 @@ impl ValueBlock {
         let value = i32::from_le_bytes(*block.first_chunk()?);
         let found = ValueBlock { value, address: block[12] };
         (found.to_block() == *block).then_some(found)
+    }
+
+    /// The value as money.
+    #[must_use]
+    pub fn fen(self) -> Fen {
+        Fen::new(i64::from(self.value))
     }
 
     /// The block.

@@ -100,8 +100,8 @@ impl RecordKind {
 pub struct TransactionRecord {
     /// Day of the month and time of day, BCD.
     pub time: [u8; 4],
-    /// Balance before, in fen.
-    pub before: i32,
+    /// Balance before; below zero for an overdraft.
+    pub before: Fen,
     /// Amount, up to 16,777,215 fen.
     pub amount: Fen,
     /// What it was.
@@ -130,27 +130,26 @@ impl TransactionRecord {
         let fits = (1..=31).contains(&day?) && hour? < 24 && minute? < 60 && second? < 60;
         fits.then_some(TransactionRecord {
             time,
-            before: i32::from_le_bytes(fields.take()?),
+            before: Fen::new(i64::from(i32::from_le_bytes(fields.take()?))),
             amount: amount_from(fields.take()?),
             kind: RecordKind::from_code(fields.byte()?),
             device: fields.take()?,
         })
     }
 
-    /// The block, or `None` for an amount that does not fit.
+    /// The block, or `None` for an amount or a balance that does not fit.
     #[must_use]
     pub fn to_block(&self) -> Option<Block> {
-        let amount = amount_bytes(self.amount)?;
-        Some(join(&[&self.time, &self.before.to_le_bytes(), &amount, &[self.kind.code()], &self.device]))
+        let (amount, before) = (amount_bytes(self.amount)?, i32::try_from(self.before.fen()).ok()?);
+        Some(join(&[&self.time, &before.to_le_bytes(), &amount, &[self.kind.code()], &self.device]))
     }
 
-    /// The balance it leaves, or `None` when its kind does not tell or it fits no purse.
+    /// The balance it leaves, or `None` when its kind does not tell.
     #[must_use]
-    pub fn after(&self) -> Option<i32> {
-        let amount = i32::try_from(self.amount.fen()).ok()?;
+    pub fn after(&self) -> Option<Fen> {
         match self.kind {
-            RecordKind::Purchase => self.before.checked_sub(amount),
-            RecordKind::Load => self.before.checked_add(amount),
+            RecordKind::Purchase => self.before.checked_sub(self.amount),
+            RecordKind::Load => self.before.checked_add(self.amount),
             RecordKind::Month => Some(self.before),
             RecordKind::Other(_) => None,
         }
@@ -180,9 +179,9 @@ mod tests {
         let record = TransactionRecord::from_block(&block).unwrap();
         assert_eq!(
             (record.before, record.amount, record.kind),
-            (12_345, Fen::new(200), RecordKind::Purchase)
+            (Fen::new(12_345), Fen::new(200), RecordKind::Purchase)
         );
-        assert_eq!((record.device, record.after()), (hex!("00112233"), Some(12_145)));
+        assert_eq!((record.device, record.after()), (hex!("00112233"), Some(Fen::new(12_145))));
         assert_eq!(record.to_block(), Some(block));
         assert_eq!(TransactionRecord::from_block(&[0; 16]), None, "empty");
         assert_eq!(TransactionRecord { amount: Fen::new(1 << 24), ..record }.to_block(), None);
