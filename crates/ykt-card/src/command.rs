@@ -75,7 +75,7 @@ pub fn forms() -> impl Iterator<Item = &'static Form> {
 pub(crate) enum CardCommand<'a> {
     Files(FileCommand<'a>),
     Security(SecurityCommand<'a>),
-    Purse(PurseCommand),
+    Purse(PurseCommand<'a>),
     Psam(SamCommand<'a>),
 }
 

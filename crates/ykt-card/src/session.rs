@@ -2,9 +2,10 @@
 //! gave, and the transaction it has begun.
 
 use crate::files::{Directory, File};
-use crate::psam::{Delivered, PendingSamPurchase};
-use crate::purse::PendingTransaction;
+use crate::psam::{Delivered, ExpectedMac2};
+use crate::purse::{CappCache, PendingTransaction};
 use ykt_base::StatusWord;
+use ykt_crypto::mac::MacState;
 use ykt_purse::create::{Access, SecurityStates};
 
 /// A challenge (随机数), 4-byte ones filled with zeros: IV of secure messaging and block of EXTERNAL AUTHENTICATE.
@@ -15,7 +16,9 @@ pub(crate) struct Challenge(pub(crate) [u8; 8]);
 /// A transaction between its INITIALIZE and its follow-up.
 pub(crate) enum Pending {
     Purse(PendingTransaction),
-    SamPurchase(PendingSamPurchase),
+    SamPurchase(ExpectedMac2),
+    /// A MAC of CIPHER DATA that waits for more blocks.
+    SamMac(MacState),
 }
 
 /// What the command before left for this one. It is taken from the session before the command is even read, so
@@ -35,6 +38,8 @@ pub(crate) struct Session {
     pin_verified: bool,
     pub(crate) challenge: Option<Challenge>,
     pub(crate) pending: Option<Pending>,
+    /// Records of the composite purchase that is pending, if one is.
+    pub(crate) capp_cache: CappCache,
     /// PSAM: the key DELIVERY KEY derived.
     pub(crate) delivered: Option<Delivered>,
 }
@@ -50,6 +55,7 @@ impl Session {
             pin_verified: false,
             challenge: None,
             pending: None,
+            capp_cache: CappCache::new(),
             delivered: None,
         }
     }

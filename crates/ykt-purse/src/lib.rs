@@ -12,6 +12,7 @@
 extern crate std;
 
 pub mod block;
+pub mod capp;
 pub mod command;
 pub mod create;
 pub mod files;

@@ -7,7 +7,7 @@ mod record;
 mod select;
 mod tree;
 
-pub(crate) use record::append;
+pub(crate) use record::{append, identified_record, record};
 pub use tree::{DF_HEADER_LEN, FILE_HEADER_LEN};
 pub(crate) use tree::{Directory, Entry, File, FileId, FileKind, Sfi, entries, file, file_by_sfi, master};
 

@@ -90,6 +90,24 @@ fn find<M: Memory>(
     }
 }
 
+/// Where record `number` of a file with records begins, and its length.
+pub(crate) fn record<M: Memory>(store: &Store<M>, file: &File, number: u8) -> Option<(usize, usize)> {
+    let FileKind::Data(structure) = file.kind else {
+        return None;
+    };
+    find(store, file, structure, number)
+}
+
+/// The first record whose content begins with `id`.
+pub(crate) fn identified_record<M: Memory>(
+    store: &Store<M>,
+    file: &File,
+    id: [u8; 2],
+) -> Option<(usize, usize)> {
+    let mut records = (1..=u8::MAX).map_while(|number| record(store, file, number));
+    records.find(|(at, len)| *len >= id.len() && store.read(*at) == id)
+}
+
 /// A cyclic file: slot of the newest record and number of records, then the slots.
 struct Ring {
     at: usize,
@@ -101,7 +119,11 @@ struct Ring {
 
 impl Ring {
     fn read<M: Memory>(store: &Store<M>, file: &File, slots: u8, len: u8) -> Ring {
-        let [newest, count] = store.read(file.body);
+        Ring::of(file, store.read(file.body), slots, len)
+    }
+
+    const fn of(file: &File, header: [u8; RING_HEADER_LEN], slots: u8, len: u8) -> Ring {
+        let [newest, count] = header;
         Ring { at: file.body, slots, len, newest, count }
     }
 
@@ -121,14 +143,26 @@ impl Ring {
         };
         self.slot_at(slot)
     }
+
+    /// With room for a new record 1; the oldest makes it.
+    const fn advanced(self) -> Ring {
+        let newest = match (self.count, self.newest.saturating_add(1)) {
+            (0, _) => 0,
+            (_, next) if next < self.slots => next,
+            _ => 0,
+        };
+        let more = self.count.saturating_add(1);
+        let count = if more < self.slots { more } else { self.slots };
+        Ring { newest, count, ..self }
+    }
 }
 
-/// Puts a new record 1 into a batch; the oldest makes room. `data` fills a record.
+/// Puts a new record 1 into a batch, after those it appends to this file already. `data` fills a record.
 ///
 /// # Errors
 /// [`BatchFull`]; also for a file that is not cyclic or has records of another length.
-pub(crate) fn append<M: Memory>(
-    batch: &mut Batch,
+pub(crate) fn append<const MAX: usize, M: Memory>(
+    batch: &mut Batch<MAX>,
     store: &Store<M>,
     file: &File,
     data: &[u8],
@@ -136,14 +170,9 @@ pub(crate) fn append<M: Memory>(
     let FileKind::Data(Structure::CyclicRecords { count: slots, len }) = file.kind else {
         return Err(BatchFull);
     };
-    let ring = Ring::read(store, file, slots, len);
-    let newest = match (ring.count, ring.newest.saturating_add(1)) {
-        (0, _) => 0,
-        (_, next) if next < slots => next,
-        _ => 0,
-    };
-    let count = ring.count.saturating_add(1).min(slots);
-    let at = ring.slot_at(newest).filter(|_| data.len() == usize::from(len)).ok_or(BatchFull)?;
-    batch.write(file.body, &[&[newest, count]])?;
+    let header = batch.latest(file.body).unwrap_or_else(|| store.read(file.body));
+    let ring = Ring::of(file, header, slots, len).advanced();
+    let at = ring.record_at(0).filter(|_| data.len() == usize::from(len)).ok_or(BatchFull)?;
+    batch.write(file.body, &[&[ring.newest, ring.count]])?;
     batch.write(at, &[data])
 }

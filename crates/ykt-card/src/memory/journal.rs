@@ -14,17 +14,18 @@ const RANGE_HEADER_LEN: usize = 4;
 /// Longest piece moved from log to home at once.
 const RANGE_LEN_MAX: usize = 256;
 
-/// The writes of one command, gathered before any of them happens. Later ranges win where ranges overlap.
-pub(crate) struct Batch {
-    log: Bytes<LOG_LEN>,
+/// The writes of one command, gathered before any of them happens: at most `MAX` bytes with their headers. Later
+/// ranges win where ranges overlap.
+pub(crate) struct Batch<const MAX: usize = LOG_LEN> {
+    log: Bytes<MAX>,
 }
 
 /// A command wanted to write more than the journal holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BatchFull;
 
-impl Batch {
-    pub(crate) const fn new() -> Batch {
+impl<const MAX: usize> Batch<MAX> {
+    pub(crate) const fn new() -> Batch<MAX> {
         Batch { log: Bytes::new() }
     }
 
@@ -33,10 +34,41 @@ impl Batch {
         let len = parts.iter().fold(0usize, |len, part| len.saturating_add(part.len()));
         let at = u16::try_from(at).map_err(|_| BatchFull)?;
         let len_field = u16::try_from(len).ok().filter(|_| len <= RANGE_LEN_MAX).ok_or(BatchFull)?;
+        if len.saturating_add(RANGE_HEADER_LEN) > MAX.saturating_sub(self.log.len()) {
+            return Err(BatchFull);
+        }
         self.log.push(&at.to_be_bytes()).ok_or(BatchFull)?;
         self.log.push(&len_field.to_be_bytes()).ok_or(BatchFull)?;
         parts.iter().try_for_each(|part| self.log.push(part)).ok_or(BatchFull)
     }
+
+    /// Whether it writes nothing.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.log.is_empty()
+    }
+
+    /// Adds the ranges of another batch after its own.
+    pub(crate) fn extend<const OTHER: usize>(&mut self, other: &Batch<OTHER>) -> Result<(), BatchFull> {
+        self.log.push(other.log.as_bytes()).ok_or(BatchFull)
+    }
+
+    /// What stands at `at` once this batch is written, when one of its ranges begins there.
+    pub(crate) fn latest<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        let range = ranges(self.log.as_bytes()).filter(|(home, _)| *home == at).last();
+        range.and_then(|(_, data)| data.first_chunk().copied())
+    }
+}
+
+/// The ranges of a log: home and data.
+fn ranges(log: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut rest = log;
+    core::iter::from_fn(move || {
+        let ([at_high, at_low, len_high, len_low], after) = rest.split_first_chunk::<RANGE_HEADER_LEN>()?;
+        let len = usize::from(u16::from_be_bytes([*len_high, *len_low]));
+        let (range, after) = after.split_at_checked(len)?;
+        rest = after;
+        Some((usize::from(u16::from_be_bytes([*at_high, *at_low])), range))
+    })
 }
 
 /// Memory behind its journal.
@@ -91,14 +123,7 @@ impl<M: Memory> Store<M> {
     }
 
     fn put_in_place(&mut self, log: &[u8]) -> Result<(), MemoryFault> {
-        let mut rest = log;
-        while let Some((header, after)) = rest.split_first_chunk::<RANGE_HEADER_LEN>() {
-            let [at_high, at_low, len_high, len_low] = *header;
-            let len = usize::from(u16::from_be_bytes([len_high, len_low]));
-            let (range, after) = after.split_at_checked(len).ok_or(MemoryFault)?;
-            self.memory.write(usize::from(u16::from_be_bytes([at_high, at_low])), range)?;
-            rest = after;
-        }
+        ranges(log).try_for_each(|(at, range)| self.memory.write(at, range))?;
         self.memory.write(COMMIT_AT, &[0])
     }
 
@@ -227,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_batch_has_an_end() {
-        let mut batch = Batch::new();
+        let mut batch: Batch = Batch::new();
         assert_eq!(batch.write(0, &[&[0; RANGE_LEN_MAX], &[0]]), Err(BatchFull));
         assert_eq!(batch.write(0x1_0000, &[&[0]]), Err(BatchFull));
         assert_eq!(batch.write(0, &[&[0; RANGE_LEN_MAX]]), Ok(()));

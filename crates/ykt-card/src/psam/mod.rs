@@ -1,10 +1,11 @@
 //! The PSAM (消费安全认证模块, `epurse.md` 7): it signs purchases for a terminal and checks the card's answer.
 
 mod cipher;
+mod counting;
 mod purchase;
 
 pub(crate) use cipher::Delivered;
-pub(crate) use purchase::PendingSamPurchase;
+pub(crate) use counting::ExpectedMac2;
 
 use crate::answer::Outcome;
 use crate::card::Card;
@@ -65,7 +66,7 @@ impl<M: Memory> Card<M> {
             SamCommand::InitSamForPurchase(init) => self.init_sam_for_purchase(init),
             SamCommand::CreditSam(credit) => self.credit_sam(credit, carried.pending),
             SamCommand::DeliverKey(deliver) => self.deliver_key(deliver),
-            SamCommand::CipherData(cipher) => self.cipher_data(cipher),
+            SamCommand::CipherData(cipher) => self.cipher_data(cipher, carried.pending),
         }
     }
 }

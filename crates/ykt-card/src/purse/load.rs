@@ -2,23 +2,24 @@
 //! prove itself and puts the money on.
 
 use super::PendingTransaction;
-use super::state::{Finished, PurseState, Transaction};
+use super::open::{Begun, Finished, Transaction, draw};
+use super::state::PurseState;
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::memory::Memory;
-use crate::security::{KeyName, KeySlot};
+use crate::security::KeySlot;
 use crate::session::Pending;
-use ykt_base::{Random4, Rng, StatusWord};
-use ykt_crypto::{SessionKey, macs_equal};
+use ykt_base::{KeyIndex, Rng, StatusWord};
+use ykt_crypto::SessionKey;
 use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
 use ykt_purse::prove::Proof;
-use ykt_purse::write_key::KeyUsage;
 
 /// A load between INITIALIZE and CREDIT.
 pub(crate) struct PendingLoad {
     load: Load,
     session: SessionKey,
-    tac_slot: KeySlot,
+    key_index: KeyIndex,
+    slot: KeySlot,
 }
 
 impl<M: Memory> Card<M> {
@@ -27,16 +28,12 @@ impl<M: Memory> Card<M> {
     /// beyond the purse's limit.
     pub(crate) fn initialize_for_load(&mut self, rng: &mut dyn Rng, command: InitializeForLoad) -> Outcome {
         let InitializeForLoad { key_index, load } = command;
-        let purse = self.open_purse(load.purse)?;
-        self.require_holder(load.purse, Transaction::Load)?;
-        let slot = self.usable_key(KeyName::User(KeyUsage::Load, key_index), StatusWord::KEY_INDEX)?;
-        let tac_slot = self.tac_slot(key_index)?;
-        let PurseState { balance, online: counter, .. } = purse.state;
+        let Begun { state, slot } = self.begin(load.purse, Transaction::Load, key_index)?;
+        let PurseState { balance, online: counter, .. } = state;
         counter.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         balance.checked_add(load.amount).ok_or(StatusWord::CONDITIONS)?;
 
-        let mut random = Random4([0; 4]);
-        rng.fill(&mut random.0);
+        let random = draw(rng);
         let session = load::session_key(&slot.material(&self.store), random, counter);
         let given = LoadAnswer {
             balance,
@@ -46,8 +43,8 @@ impl<M: Memory> Card<M> {
             random,
             mac1: load::mac1(&session, &load, balance),
         };
-        self.session.pending =
-            Some(Pending::Purse(PendingTransaction::Load(PendingLoad { load, session, tac_slot })));
+        let pending = PendingLoad { load, session, key_index, slot };
+        self.session.pending = Some(Pending::Purse(PendingTransaction::Load(pending)));
         answer(&given.to_bytes())
     }
 
@@ -58,18 +55,16 @@ impl<M: Memory> Card<M> {
         command: CreditForLoad,
         pending: Option<PendingTransaction>,
     ) -> Outcome {
-        let Some(PendingTransaction::Load(PendingLoad { load, session, tac_slot })) = pending else {
+        let Some(PendingTransaction::Load(PendingLoad { load, session, key_index, slot })) = pending else {
             return Err(StatusWord::NOT_INITIALIZED);
         };
         let CreditForLoad { at, mac2 } = command;
-        if !macs_equal(&load::mac2(&session, &load, at), &mac2) {
-            return Err(StatusWord::TRANSACTION_MAC_WRONG);
-        }
+        let batch = self.check_mac(&slot, load::mac2(&session, &load, at), mac2)?;
         let purse = self.open_purse(load.purse)?;
         let used = purse.state.online;
         let balance = purse.state.balance.checked_add(load.amount).ok_or(StatusWord::CONDITIONS)?;
         let online = used.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
-        let tac = load::tac(&self.tac_key(&tac_slot), &load, balance, used, at);
+        let tac = load::tac(&self.tac_key(key_index)?, &load, balance, used, at);
         let finished = Finished {
             transaction: load.transaction_type(),
             used,
@@ -78,7 +73,7 @@ impl<M: Memory> Card<M> {
             at,
             proof: Proof::of_load(tac),
         };
-        self.finish(&purse, PurseState { balance, online, ..purse.state }, &finished)?;
+        self.finish(batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
         answer(tac.as_bytes())
     }
 }

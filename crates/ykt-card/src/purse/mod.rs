@@ -1,10 +1,13 @@
 //! The electronic purse (电子钱包) and deposit (电子存折): balance, load, purchase, proof (`epurse.md` 4).
 
+mod capp;
 mod load;
+mod open;
 mod proof;
 mod purchase;
 mod state;
 
+pub(crate) use capp::CappCache;
 pub(crate) use state::stored;
 
 use crate::answer::Outcome;
@@ -16,6 +19,7 @@ use crate::session::{Carried, Pending};
 use load::PendingLoad;
 use purchase::PendingPurchase;
 use ykt_base::{Command, Rng, StatusWord};
+use ykt_purse::capp::UpdateCappData;
 use ykt_purse::load::{CREDIT_ANSWER_LEN, CreditForLoad, InitializeForLoad};
 use ykt_purse::prove::{self, ProveTransaction};
 use ykt_purse::purchase::{DEBIT_ANSWER_LEN, DebitForPurchase, InitializeForPurchase};
@@ -25,11 +29,12 @@ use ykt_purse::{Purse, load as load_layout, purchase as purchase_layout};
 const BALANCE_LEN: usize = 4;
 
 /// Commands of purses.
-pub(crate) enum PurseCommand {
+pub(crate) enum PurseCommand<'a> {
     GetBalance(Purse),
     InitializeForLoad(InitializeForLoad),
     CreditForLoad(CreditForLoad),
     InitializeForPurchase(InitializeForPurchase),
+    UpdateCappData(UpdateCappData<'a>),
     DebitForPurchase(DebitForPurchase),
     Prove(ProveTransaction),
 }
@@ -59,7 +64,16 @@ pub(crate) const FORMS: &[Form] = &[
     form("INITIALIZE FOR PURCHASE", 0x50, Some(0x01), |c| {
         Ok(PurseCommand::InitializeForPurchase(InitializeForPurchase::parse(c)?).into())
     }),
-    form("DEBIT FOR PURCHASE", 0x54, None, |c| {
+    form("INITIALIZE FOR CASH WITHDRAW", 0x50, Some(0x02), |c| {
+        Ok(PurseCommand::InitializeForPurchase(InitializeForPurchase::parse(c)?).into())
+    }),
+    form("INITIALIZE FOR CAPP PURCHASE", 0x50, Some(0x03), |c| {
+        Ok(PurseCommand::InitializeForPurchase(InitializeForPurchase::parse(c)?).into())
+    }),
+    form("UPDATE CAPP DATA CACHE", 0xDC, None, |c| {
+        Ok(PurseCommand::UpdateCappData(UpdateCappData::parse(c)?).into())
+    }),
+    form("DEBIT FOR PURCHASE", 0x54, Some(0x01), |c| {
         Ok(PurseCommand::DebitForPurchase(DebitForPurchase::parse(c)?).into())
     }),
     form(
@@ -70,20 +84,21 @@ pub(crate) const FORMS: &[Form] = &[
     ),
 ];
 
-impl From<PurseCommand> for CardCommand<'_> {
-    fn from(command: PurseCommand) -> Self {
+impl<'a> From<PurseCommand<'a>> for CardCommand<'a> {
+    fn from(command: PurseCommand<'a>) -> CardCommand<'a> {
         CardCommand::Purse(command)
     }
 }
 
-impl PurseCommand {
-    /// Length of the answer: every command of a purse has one.
+impl PurseCommand<'_> {
+    /// Length of the answer: every command of a purse decides it.
     pub(crate) const fn answer_len(&self) -> Option<usize> {
         Some(match self {
             PurseCommand::GetBalance(_) => BALANCE_LEN,
             PurseCommand::InitializeForLoad(_) => load_layout::INITIALIZE_ANSWER_LEN,
             PurseCommand::CreditForLoad(_) => CREDIT_ANSWER_LEN,
             PurseCommand::InitializeForPurchase(_) => purchase_layout::INITIALIZE_ANSWER_LEN,
+            PurseCommand::UpdateCappData(_) => 0,
             PurseCommand::DebitForPurchase(_) => DEBIT_ANSWER_LEN,
             PurseCommand::Prove(_) => prove::ANSWER_LEN,
         })
@@ -94,7 +109,7 @@ impl<M: Memory> Card<M> {
     pub(crate) fn execute_purse(
         &mut self,
         rng: &mut dyn Rng,
-        command: PurseCommand,
+        command: PurseCommand<'_>,
         carried: Carried,
     ) -> Outcome {
         let pending = match carried.pending {
@@ -106,6 +121,7 @@ impl<M: Memory> Card<M> {
             PurseCommand::InitializeForLoad(init) => self.initialize_for_load(rng, init),
             PurseCommand::CreditForLoad(credit) => self.credit_for_load(credit, pending),
             PurseCommand::InitializeForPurchase(init) => self.initialize_for_purchase(rng, init),
+            PurseCommand::UpdateCappData(update) => self.update_capp_data(update, pending),
             PurseCommand::DebitForPurchase(debit) => self.debit_for_purchase(debit, pending),
             PurseCommand::Prove(asked) => self.prove(asked),
         }

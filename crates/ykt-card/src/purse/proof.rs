@@ -3,7 +3,7 @@
 //! The counter used and the one after are both accepted. Whoever does not know yet whether the transaction
 //! happened asks with the counter after: the counter used is also "the one after" of the transaction before.
 
-use super::state::OpenPurse;
+use super::open::OpenPurse;
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::memory::Memory;

@@ -1,28 +1,28 @@
-//! Purchase (消费, `epurse.md` 4.4): INITIALIZE FOR PURCHASE opens it, DEBIT FOR PURCHASE takes the money when the
-//! PSAM has signed. **Money is gone when the card answers.**
+//! Purchase (消费), cash withdrawal (取现) and composite purchase (复合应用消费; `epurse.md` 4.4, 4.5, 4.10): INITIALIZE
+//! opens it, DEBIT takes the money when the PSAM has signed, and writes the records that were cached in between.
+//! **Money is gone when the card answers.**
 
-use super::PendingTransaction;
-use super::state::{Finished, PurseState, Transaction};
+use super::open::{Begun, Finished, Transaction, draw};
+use super::state::PurseState;
+use super::{CappCache, PendingTransaction};
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::memory::Memory;
-use crate::security::{KeyName, KeySlot};
+use crate::security::KeySlot;
 use crate::session::Pending;
-use ykt_base::{CardCounter, Random4, Rng, StatusWord};
-use ykt_crypto::macs_equal;
+use ykt_base::{CardCounter, KeyIndex, Random4, Rng, StatusWord};
 use ykt_purse::prove::Proof;
 use ykt_purse::purchase::{
     self, DebitAnswer, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseAnswer,
 };
-use ykt_purse::write_key::KeyUsage;
 
 /// A purchase between INITIALIZE and DEBIT.
 pub(crate) struct PendingPurchase {
-    purchase: Purchase,
+    pub(super) purchase: Purchase,
     random: Random4,
     counter: CardCounter,
+    key_index: KeyIndex,
     slot: KeySlot,
-    tac_slot: KeySlot,
 }
 
 impl<M: Memory> Card<M> {
@@ -35,16 +35,12 @@ impl<M: Memory> Card<M> {
         command: InitializeForPurchase,
     ) -> Outcome {
         let InitializeForPurchase { key_index, purchase } = command;
-        let purse = self.open_purse(purchase.kind.purse())?;
-        self.require_holder(purse.purse, Transaction::Purchase)?;
-        let slot = self.usable_key(KeyName::User(KeyUsage::Purchase, key_index), StatusWord::KEY_INDEX)?;
-        let tac_slot = self.tac_slot(key_index)?;
-        let PurseState { balance, offline: counter, overdraft, .. } = purse.state;
+        let Begun { state, slot } = self.begin(purchase.kind.purse(), Transaction::Purchase, key_index)?;
+        let PurseState { balance, offline: counter, overdraft, .. } = state;
         counter.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         balance.checked_sub(purchase.amount).ok_or(StatusWord::INSUFFICIENT_FUNDS)?;
 
-        let mut random = Random4([0; 4]);
-        rng.fill(&mut random.0);
+        let random = draw(rng);
         let given = PurchaseAnswer {
             balance,
             counter,
@@ -53,7 +49,8 @@ impl<M: Memory> Card<M> {
             algorithm: slot.attributes.algorithm,
             random,
         };
-        let pending = PendingPurchase { purchase, random, counter, slot, tac_slot };
+        self.session.capp_cache = CappCache::new();
+        let pending = PendingPurchase { purchase, random, counter, key_index, slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Purchase(pending)));
         answer(&given.to_bytes())
     }
@@ -68,18 +65,16 @@ impl<M: Memory> Card<M> {
         let Some(PendingTransaction::Purchase(pending)) = pending else {
             return Err(StatusWord::NOT_INITIALIZED);
         };
-        let PendingPurchase { purchase, random, counter: used, slot, tac_slot } = pending;
+        let PendingPurchase { purchase, random, counter: used, key_index, slot } = pending;
         let DebitForPurchase { sequence, at, mac1 } = command;
         let session = purchase::session_key(&slot.material(&self.store), random, used, sequence);
-        if !macs_equal(&purchase::mac1(&session, &purchase, at), &mac1) {
-            return Err(StatusWord::TRANSACTION_MAC_WRONG);
-        }
+        let mut batch = self.check_mac(&slot, purchase::mac1(&session, &purchase, at), mac1)?;
         let purse = self.open_purse(purchase.kind.purse())?;
         let balance =
             purse.state.balance.checked_sub(purchase.amount).ok_or(StatusWord::INSUFFICIENT_FUNDS)?;
         let offline = used.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         let given = DebitAnswer {
-            tac: purchase::tac(&self.tac_key(&tac_slot), &purchase, sequence, at),
+            tac: purchase::tac(&self.tac_key(key_index)?, &purchase, sequence, at),
             mac2: purchase::mac2(&session, purchase.amount),
         };
         let finished = Finished {
@@ -90,7 +85,8 @@ impl<M: Memory> Card<M> {
             at,
             proof: Proof { mac2: given.mac2, tac: given.tac },
         };
-        self.finish(&purse, PurseState { balance, offline, ..purse.state }, &finished)?;
+        batch.extend(&self.session.capp_cache)?;
+        self.finish(batch, &purse, PurseState { balance, offline, ..purse.state }, &finished)?;
         answer(&given.to_bytes())
     }
 }

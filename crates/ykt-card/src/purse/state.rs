@@ -1,30 +1,18 @@
-//! A purse in memory, and what every transaction does with it: open, check the holder and the key, write the end
-//! of it in one piece.
+//! What a purse remembers, as its file keeps it.
 //!
 //! Body: balance (4), online counter (2), offline counter (2), overdraft limit (3), lock state (1), then the last
 //! proof: type (1, 00 = none), counter used (2), MAC2 (4), TAC (4). The rest is room for a grey lock.
 
-use crate::answer::{Outcome, answer};
-use crate::card::Card;
-use crate::files::{File, FileId, FileKind, file, file_by_sfi};
-use crate::memory::{Batch, Memory, Store};
-use crate::security::{CountedKey, KeyName, KeySlot, key};
-use ykt_base::{CardCounter, DateTime, KeyIndex, StatusWord, TerminalId};
-use ykt_crypto::SessionKey;
-use ykt_purse::create::Structure;
-use ykt_purse::log::{self, LogRecord};
+use crate::files::File;
+use crate::memory::{Batch, BatchFull, Memory, Store};
+use ykt_base::CardCounter;
 use ykt_purse::prove::Proof;
-use ykt_purse::write_key::KeyUsage;
-use ykt_purse::{OverdraftLimit, Purse, PurseFen, TransactionType};
+use ykt_purse::{OverdraftLimit, PurseFen, TransactionType};
 
 const STATE_LEN: usize = 23;
 /// Lock state of a purse that is free (4.11).
 const FREE: u8 = 0x00;
 const NO_PROOF: u8 = 0x00;
-/// Id of the PIN that guards loads and the ED.
-const PIN_ID: KeyIndex = KeyIndex(0);
-/// Id of the TAC key that serves key indexes without one of their own.
-const COMMON_TAC_KEY: KeyIndex = KeyIndex(0);
 
 /// The proof kept for GET TRANSACTION PROVE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +35,16 @@ pub(super) struct PurseState {
 
 impl PurseState {
     /// `None` when the bytes are no state this card system writes.
+    pub(super) fn read<M: Memory>(store: &Store<M>, file: &File) -> Option<PurseState> {
+        PurseState::from_bytes(store.read(file.body))
+    }
+
+    /// Puts it into a batch.
+    pub(super) fn put(&self, batch: &mut Batch, file: &File) -> Result<(), BatchFull> {
+        let (money, limits, proof) = self.parts();
+        batch.write(file.body, &[&money, &limits, &proof])
+    }
+
     fn from_bytes(bytes: [u8; STATE_LEN]) -> Option<PurseState> {
         let (balance, rest) = bytes.split_first_chunk()?;
         let (online, rest) = rest.split_first_chunk()?;
@@ -93,151 +91,8 @@ pub(crate) fn stored<M: Memory>(
     store: &Store<M>,
     file: &File,
 ) -> Option<(PurseFen, CardCounter, CardCounter)> {
-    let state = PurseState::from_bytes(store.read(file.body))?;
+    let state = PurseState::read(store, file)?;
     Some((state.balance, state.online, state.offline))
-}
-
-/// A purse of the current application with its log.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OpenPurse {
-    file: File,
-    log: File,
-    pub(super) purse: Purse,
-    pub(super) state: PurseState,
-}
-
-impl OpenPurse {
-    pub(super) fn open<M: Memory>(card: &Card<M>, purse: Purse) -> Option<OpenPurse> {
-        let directory = &card.session.directory;
-        let file = file(&card.store, directory, FileId([0, purse.code()]))?;
-        let FileKind::Purse { log } = file.kind else {
-            return None;
-        };
-        let log = file_by_sfi(&card.store, directory, log)?;
-        let FileKind::Data(Structure::CyclicRecords { len, .. }) = log.kind else {
-            return None;
-        };
-        let state = PurseState::from_bytes(card.store.read(file.body))?;
-        (usize::from(len) == log::RECORD_LEN).then_some(OpenPurse { file, log, purse, state })
-    }
-
-    fn put<M: Memory>(
-        &self,
-        store: &Store<M>,
-        new: &PurseState,
-        record: &LogRecord,
-    ) -> Result<Batch, StatusWord> {
-        let mut batch = Batch::new();
-        let (money, limits, proof) = new.parts();
-        batch.write(self.file.body, &[&money, &limits, &proof])?;
-        crate::files::append(&mut batch, store, &self.log, &record.to_bytes())?;
-        Ok(batch)
-    }
-}
-
-/// A transaction that has happened, for log and proof.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Finished {
-    pub(super) transaction: TransactionType,
-    /// The counter its MACs used.
-    pub(super) used: CardCounter,
-    pub(super) amount: PurseFen,
-    pub(super) terminal: TerminalId,
-    pub(super) at: DateTime,
-    pub(super) proof: Proof,
-}
-
-/// Which transaction asks for the holder's consent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transaction {
-    Load,
-    Purchase,
-}
-
-impl<M: Memory> Card<M> {
-    /// GET BALANCE (读余额).
-    ///
-    /// # Errors
-    /// 6985 without such a purse, 6982 without its right.
-    pub(crate) fn balance(&self, purse: Purse) -> Outcome {
-        let open = self.open_purse(purse)?;
-        answer(&open.state.balance.to_bytes())
-    }
-
-    /// # Errors
-    /// 6985 without such a purse in the current application, 6982 without its right.
-    pub(super) fn open_purse(&self, purse: Purse) -> Result<OpenPurse, StatusWord> {
-        let open = OpenPurse::open(self, purse).ok_or(StatusWord::CONDITIONS)?;
-        self.session.require(open.file.read)?;
-        Ok(open)
-    }
-
-    /// The holder's consent (4.2): an ED asks for the PIN always, an EP when it is loaded and the application
-    /// says so.
-    ///
-    /// # Errors
-    /// 6983 when the PIN is blocked, 6982 when it is not verified.
-    pub(super) fn require_holder(&self, purse: Purse, transaction: Transaction) -> Result<(), StatusWord> {
-        let directory = &self.session.directory;
-        let needed = match (purse, transaction) {
-            (Purse::Ed, _) => true,
-            (Purse::Ep, Transaction::Load) => directory.switches.load_needs_pin,
-            (Purse::Ep, Transaction::Purchase) => false,
-        };
-        if !needed || self.session.is_pin_verified() {
-            return Ok(());
-        }
-        if let Some(pin) = key(&self.store, directory, KeyName::User(KeyUsage::Pin, PIN_ID)) {
-            pin.attributes.tries.not_locked()?;
-        }
-        Err(StatusWord::SECURITY_STATUS)
-    }
-
-    /// The key TACs are made with: the TAC key of the transaction key's index, or the common one.
-    ///
-    /// # Errors
-    /// 9403 without either.
-    pub(super) fn tac_slot(&self, index: KeyIndex) -> Result<KeySlot, StatusWord> {
-        [index, COMMON_TAC_KEY]
-            .into_iter()
-            .find_map(|id| {
-                key(&self.store, &self.session.directory, KeyName::User(KeyUsage::InternalTac, id))
-            })
-            .ok_or(StatusWord::KEY_INDEX)
-    }
-
-    pub(super) fn tac_key(&self, slot: &KeySlot) -> SessionKey {
-        CountedKey::of_slot(&self.store, slot).material.tac_key()
-    }
-
-    /// Ends a transaction: balance, counter, log record and proof in one commit. `new` is the purse's state, its
-    /// proof aside.
-    ///
-    /// # Errors
-    /// 9402 when the counter is used up, 6581 when the memory fails.
-    pub(super) fn finish(
-        &mut self,
-        purse: &OpenPurse,
-        new: PurseState,
-        finished: &Finished,
-    ) -> Result<(), StatusWord> {
-        let Finished { transaction, used, amount, terminal, at, proof } = *finished;
-        let record = LogRecord {
-            counter: log::logged_counter(used).ok_or(StatusWord::COUNTER_AT_MAXIMUM)?,
-            overdraft: new.overdraft,
-            amount,
-            transaction,
-            terminal,
-            at,
-        };
-        let new = PurseState { last: Some(LastProof { transaction, used, proof }), ..new };
-        let batch = purse.put(&self.store, &new, &record)?;
-        self.store.commit(&batch)?;
-        if self.session.directory.switches.state_ends_with_transaction {
-            self.session.drop_application_state();
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

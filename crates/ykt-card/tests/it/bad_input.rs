@@ -62,6 +62,7 @@ const USER: &[Good] = &[
         (0x6700, 0x6700),
         Some(0x0F),
     ),
+    good("UPDATE CAPP DATA CACHE", "80DC01BC020102", &[0x80], (0x6901, 0x6901), Some(0)),
     good(
         "DEBIT FOR PURCHASE",
         "805401000F000000112024013112345600000000",

@@ -1,0 +1,232 @@
+//! What every transaction does with a purse: open it, check holder, key and lock in the order of `epurse.md` 4.2,
+//! and write its end in one piece.
+
+use super::state::{LastProof, PurseState};
+use crate::answer::{Outcome, answer};
+use crate::card::Card;
+use crate::files::{File, FileId, FileKind, file, file_by_sfi};
+use crate::memory::{Batch, Memory, Store};
+use crate::security::{Check, CountedKey, KeyName, KeySlot, key};
+use ykt_base::{CardCounter, DateTime, KeyIndex, Mac4, Random4, Rng, StatusWord, TerminalId};
+use ykt_crypto::{SessionKey, macs_equal};
+use ykt_purse::create::Structure;
+use ykt_purse::log::{self, LogRecord};
+use ykt_purse::prove::Proof;
+use ykt_purse::write_key::KeyUsage;
+use ykt_purse::{Purse, PurseFen, TransactionType};
+
+/// Id of the PIN that guards loads and the ED.
+const PIN_ID: KeyIndex = KeyIndex(0);
+/// Id of the TAC key that serves key indexes without one of their own.
+const COMMON_TAC_KEY: KeyIndex = KeyIndex(0);
+
+/// A purse of the current application with its log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OpenPurse {
+    file: File,
+    log: File,
+    pub(super) state: PurseState,
+}
+
+impl OpenPurse {
+    pub(super) fn open<M: Memory>(card: &Card<M>, purse: Purse) -> Option<OpenPurse> {
+        let directory = &card.session.directory;
+        let file = file(&card.store, directory, FileId([0, purse.code()]))?;
+        let FileKind::Purse { log } = file.kind else {
+            return None;
+        };
+        let log = file_by_sfi(&card.store, directory, log)?;
+        let FileKind::Data(Structure::CyclicRecords { len, .. }) = log.kind else {
+            return None;
+        };
+        let state = PurseState::read(&card.store, &file)?;
+        (usize::from(len) == log::RECORD_LEN).then_some(OpenPurse { file, log, state })
+    }
+
+    fn put<M: Memory>(
+        &self,
+        batch: &mut Batch,
+        store: &Store<M>,
+        new: &PurseState,
+        record: &LogRecord,
+    ) -> Result<(), StatusWord> {
+        new.put(batch, &self.file)?;
+        crate::files::append(batch, store, &self.log, &record.to_bytes())?;
+        Ok(())
+    }
+}
+
+/// A transaction that has happened, for log and proof.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Finished {
+    pub(super) transaction: TransactionType,
+    /// The counter its MACs used.
+    pub(super) used: CardCounter,
+    pub(super) amount: PurseFen,
+    pub(super) terminal: TerminalId,
+    pub(super) at: DateTime,
+    pub(super) proof: Proof,
+}
+
+/// What is begun with a purse: which key it takes, whether the holder must consent, whether a lock forbids it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transaction {
+    Load,
+    /// Purchase, cash withdrawal, composite purchase.
+    Purchase,
+}
+
+impl Transaction {
+    const fn key(self) -> KeyUsage {
+        match self {
+            Transaction::Load => KeyUsage::Load,
+            Transaction::Purchase => KeyUsage::Purchase,
+        }
+    }
+}
+
+/// What INITIALIZE found in order.
+pub(super) struct Begun {
+    pub(super) state: PurseState,
+    pub(super) slot: KeySlot,
+}
+
+impl<M: Memory> Card<M> {
+    /// GET BALANCE (读余额).
+    ///
+    /// # Errors
+    /// 6985 without such a purse, 6982 without its right.
+    pub(crate) fn balance(&self, purse: Purse) -> Outcome {
+        let open = self.open_purse(purse)?;
+        answer(&open.state.balance.to_bytes())
+    }
+
+    /// # Errors
+    /// 6985 without such a purse in the current application, 6982 without its right.
+    pub(super) fn open_purse(&self, purse: Purse) -> Result<OpenPurse, StatusWord> {
+        let open = OpenPurse::open(self, purse).ok_or(StatusWord::CONDITIONS)?;
+        self.session.require(open.file.read)?;
+        Ok(open)
+    }
+
+    /// What every INITIALIZE asks before it looks at counter and balance.
+    ///
+    /// # Errors
+    /// In the order of 4.2: 6985 no such purse, 6982/6983 rights and PIN, 9403 transaction key or TAC key.
+    pub(super) fn begin(
+        &self,
+        purse: Purse,
+        transaction: Transaction,
+        index: KeyIndex,
+    ) -> Result<Begun, StatusWord> {
+        let state = self.open_purse(purse)?.state;
+        self.require_holder(purse, transaction)?;
+        let slot = self.usable_key(KeyName::User(transaction.key(), index), StatusWord::KEY_INDEX)?;
+        self.tac_slot(index)?;
+        Ok(Begun { state, slot })
+    }
+
+    /// The holder's consent (4.2): an ED asks for the PIN always, an EP when it is loaded and the application
+    /// says so.
+    ///
+    /// # Errors
+    /// 6983 when the PIN is blocked, 6982 when it is not verified.
+    pub(super) fn require_holder(&self, purse: Purse, transaction: Transaction) -> Result<(), StatusWord> {
+        let directory = &self.session.directory;
+        let needed = match (purse, transaction) {
+            (Purse::Ed, _) => true,
+            (Purse::Ep, Transaction::Load) => directory.switches.load_needs_pin,
+            (Purse::Ep, _) => false,
+        };
+        if !needed || self.session.is_pin_verified() {
+            return Ok(());
+        }
+        if let Some(pin) = key(&self.store, directory, KeyName::User(KeyUsage::Pin, PIN_ID)) {
+            pin.attributes.tries.not_locked()?;
+        }
+        Err(StatusWord::SECURITY_STATUS)
+    }
+
+    /// The key TACs are made with: that of the transaction key's index, or the common one.
+    ///
+    /// # Errors
+    /// 9403 without either.
+    fn tac_slot(&self, index: KeyIndex) -> Result<KeySlot, StatusWord> {
+        [index, COMMON_TAC_KEY]
+            .into_iter()
+            .find_map(|id| {
+                key(&self.store, &self.session.directory, KeyName::User(KeyUsage::InternalTac, id))
+            })
+            .ok_or(StatusWord::KEY_INDEX)
+    }
+
+    /// # Errors
+    /// 9403 without one.
+    pub(super) fn tac_key(&self, index: KeyIndex) -> Result<SessionKey, StatusWord> {
+        Ok(self.tac_slot(index)?.material(&self.store).tac_key())
+    }
+
+    /// Compares the MAC of a terminal or host; a batch for the end of the transaction. Where the application counts
+    /// wrong ones (switch of CREATE FILE), a wrong one costs the key a try and a right one gives them back.
+    ///
+    /// # Errors
+    /// 9302 when it is wrong, 6581.
+    pub(super) fn check_mac(
+        &mut self,
+        slot: &KeySlot,
+        expected: Mac4,
+        given: Mac4,
+    ) -> Result<Batch, StatusWord> {
+        let outcome = Check::of(macs_equal(&expected, &given));
+        let batch = match self.session.directory.switches.counts_wrong_macs {
+            true => CountedKey::of_slot(&self.store, slot).checked(outcome)?,
+            false => Batch::new(),
+        };
+        match outcome {
+            Check::Right => Ok(batch),
+            Check::Wrong => {
+                if !batch.is_empty() {
+                    self.store.commit(&batch)?;
+                }
+                Err(StatusWord::TRANSACTION_MAC_WRONG)
+            }
+        }
+    }
+
+    /// Ends a transaction: balance, counter, log record and proof in one commit, after what `batch` holds already.
+    /// `new` is the purse's state, its proof aside.
+    ///
+    /// # Errors
+    /// 9402 when the counter is used up, 6581 when the memory fails.
+    pub(super) fn finish(
+        &mut self,
+        mut batch: Batch,
+        purse: &OpenPurse,
+        new: PurseState,
+        finished: &Finished,
+    ) -> Result<(), StatusWord> {
+        let Finished { transaction, used, amount, terminal, at, proof } = *finished;
+        let record = LogRecord {
+            counter: log::logged_counter(used).ok_or(StatusWord::COUNTER_AT_MAXIMUM)?,
+            overdraft: new.overdraft,
+            amount,
+            transaction,
+            terminal,
+            at,
+        };
+        let new = PurseState { last: Some(LastProof { transaction, used, proof }), ..new };
+        purse.put(&mut batch, &self.store, &new, &record)?;
+        self.store.commit(&batch)?;
+        if self.session.directory.switches.state_ends_with_transaction {
+            self.session.drop_application_state();
+        }
+        Ok(())
+    }
+}
+
+/// A random number for the session key of a transaction.
+pub(super) fn draw(rng: &mut dyn Rng) -> Random4 {
+    let mut random = Random4([0; 4]);
+    rng.fill(&mut random.0);
+    random
+}
