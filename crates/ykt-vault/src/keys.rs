@@ -6,7 +6,7 @@
 use crate::kind::{KeyKind, KeyState, Origin, Scheme};
 use crate::levels::{Factor, FactorPadding, Level, Levels, LevelsError};
 use crate::soft::{ImportedKey, SoftVault};
-use crate::vault::{KeyRef, VaultError};
+use crate::vault::{KeyAddress, KeyRef, VaultError};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use std::fmt;
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use ykt_base::hex::{self, Hex};
 use ykt_crypto::{CardKey, Key16};
+use ykt_purse::write_key::Pin;
 use zeroize::Zeroizing;
 
 /// Why a key file is refused.
@@ -89,6 +90,8 @@ pub enum KeysError {
 #[serde(deny_unknown_fields)]
 pub struct KeysFile {
     origin: Named<Origin>,
+    #[serde(default)]
+    pin: Option<SecretPin>,
     #[serde(default, rename = "level")]
     levels: Vec<LevelEntry>,
     #[serde(rename = "key")]
@@ -180,6 +183,38 @@ impl KeysFile {
     }
 }
 
+/// The keys of a file in clear, with the holder's PIN: for a desk that plays the other side of a card, with wrong
+/// MACs too. They stand in clear in the file already; what a vault has sealed never comes this way.
+pub struct DeskKeys {
+    vault: SoftVault,
+    pin: Option<Pin>,
+}
+
+impl DeskKeys {
+    /// The keys of a file.
+    ///
+    /// # Errors
+    /// [`KeysError`] naming level or key.
+    pub fn from_keys(mut file: KeysFile) -> Result<DeskKeys, KeysError> {
+        let pin = file.pin.take().map(|SecretPin(pin)| pin);
+        Ok(DeskKeys { vault: SoftVault::from_keys(file)?, pin })
+    }
+
+    /// The key as its holder has it.
+    ///
+    /// # Errors
+    /// [`VaultError`] when there is no such key.
+    pub fn key(&self, address: &KeyAddress) -> Result<CardKey, VaultError> {
+        self.vault.desk_key(address)
+    }
+
+    /// The holder's PIN.
+    #[must_use]
+    pub const fn pin(&self) -> Option<&Pin> {
+        self.pin.as_ref()
+    }
+}
+
 impl SoftVault {
     /// A vault of the keys of a file, all active.
     ///
@@ -248,6 +283,9 @@ struct HexArray<const N: usize>([u8; N]);
 /// Bytes of any number written as hex digits.
 struct HexBytes(Vec<u8>);
 
+/// A PIN of 4 to 12 digits; an error never shows them.
+struct SecretPin(Pin);
+
 /// A key of 32 hex digits; an error never shows them.
 struct SecretKey(Key16);
 
@@ -298,6 +336,13 @@ impl<'de> Deserialize<'de> for HexBytes {
             hex::decode_into(text, &mut bytes).map(|()| HexBytes(bytes))
         };
         from.deserialize_str(Text(read, "hex digits"))
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretPin {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = |text: &str| Pin::from_digits(text).map(SecretPin).ok_or("found something else");
+        from.deserialize_str(Text(read, "a PIN of 4 to 12 digits"))
     }
 }
 
@@ -363,6 +408,23 @@ mod tests {
         let root = CardKey::Tdes(Key16::from_hex(DPK).unwrap());
         let elsewhere = root.diversify(&[9; 8]).diversify(&[2; 8]);
         assert_eq!(kcv([9; 8], [2; 8]), elsewhere.kcv());
+    }
+
+    /// What a desk computes with is what the vault of the same file has; its PIN is the desk's only.
+    #[test]
+    fn a_desk_has_the_keys_of_its_file() {
+        let text = format!("pin = \"1234\"\n{}", one_key(""));
+        let desk = DeskKeys::from_keys(KeysFile::parse(&text).unwrap()).unwrap();
+        let key = KeyRef::new(KeyKind::Purchase, 1, 1);
+        let card = CardKeyRef { key, factor: IssuerFactor([1; 8]), asn: Asn8([2; 8]) };
+        let vault = SoftVault::from_keys(KeysFile::parse(&text).unwrap()).unwrap();
+        let address = KeyAddress::Card(card);
+        assert_eq!(desk.key(&address).ok().unwrap().kcv(), vault.kcv(&address).unwrap());
+        let load = KeyAddress::Card(CardKeyRef { key: KeyRef::new(KeyKind::Load, 1, 1), ..card });
+        assert!(matches!(desk.key(&load), Err(VaultError::NoSuchKey { .. })));
+        assert_eq!(desk.pin().unwrap().as_bytes(), hex!("1234"));
+        let bad = refused(&format!("pin = \"12x4\"\n{}", one_key("")));
+        assert!(bad.contains("4 to 12 digits") && !bad.contains("12x4"), "{bad}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod sealed;
 mod soft;
 pub mod vault;
 
-pub use keys::{KeysError, KeysFile};
+pub use keys::{DeskKeys, KeysError, KeysFile};
 pub use kind::{KeyKind, KeyState, Origin, Scheme};
 pub use levels::{Factor, FactorPadding, Level, Levels, LevelsError};
 pub use sealed::{Hardness, SealError};

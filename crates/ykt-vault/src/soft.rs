@@ -164,6 +164,11 @@ impl SoftVault {
         self.origin
     }
 
+    /// The key as its holder has it, for [`crate::DeskKeys`] only.
+    pub(crate) fn desk_key(&self, address: &KeyAddress) -> Result<CardKey, VaultError> {
+        self.derive(address, Use::Compute)
+    }
+
     /// Position of the finished key of a kind.
     fn deepest(&self, kind: KeyKind) -> u8 {
         match kind.scheme() {
