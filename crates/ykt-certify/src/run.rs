@@ -99,8 +99,8 @@ pub fn run(
     let mut run =
         Run { channel, job, desk: &desk, holder, features: BTreeSet::new(), keys: BTreeSet::new(), moved: 0 };
     run.keys = run.keys_there();
-    let features = plan.features.iter().map(|feature| run.probe(feature)).collect();
     let before = run.purses();
+    let features = plan.features.iter().map(|feature| run.probe(feature)).collect();
 
     let wanted = |case: &&Case| job.only.is_empty() || job.only.iter().any(|wanted| case.is_named(wanted));
     let cases: Vec<&Case> = plan.cases.iter().filter(wanted).collect();
@@ -182,6 +182,8 @@ impl Run<'_> {
                 last = bench.step(step);
             }
         }
+        let moved = bench.finished();
+        self.moved = self.moved.saturating_add(moved);
         // Only the last step may be answered by one of the absent words.
         let is_there = match (&feature.absent, last) {
             (Some(absent), Ok(Some(sw))) => !absent.accept(sw),

@@ -200,6 +200,12 @@ impl DeskKeys {
         Ok(DeskKeys { vault: SoftVault::from_keys(file)?, pin })
     }
 
+    /// No key and no PIN.
+    #[must_use]
+    pub fn none() -> DeskKeys {
+        DeskKeys { vault: SoftVault::empty(Levels::nation_city_card(), Origin::Demo), pin: None }
+    }
+
     /// The key as its holder has it.
     ///
     /// # Errors

@@ -282,23 +282,26 @@ impl Reader {
         Ok(())
     }
 
+    /// Puts the row and the parameters into a table; a row may name parameters itself.
     fn substituted(&mut self, table: &Table, row: &Table) -> Result<Table, String> {
-        let mut names = self.parameters.clone();
-        names.extend(row.clone());
         if let Some(name) = row.keys().find(|name| self.parameters.contains_key(*name)) {
             return Err(format!("the row gives `{name}`, which is a parameter of the plan"));
         }
         let mut used = BTreeSet::new();
-        let done = table
-            .iter()
-            .map(|(key, value)| Ok((key.clone(), substitute(value, &names, &mut used)?)))
-            .collect::<Result<Table, String>>()?;
+        let mut names = put(row, &self.parameters, &mut used)?;
+        names.extend(self.parameters.clone());
+        let done = put(table, &names, &mut used)?;
         if let Some(idle) = row.keys().find(|name| *name != "row" && !used.contains(*name)) {
             return Err(format!("no step uses `{{{idle}}}` of the rows"));
         }
         self.used.extend(used);
         Ok(done)
     }
+}
+
+/// [`substitute`] for every value of a table.
+fn put(table: &Table, names: &Table, used: &mut BTreeSet<String>) -> Result<Table, String> {
+    table.iter().map(|(key, value)| Ok((key.clone(), substitute(value, names, used)?))).collect()
 }
 
 fn id_of(table: &Table) -> String {
@@ -336,13 +339,7 @@ fn substitute(value: &Value, names: &Table, used: &mut BTreeSet<String>) -> Resu
                 values.iter().map(|value| substitute(value, names, used)).collect();
             Value::Array(values?)
         }
-        Value::Table(table) => {
-            let mut done = Table::new();
-            for (key, value) in table {
-                done.insert(key.clone(), substitute(value, names, used)?);
-            }
-            Value::Table(done)
-        }
+        Value::Table(table) => Value::Table(put(table, names, used)?),
         other => other.clone(),
     })
 }

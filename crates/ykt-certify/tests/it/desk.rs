@@ -1,0 +1,102 @@
+//! Cards made by the profiles of this release, and the desk that judges them.
+
+use ykt_base::{CardChannel, ChannelError, Date, DateTime, PsamSerial, Response, Rng, TerminalId};
+use ykt_card::{ArrayMemory, Blank, Card, IMAGE_LEN_DEMO};
+use ykt_certify::{Harm, Job, Plan, Report, run};
+use ykt_crypto::Key16;
+use ykt_issue::{CardData, Profile, PsamData, personalise_card, personalise_psam};
+use ykt_purse::create::Access;
+use ykt_purse::write_key::Pin;
+use ykt_vault::{DEMO_TRANSPORT_KEY, DeskKeys, KeysFile, SoftVault};
+
+/// The keys of every card here: those that the documentation prints.
+const KEYS: &str = include_str!("../../../../docs/keys.toml");
+
+/// Memory of the cards here.
+pub type Chip = ArrayMemory<IMAGE_LEN_DEMO>;
+
+/// Random bytes: a count, mixed.
+#[derive(Clone)]
+pub struct Dice(pub u64);
+
+impl Rng for Dice {
+    fn fill(&mut self, out: &mut [u8]) {
+        for byte in out {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = (self.0 >> 56) as u8;
+        }
+    }
+}
+
+/// A card in this process.
+pub struct Bench {
+    pub card: Card<Chip>,
+    pub dice: Dice,
+}
+
+impl CardChannel for Bench {
+    fn transmit(&mut self, command: &[u8]) -> Result<Response, ChannelError> {
+        Ok(self.card.process(&mut self.dice, command))
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        self.card.reset();
+        Ok(())
+    }
+}
+
+fn blank(profile: &Profile) -> Bench {
+    let blank = Blank {
+        kind: profile.kind,
+        atr: &profile.atr,
+        serial: [0, 0, 0, 0, 0, 0, 0, 7],
+        transport_key: &Key16::from_bytes(DEMO_TRANSPORT_KEY),
+        mf_create: Access::STATE_1,
+    };
+    Bench { card: Card::blank(Chip::new(), &blank).unwrap(), dice: Dice(1) }
+}
+
+fn vault() -> SoftVault {
+    SoftVault::from_keys(KeysFile::parse(KEYS).unwrap()).unwrap()
+}
+
+fn day(text: &str) -> Date {
+    text.parse().unwrap()
+}
+
+/// A user card of this profile.
+pub fn card(profile: &Profile) -> Bench {
+    let mut bench = blank(profile);
+    let pin = Pin::from_digits("123456").unwrap();
+    let asn = "2144000000000017".parse().unwrap();
+    let data = CardData::of_city(asn, [0x21, 0x44], day("20260101"), day("20361231"), pin);
+    personalise_card(&mut bench, &vault(), profile, &data, &mut |_| {}).unwrap();
+    bench
+}
+
+/// A PSAM of the built-in profile.
+pub fn psam() -> Bench {
+    let profile = Profile::psam();
+    let mut bench = blank(&profile);
+    let serial = PsamSerial([0, 0, 0x21, 0x44, 0, 0, 0, 0, 0, 9]);
+    let terminal = TerminalId([0x21, 0x44, 0, 0, 0, 9]);
+    let data = PsamData::of_city(serial, terminal, [0x21, 0x44], day("20260101"), day("20361231"));
+    personalise_psam(&mut bench, &vault(), &profile, &data, &mut |_| {}).unwrap();
+    bench
+}
+
+/// The city card as it is shipped, but with a PIN before every load.
+pub fn city_card_with_pin() -> Bench {
+    let text = include_str!("../../../ykt-issue/profiles/city-cpu.toml");
+    let marked = "create = \"01\"\n";
+    assert!(text.contains(marked), "the step that makes the application");
+    card(&Profile::parse(&text.replace(marked, "create = \"01\"\nload_needs_pin = true\n")).unwrap())
+}
+
+/// Runs a plan on a card with the documented keys.
+pub fn judge(channel: &mut dyn CardChannel, plan: &Plan, harm: Harm, only: &[String]) -> Report {
+    let keys = DeskKeys::from_keys(KeysFile::parse(KEYS).unwrap()).unwrap();
+    let at = DateTime::start_of(day("20261122"));
+    let job = Job { plan, keys: &keys, only, harm, at, place: "a test", atr: &[0x3B, 0x00] };
+    run(channel, &job, &mut |_| {}).unwrap()
+}
