@@ -56,6 +56,7 @@ impl<M: Memory> Card<M> {
             CardCommand::Security(command) => self.execute_security(rng, command, carried),
             CardCommand::Purse(command) => self.execute_purse(rng, command, carried),
             CardCommand::Psam(command) => self.execute_psam(command, carried),
+            CardCommand::KeyCard(command) => self.execute_key_card(command, carried),
         }
     }
 

@@ -6,6 +6,7 @@
 
 use crate::files::{self, FileCommand};
 use crate::image::CardKind;
+use crate::key_card::{self, KeyCardCommand};
 use crate::psam::{self, SamCommand};
 use crate::purse::{self, PurseCommand};
 use crate::security::{self, SecurityCommand};
@@ -64,7 +65,7 @@ pub struct Form {
 }
 
 /// The command table: one slice for each family.
-const FAMILIES: [&[Form]; 4] = [files::FORMS, security::FORMS, purse::FORMS, psam::FORMS];
+const FAMILIES: [&[Form]; 5] = [files::FORMS, security::FORMS, purse::FORMS, psam::FORMS, key_card::FORMS];
 
 /// Every form of every command the card system knows.
 pub fn forms() -> impl Iterator<Item = &'static Form> {
@@ -77,6 +78,7 @@ pub(crate) enum CardCommand<'a> {
     Security(SecurityCommand<'a>),
     Purse(PurseCommand<'a>),
     Psam(SamCommand<'a>),
+    KeyCard(KeyCardCommand<'a>),
 }
 
 impl<'a> CardCommand<'a> {
@@ -101,6 +103,7 @@ impl<'a> CardCommand<'a> {
             CardCommand::Security(command) => command.answer_len(),
             CardCommand::Purse(command) => command.answer_len(),
             CardCommand::Psam(command) => command.answer_len(),
+            CardCommand::KeyCard(command) => command.answer_len(),
         }
     }
 }

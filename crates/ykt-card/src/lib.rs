@@ -43,6 +43,7 @@ mod command;
 mod files;
 mod image;
 mod inspect;
+mod key_card;
 mod memory;
 mod psam;
 mod purse;

@@ -16,6 +16,7 @@ pub mod capp;
 pub mod command;
 pub mod create;
 pub mod files;
+pub mod key_card;
 pub mod load;
 pub mod log;
 pub mod pin;

@@ -110,9 +110,6 @@ impl<M: Memory> Card<M> {
 
     /// A wrong PIN takes back what a right one gave.
     pub(crate) fn verify(&mut self, command: Verify) -> Outcome {
-        if self.factory.kind.key_naming() == KeyNaming::ByUsage {
-            return Err(StatusWord::KEY_NOT_FOUND);
-        }
         let slot = self.usable_key(KeyName::User(KeyUsage::Pin, command.id), StatusWord::KEY_NOT_FOUND)?;
         let key = CountedKey::of_slot(&self.store, &slot);
         let outcome = Check::of(slot.pin(&self.store).ct_eq(&command.pin));

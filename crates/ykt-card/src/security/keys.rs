@@ -3,7 +3,8 @@
 //! Slot: 80 | id (00 = empty), usage, version, algorithm, right to use, state it leads to, right to change, tries,
 //! key (16; an 8-byte key or a PIN stands left, the PIN filled with FF).
 //!
-//! A user card tells its keys apart by usage and id (`epurse.md` 3.1), a PSAM by usage and version (7.2).
+//! A user card tells its keys apart by usage and id (`epurse.md` 3.1), a PSAM and a key card by usage and version
+//! (7.2).
 
 use crate::card::Card;
 use crate::files::{Directory, File, FileId, file};
@@ -13,6 +14,7 @@ use ykt_base::{KeyIndex, KeyVersion, StatusWord};
 use ykt_crypto::{CardKey, Key8, Key16};
 use ykt_purse::Algorithm;
 use ykt_purse::create::Access;
+use ykt_purse::key_card::IssueUsage;
 use ykt_purse::psam::{SamKeyType, SamUsage};
 use ykt_purse::write_key::{ErrorCounter, KeyUsage};
 
@@ -27,10 +29,12 @@ const MATERIAL_AT: usize = 8;
 pub(crate) enum KeyName {
     /// A user card's key: usage and id.
     User(KeyUsage, KeyIndex),
-    /// A PSAM's own key: master or maintenance; there is one of each in a directory.
+    /// Own key of a PSAM or key card: master or maintenance; there is one of each in a directory.
     SamOwn(SamKeyType),
     /// A PSAM's working key.
     SamWorking(SamUsage, KeyVersion),
+    /// A key card's key above other cards.
+    Issue(IssueUsage, KeyVersion),
 }
 
 impl KeyName {
@@ -41,6 +45,7 @@ impl KeyName {
             KeyName::SamOwn(SamKeyType::Maintenance) => (SamUsage::MAINTENANCE.code(), 0, None),
             KeyName::SamOwn(_) => (SamUsage::MASTER.code(), 0, None),
             KeyName::SamWorking(usage, version) => (usage.code(), 0, Some(version.0)),
+            KeyName::Issue(usage, version) => (usage.code(), 0, Some(version.0)),
         }
     }
 }

@@ -7,8 +7,11 @@ mod messaging;
 mod write_key;
 
 pub use keys::KEY_SLOT_LEN;
-pub(crate) use keys::{Check, CountedKey, KeyName, KeySlot, key, key_slots};
+pub(crate) use keys::{
+    Check, CountedKey, KeyAttributes, KeyName, KeySlot, NewKey, Tries, key, key_file, key_slots,
+};
 pub(crate) use messaging::{Content, MessageClass, Secured};
+pub(crate) use write_key::{material_of, pin_material};
 
 use crate::answer::Outcome;
 use crate::card::Card;
@@ -53,7 +56,7 @@ pub(crate) const FORMS: &[Form] = &[
     form("WRITE KEY", 0x84, 0xD4, &[CardKind::User], |c| {
         Ok(SecurityCommand::WriteKey(WriteKey::parse_by_id(c)?).into())
     }),
-    form("WRITE KEY", 0x84, 0xD4, &[CardKind::Psam, CardKind::KeyCard], |c| {
+    form("WRITE KEY", 0x84, 0xD4, &[CardKind::Psam], |c| {
         Ok(SecurityCommand::WriteKey(WriteKey::parse_by_usage(c)?).into())
     }),
 ];

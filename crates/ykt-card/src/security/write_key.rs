@@ -162,7 +162,7 @@ impl<M: Memory> Card<M> {
 
     /// Header and key under a cryptogram. Padding is always there (`epurse.md` 0), whatever the application's
     /// switches say.
-    fn open_key(
+    pub(crate) fn open_key(
         &mut self,
         secured: &Secured<'_>,
         control: &CountedKey,
@@ -172,7 +172,7 @@ impl<M: Memory> Card<M> {
         Ok((secured.decipher(control, Padding::Always)?, believed.batch))
     }
 
-    fn store_key(
+    pub(crate) fn store_key(
         &mut self,
         file: &File,
         present: Option<KeySlot>,
@@ -194,7 +194,7 @@ impl<M: Memory> Card<M> {
         }
     }
 
-    fn master_key_of(&self, directory: &Directory) -> Option<CountedKey> {
+    pub(crate) fn master_key_of(&self, directory: &Directory) -> Option<CountedKey> {
         let name = match self.factory.kind.key_naming() {
             KeyNaming::ById => MASTER,
             KeyNaming::ByUsage => SAM_MASTER,
@@ -204,7 +204,7 @@ impl<M: Memory> Card<M> {
     }
 
     /// The key that admits a directory's first master key.
-    fn key_above(&self, directory: &Directory) -> Option<CountedKey> {
+    pub(crate) fn key_above(&self, directory: &Directory) -> Option<CountedKey> {
         if directory.is_master() {
             Some(CountedKey::transport(&self.store))
         } else {
@@ -220,7 +220,7 @@ const SAM_MASTER: KeyName = KeyName::SamOwn(SamKeyType::Master);
 
 /// # Errors
 /// 6A80 for SM4, which this card has not, or a field of another length.
-fn material_of(algorithm: Algorithm, field: &[u8]) -> Result<Key16, StatusWord> {
+pub(crate) fn material_of(algorithm: Algorithm, field: &[u8]) -> Result<Key16, StatusWord> {
     let mut key = [0; Key16::LEN];
     if algorithm == Algorithm::Sm4 {
         return Err(StatusWord::WRONG_DATA);
@@ -231,7 +231,7 @@ fn material_of(algorithm: Algorithm, field: &[u8]) -> Result<Key16, StatusWord> 
 }
 
 /// The stated length of a PIN's field, filled with FF.
-fn pin_material(field: &[u8], len: u8) -> Result<Key16, StatusWord> {
+pub(crate) fn pin_material(field: &[u8], len: u8) -> Result<Key16, StatusWord> {
     let pin = field.get(..usize::from(len).min(PIN_FIELD_LEN)).ok_or(StatusWord::WRONG_DATA)?;
     let mut material = [0xFF; Key16::LEN];
     material.get_mut(..pin.len()).ok_or(StatusWord::WRONG_DATA)?.copy_from_slice(pin);

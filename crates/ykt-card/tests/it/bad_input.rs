@@ -94,6 +94,21 @@ const PSAM: &[Good] = &[
     ),
 ];
 
+/// Those a key card has, its application selected and the PIN verified.
+const KEY_CARD: &[Good] = &[
+    good("BEGIN CARD", "80740000101700010170907984AAAAAAAAAAAAAAAA", &[0x80], (0x6700, 0x6700), Some(4)),
+    good("DERIVE CARD KEY", "80763E010A8101F000F033A1B2C3D4", &[0x80], (0x6700, 0x6700), None),
+    good("END CARD", "80780000", &[0x80], (0x6700, 0x6700), Some(0)),
+    good("GET KEY CARD INFO", "807A0000", &[0x80], (0x6700, 0x6700), Some(0x44)),
+    good(
+        "WRITE KEY of a key card",
+        "84D40000140102030405060708010203040506070800000000",
+        &[0x84],
+        (0x6700, 0x6700),
+        Some(0),
+    ),
+];
+
 fn user_card() -> Bench {
     let mut bench = Dialogue::read("user-card").play();
     bench.ok(SELECT_APPLICATION);
@@ -103,6 +118,13 @@ fn user_card() -> Bench {
 fn psam() -> Bench {
     let mut bench = Dialogue::read("psam-card").play();
     bench.ok("00A4000002DF01");
+    bench
+}
+
+fn key_card() -> Bench {
+    let mut bench = Dialogue::read("key-card").play();
+    bench.ok("00A4000002DF02");
+    bench.ok("0020000003123456");
     bench
 }
 
@@ -187,12 +209,13 @@ fn every_wrong_form(fresh: fn() -> Bench, commands: &[Good]) -> usize {
 fn wrong_forms_of_every_command_change_nothing() {
     let user = every_wrong_form(user_card, USER);
     let psam = every_wrong_form(psam, PSAM);
-    println!("wrong forms: {user} to a user card, {psam} to a PSAM");
+    let key_card = every_wrong_form(key_card, KEY_CARD);
+    println!("wrong forms: {user} to a user card, {psam} to a PSAM, {key_card} to a key card");
 }
 
 #[test]
 fn every_class_and_instruction_has_an_answer() {
-    for (fresh, commands) in [(user_card as fn() -> Bench, USER), (psam, PSAM)] {
+    for (fresh, commands) in [(user_card as fn() -> Bench, USER), (psam, PSAM), (key_card, KEY_CARD)] {
         let mut bench = fresh();
         for cla in 0..=u8::MAX {
             for ins in 0..=u8::MAX {

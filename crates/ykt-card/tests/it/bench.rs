@@ -97,6 +97,7 @@ impl Dialogue {
         let blank = match self.kind.as_str() {
             "user" => Blank::user_card(self.serial, &self.transport_key),
             "psam" => Blank::psam(self.serial, &self.transport_key),
+            "key" => Blank::key_card(self.serial, &self.transport_key),
             kind => panic!("no card of kind {kind}"),
         };
         Bench { card: Card::blank(Chip::new(), &blank).unwrap(), dice: Dice::default() }

@@ -14,5 +14,6 @@ mod bench;
 mod counters;
 mod dialogues;
 mod fixtures;
+mod key_card;
 mod power_cut;
 mod sequences;

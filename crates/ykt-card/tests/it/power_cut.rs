@@ -80,6 +80,8 @@ fn every_write_of_every_command() {
         ("counted-macs", None),
         ("psam-card", None),
         ("psam", Some("psam-card")),
+        ("key-card", None),
+        ("key-card-issue", Some("key-card")),
     ] {
         let dialogue = Dialogue::read(name);
         // What a dialogue includes was cut in its own round.
