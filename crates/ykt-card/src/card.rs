@@ -45,7 +45,11 @@ impl<M: Memory> Card<M> {
         if self.store.is_faulty() {
             return Response::status(StatusWord::MEMORY_FAILURE);
         }
+        if self.is_blocked() {
+            return Response::status(StatusWord::NOT_SUPPORTED);
+        }
         CardCommand::parse(self.factory.kind, apdu)
+            .and_then(|command| self.admit(&command).map(|()| command))
             .and_then(|command| self.execute(&mut rng, command, carried))
             .unwrap_or_else(Response::status)
     }

@@ -3,7 +3,7 @@
 //! | from | length | content |
 //! |---|---|---|
 //! | 0 | 96 | factory header, constant for life, ends with its CRC |
-//! | 96 | 16 | what changes outside of files: tries of the transport key, bytes used in the MF, state of the card |
+//! | 96 | 16 | what changes outside of files: tries of the transport key, bytes used in the MF (2), state of the card, what is being erased (4) |
 //! | 112 | 8 | journal mark: length, CRC, commit byte |
 //! | 120 | 392 | journal body |
 //! | 512 | rest | the MF's files |
@@ -12,7 +12,7 @@ use crate::memory::{Memory, MemoryFault, crc32};
 use core::fmt;
 use ykt_crypto::Key16;
 use ykt_crypto::sm::Bytes;
-use ykt_purse::create::Access;
+use ykt_purse::create::{Access, Switches};
 
 /// Smallest memory that makes a card, in bytes.
 pub const IMAGE_LEN_MIN: usize = 1024;
@@ -71,11 +71,16 @@ pub(crate) const TRANSPORT_KEY_AT: usize = 16;
 const MF_CREATE_AT: usize = 32;
 const ATR_LEN_AT: usize = 33;
 const ATR_AT: usize = 34;
+/// Switches of the MF, inverted: zeros are the default.
+const MF_SWITCHES_AT: usize = 68;
 const HEADER_CRC_AT: usize = 92;
 const HEADER_LEN: usize = 96;
 
 pub(crate) const TRANSPORT_TRIES_AT: usize = 96;
 pub(crate) const MF_USED_AT: usize = 97;
+pub(crate) const CARD_STATE_AT: usize = 99;
+/// Address and length of what is being erased; length 0: nothing.
+pub(crate) const WIPE_AT: usize = 100;
 const CHANGING_LEN: usize = 16;
 
 pub(crate) const MARK_AT: usize = 112;
@@ -165,24 +170,33 @@ pub struct Blank<'a> {
     pub transport_key: &'a Key16,
     /// Right to create files in the MF. Before the MF has a key file, this file alone may be created freely.
     pub mf_create: Access,
+    /// Where the MF's commands, or those of the whole card, differ from the default.
+    pub mf_switches: Switches,
 }
 
 impl<'a> Blank<'a> {
     /// A user card that lets files into its MF after the card master key was authenticated (state 1 or more).
     #[must_use]
-    pub const fn user_card(serial: [u8; 8], transport_key: &'a Key16) -> Blank<'a> {
-        Blank { kind: CardKind::User, atr: &ATR_USER_CARD, serial, transport_key, mf_create: Access::STATE_1 }
+    pub fn user_card(serial: [u8; 8], transport_key: &'a Key16) -> Blank<'a> {
+        Blank {
+            kind: CardKind::User,
+            atr: &ATR_USER_CARD,
+            serial,
+            transport_key,
+            mf_create: Access::STATE_1,
+            mf_switches: Switches::default(),
+        }
     }
 
     /// A PSAM, otherwise as [`Blank::user_card`].
     #[must_use]
-    pub const fn psam(serial: [u8; 8], transport_key: &'a Key16) -> Blank<'a> {
+    pub fn psam(serial: [u8; 8], transport_key: &'a Key16) -> Blank<'a> {
         Blank { kind: CardKind::Psam, atr: &ATR_PSAM, ..Blank::user_card(serial, transport_key) }
     }
 
     /// A key card, otherwise as [`Blank::user_card`].
     #[must_use]
-    pub const fn key_card(serial: [u8; 8], transport_key: &'a Key16) -> Blank<'a> {
+    pub fn key_card(serial: [u8; 8], transport_key: &'a Key16) -> Blank<'a> {
         Blank { kind: CardKind::KeyCard, atr: &ATR_KEY_CARD, ..Blank::user_card(serial, transport_key) }
     }
 }
@@ -285,6 +299,7 @@ pub(crate) struct Factory {
     pub(crate) layout: Layout,
     pub(crate) kind: CardKind,
     pub(crate) mf_create: Access,
+    pub(crate) mf_switches: Switches,
     pub(crate) atr: Bytes<ATR_LEN_MAX>,
 }
 
@@ -303,11 +318,13 @@ impl Factory {
         if stated != memory.len() {
             return Err(PowerOnError::Length { stated, found: memory.len() });
         }
+        let mf_switches = Switches::from_bytes([!header[MF_SWITCHES_AT], !header[MF_SWITCHES_AT + 1]]);
         let atr = header[ATR_AT..].get(..usize::from(header[ATR_LEN_AT]));
         Ok(Factory {
             layout,
             kind: CardKind::from_byte(header[KIND_AT]).ok_or(PowerOnError::NotACard)?,
             mf_create: Access(header[MF_CREATE_AT]),
+            mf_switches: mf_switches.ok_or(PowerOnError::NotACard)?,
             atr: atr.and_then(|atr| Bytes::from_parts(&[atr])).ok_or(PowerOnError::NotACard)?,
         })
     }
@@ -334,6 +351,7 @@ pub(crate) fn write_blank<M: Memory>(memory: &mut M, blank: &Blank<'_>) -> Resul
     header[TRANSPORT_KEY_AT..MF_CREATE_AT].copy_from_slice(blank.transport_key.expose());
     header[MF_CREATE_AT] = blank.mf_create.0;
     header[ATR_LEN_AT] = atr_len;
+    header[MF_SWITCHES_AT..][..2].copy_from_slice(&blank.mf_switches.to_bytes().map(|byte| !byte));
     let (content, crc) = header.split_at_mut(HEADER_CRC_AT);
     crc.copy_from_slice(&crc32(&[content]).to_be_bytes());
 

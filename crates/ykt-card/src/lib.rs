@@ -52,7 +52,7 @@ mod session;
 
 pub use card::Card;
 pub use command::{Form, forms};
-pub use files::{DF_HEADER_LEN, FILE_HEADER_LEN};
+pub use files::{BlockState, DF_HEADER_LEN, FILE_HEADER_LEN};
 pub use image::{
     ATR_KEY_CARD, ATR_LEN_MAX, ATR_PSAM, ATR_USER_CARD, Blank, BlankError, CardKind, IMAGE_LEN_CITIZEN,
     IMAGE_LEN_DEMO, IMAGE_LEN_MAX, IMAGE_LEN_MIN, PowerOnError,

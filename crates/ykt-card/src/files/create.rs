@@ -1,4 +1,5 @@
-//! CREATE FILE (建文件, `epurse.md` 3.1): the only way a file comes into being.
+//! CREATE FILE (建文件, `epurse.md` 3.1), the only way a file comes into being, and ERASE DF (擦除, 2), the only way
+//! one goes. What is free of a directory is zeros, so a new file begins empty.
 
 use super::tree::{Entry, FileId, FileKind, Header, entries};
 use crate::answer::{Outcome, done};
@@ -78,8 +79,23 @@ impl<M: Memory> Card<M> {
         let header = Header::new(new.command.fid, new.data, &entry).ok_or(StatusWord::WRONG_DATA)?;
         let mut batch = Batch::new();
         batch.write(at, &[header.as_bytes()])?;
-        batch.write(directory.used_at, &[&used.to_be_bytes()])?;
+        batch.write(directory.used_at(), &[&used.to_be_bytes()])?;
         self.store.commit(&batch)?;
+        done()
+    }
+
+    /// Takes everything out of the current directory. Its keys and data are overwritten; when the power goes
+    /// meanwhile, the next power-on ends it.
+    ///
+    /// # Errors
+    /// 6982 without the directory's right; the MF gives it to nobody.
+    pub(crate) fn erase_directory(&mut self) -> Outcome {
+        let directory = self.session.directory;
+        self.session.require(directory.erase)?;
+        let mut batch = Batch::new();
+        batch.write(directory.used_at(), &[&[0; 2]])?;
+        self.store.wipe(batch, directory.start(), directory.used(&self.store))?;
+        self.session.file = None;
         done()
     }
 

@@ -8,7 +8,7 @@ mod select;
 mod tree;
 
 pub(crate) use record::{append, identified_record, record};
-pub use tree::{DF_HEADER_LEN, FILE_HEADER_LEN};
+pub use tree::{BlockState, DF_HEADER_LEN, FILE_HEADER_LEN};
 pub(crate) use tree::{Directory, Entry, File, FileId, FileKind, Sfi, entries, file, file_by_sfi, master};
 
 use crate::answer::Outcome;
@@ -19,7 +19,7 @@ use crate::memory::Memory;
 use crate::session::Carried;
 use binary::{ReadBinary, UpdateBinary};
 use create::NewEntry;
-use record::ReadRecord;
+use record::{AppendRecord, ReadRecord, UpdateRecord};
 use select::Select;
 use ykt_base::{Command, StatusWord};
 
@@ -29,7 +29,10 @@ pub(crate) enum FileCommand<'a> {
     ReadBinary(ReadBinary<'a>),
     UpdateBinary(UpdateBinary<'a>),
     ReadRecord(ReadRecord<'a>),
+    UpdateRecord(UpdateRecord<'a>),
+    AppendRecord(AppendRecord<'a>),
     CreateFile(NewEntry<'a>),
+    EraseDirectory,
 }
 
 const fn form(
@@ -51,8 +54,28 @@ pub(crate) const FORMS: &[Form] = &[
     form("UPDATE BINARY", 0x84, 0xD6, |c| Ok(FileCommand::UpdateBinary(UpdateBinary::parse(c)?).into())),
     form("READ RECORD", 0x00, 0xB2, |c| Ok(FileCommand::ReadRecord(ReadRecord::parse(c)?).into())),
     form("READ RECORD", 0x04, 0xB2, |c| Ok(FileCommand::ReadRecord(ReadRecord::parse(c)?).into())),
+    form("UPDATE RECORD", 0x00, 0xDC, |c| Ok(FileCommand::UpdateRecord(UpdateRecord::parse(c)?).into())),
+    form("UPDATE RECORD", 0x04, 0xDC, |c| Ok(FileCommand::UpdateRecord(UpdateRecord::parse(c)?).into())),
+    form("UPDATE RECORD", 0x84, 0xDC, |c| Ok(FileCommand::UpdateRecord(UpdateRecord::parse(c)?).into())),
+    form("APPEND RECORD", 0x00, 0xE2, |c| Ok(FileCommand::AppendRecord(AppendRecord::parse(c)?).into())),
+    form("APPEND RECORD", 0x04, 0xE2, |c| Ok(FileCommand::AppendRecord(AppendRecord::parse(c)?).into())),
+    form("APPEND RECORD", 0x84, 0xE2, |c| Ok(FileCommand::AppendRecord(AppendRecord::parse(c)?).into())),
     form("CREATE FILE", 0x80, 0xE0, |c| Ok(FileCommand::CreateFile(NewEntry::parse(c)?).into())),
+    form("ERASE DF", 0x80, 0x0E, |c| {
+        nothing_but_its_header(c)?;
+        Ok(FileCommand::EraseDirectory.into())
+    }),
 ];
+
+/// # Errors
+/// 6A86 for another P1 P2 than 00 00, 6700 with data.
+pub(crate) const fn nothing_but_its_header(command: &Command<'_>) -> Result<(), StatusWord> {
+    match (command.p1, command.p2, command.data) {
+        (0x00, 0x00, []) => Ok(()),
+        (0x00, 0x00, _) => Err(StatusWord::WRONG_LENGTH),
+        _ => Err(StatusWord::WRONG_P1P2),
+    }
+}
 
 impl<'a> From<FileCommand<'a>> for CardCommand<'a> {
     fn from(command: FileCommand<'a>) -> CardCommand<'a> {
@@ -65,7 +88,11 @@ impl FileCommand<'_> {
     pub(crate) const fn answer_len(&self) -> Option<usize> {
         match self {
             FileCommand::Select(_) | FileCommand::ReadBinary(_) | FileCommand::ReadRecord(_) => None,
-            FileCommand::UpdateBinary(_) | FileCommand::CreateFile(_) => Some(0),
+            FileCommand::UpdateBinary(_)
+            | FileCommand::UpdateRecord(_)
+            | FileCommand::AppendRecord(_)
+            | FileCommand::CreateFile(_)
+            | FileCommand::EraseDirectory => Some(0),
         }
     }
 }
@@ -78,7 +105,10 @@ impl<M: Memory> Card<M> {
             FileCommand::ReadBinary(read) => self.read_binary(read, challenge),
             FileCommand::UpdateBinary(update) => self.update_binary(update, challenge),
             FileCommand::ReadRecord(read) => self.read_record(read, challenge),
+            FileCommand::UpdateRecord(update) => self.update_record(update, challenge),
+            FileCommand::AppendRecord(add) => self.append_record(add, challenge),
             FileCommand::CreateFile(new) => self.create_file(new),
+            FileCommand::EraseDirectory => self.erase_directory(),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! SELECT (选择, `epurse.md` 2, 6.1): which directory or EF the commands that follow mean.
 
-use super::tree::{Directory, Entry, FileId, FileKind, applications, entries, file_by_sfi, master};
-use crate::answer::{Outcome, answer, done};
+use super::tree::{
+    BlockState, Directory, Entry, FileId, FileKind, applications, entries, file_by_sfi, master,
+};
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::memory::Memory;
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
-use ykt_base::{Command, StatusWord, tlv};
+use ykt_base::{Command, Response, StatusWord, tlv};
 use ykt_purse::create::{SecurityStates, Structure};
 
-/// Name of the MF (PSE).
-const MF_NAME: &[u8] = b"1PAY.SYS.DDF01";
+/// Name of the MF where applications are listed: the PSE.
+const PSE_NAME: &[u8] = b"1PAY.SYS.DDF01";
+/// Its name for contactless terminals: the PPSE.
+const PPSE_NAME: &[u8] = b"2PAY.SYS.DDF01";
 /// Short id of the directory file the MF's FCI points to.
 const DIR_SFI: u8 = 0x01;
 /// Application version in the FCI (tag 9F08).
@@ -67,10 +71,11 @@ impl<'a> Select<'a> {
 }
 
 impl<M: Memory> Card<M> {
-    /// Selects. When nothing is found, or Le is wrong, what was selected stays selected.
+    /// Selects. When nothing is found, Le is wrong, or what is found is blocked for good, what was selected stays
+    /// selected.
     ///
     /// # Errors
-    /// 6A82, 6Cxx.
+    /// 6A82, 6Cxx, 9303.
     pub(crate) fn select(&mut self, select: Select<'_>) -> Outcome {
         let master = master(&self.store, &self.factory);
         let current = self.session.directory;
@@ -89,7 +94,14 @@ impl<M: Memory> Card<M> {
             }
         };
         match found.ok_or(StatusWord::NOT_FOUND)? {
-            Entry::Directory(directory) => self.enter(directory, select.wanted),
+            Entry::Directory(directory) => {
+                let name = match select.target {
+                    Target::FirstName(name) | Target::NextName(name) => name,
+                    _ => &[],
+                };
+                self.enter(directory, name, select.wanted)
+            }
+            Entry::File(_) if current.block == BlockState::Permanent => Err(StatusWord::PERMANENTLY_LOCKED),
             Entry::File(file) => {
                 select.wanted.exact(0)?;
                 self.session.file = Some(file);
@@ -101,20 +113,31 @@ impl<M: Memory> Card<M> {
     fn named<'s>(&'s self, master: &'s Directory, name: &'s [u8]) -> impl Iterator<Item = Directory> + 's {
         core::iter::once(*master)
             .chain(applications(&self.store, master))
-            .filter(move |directory| full_name(directory).starts_with(name))
+            .filter(move |directory| full_name(directory, name).starts_with(name))
     }
 
-    fn enter(&mut self, directory: Directory, wanted: Wanted) -> Outcome {
+    fn enter(&mut self, directory: Directory, asked: &[u8], wanted: Wanted) -> Outcome {
+        let sw = match directory.block {
+            BlockState::Free => StatusWord::OK,
+            BlockState::Temporary => StatusWord::SELECTED_LOCKED,
+            BlockState::Permanent => return Err(StatusWord::PERMANENTLY_LOCKED),
+        };
         let mut fci = [0; RESPONSE_DATA_LEN_MAX];
-        let len = self.fci(&directory, &mut fci).ok_or(StatusWord::NO_DIAGNOSIS)?;
+        let name = full_name(&directory, asked);
+        let len = self.fci(&directory, name, &mut fci).ok_or(StatusWord::NO_DIAGNOSIS)?;
         wanted.exact(len)?;
         self.session.enter(directory);
-        answer(fci.get(..len).unwrap_or_default())
+        Response::new(fci.get(..len).unwrap_or_default(), sw).ok_or(StatusWord::NO_DIAGNOSIS)
     }
 
     /// FCI (6.1): `6F { 84 name, A5 { 88 dir } }` of the MF, `6F { 84 name, A5 { 9F08 version, 9F0C info } }` of a
     /// DF; its length.
-    fn fci(&self, directory: &Directory, out: &mut [u8; RESPONSE_DATA_LEN_MAX]) -> Option<usize> {
+    fn fci(
+        &self,
+        directory: &Directory,
+        name: &[u8],
+        out: &mut [u8; RESPONSE_DATA_LEN_MAX],
+    ) -> Option<usize> {
         let mut proprietary = [0; RESPONSE_DATA_LEN_MAX];
         let proprietary_len = if directory.is_master() {
             tlv::write(0x88, &[DIR_SFI], &mut proprietary)?
@@ -128,7 +151,7 @@ impl<M: Memory> Card<M> {
             }
         };
         let mut template = [0; RESPONSE_DATA_LEN_MAX];
-        let name_len = tlv::write(0x84, full_name(directory), &mut template)?;
+        let name_len = tlv::write(0x84, name, &mut template)?;
         let rest = tlv::write(0xA5, proprietary.get(..proprietary_len)?, template.get_mut(name_len..)?)?;
         tlv::write(0x6F, template.get(..name_len.checked_add(rest)?)?, out)
     }
@@ -152,6 +175,11 @@ impl<M: Memory> Card<M> {
     }
 }
 
-fn full_name(directory: &Directory) -> &[u8] {
-    if directory.is_master() { MF_NAME } else { directory.name() }
+/// The name of a directory for who asks for one that begins with `asked`: the MF has two.
+fn full_name<'d>(directory: &'d Directory, asked: &[u8]) -> &'d [u8] {
+    match directory.is_master() {
+        true if !asked.is_empty() && PPSE_NAME.starts_with(asked) => PPSE_NAME,
+        true => PSE_NAME,
+        false => directory.name(),
+    }
 }

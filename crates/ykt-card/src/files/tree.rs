@@ -19,6 +19,8 @@ pub const DF_HEADER_LEN: usize = 32;
 /// Longest CREATE FILE data: a DF with the longest name.
 const SPEC_LEN_MAX: usize = 8 + NAME_LEN_MAX;
 const SPEC_AT: usize = 3;
+/// Where a DF's header keeps its block state, then the failed unblocks in a row.
+const BLOCK_AT: usize = SPEC_AT + SPEC_LEN_MAX;
 /// Where a DF's header keeps the bytes used.
 const USED_AT: usize = DF_HEADER_LEN - 2;
 /// Bytes before the records of a cyclic file: slot of the newest record, number of records.
@@ -108,11 +110,44 @@ impl File {
     }
 }
 
+/// Whether an application is blocked (`epurse.md` 2, APPLICATION BLOCK).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockState {
+    /// It works.
+    Free,
+    /// Until APPLICATION UNBLOCK.
+    Temporary,
+    /// For good.
+    Permanent,
+}
+
+impl BlockState {
+    /// Any byte that is none of ours blocks for good.
+    const fn from_byte(byte: u8) -> BlockState {
+        match byte {
+            0x00 => BlockState::Free,
+            0x01 => BlockState::Temporary,
+            _ => BlockState::Permanent,
+        }
+    }
+
+    pub(crate) const fn to_byte(self) -> u8 {
+        match self {
+            BlockState::Free => 0x00,
+            BlockState::Temporary => 0x01,
+            BlockState::Permanent => 0x02,
+        }
+    }
+}
+
 /// The MF, or a DF in it: what is selected, and where its files are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Directory {
     pub(crate) id: FileId,
     pub(crate) create: Access,
+    /// Right to erase everything in it.
+    pub(crate) erase: Access,
+    pub(crate) block: BlockState,
     /// The EF whose content the FCI shows (application byte of CREATE FILE: 80 | SFI).
     pub(crate) info: Option<Sfi>,
     pub(crate) switches: Switches,
@@ -122,8 +157,8 @@ pub(crate) struct Directory {
     /// The region of its files.
     files: usize,
     pub(crate) end: usize,
-    /// Where the count of used bytes stands.
-    pub(crate) used_at: usize,
+    /// Where its header stands; the MF has none.
+    header: Option<usize>,
 }
 
 impl Directory {
@@ -136,9 +171,24 @@ impl Directory {
         self.name.get(..self.name_len).unwrap_or_default()
     }
 
+    /// Where the count of used bytes stands.
+    pub(crate) fn used_at(&self) -> usize {
+        self.header.map_or(MF_USED_AT, |at| at.saturating_add(USED_AT))
+    }
+
+    /// Where block state and failed unblocks stand, a byte each; the MF has none.
+    pub(crate) fn block_at(&self) -> Option<usize> {
+        self.header.map(|at| at.saturating_add(BLOCK_AT))
+    }
+
     /// Bytes of the region in use.
     pub(crate) fn used<M: Memory>(&self, store: &Store<M>) -> usize {
-        usize::from(u16::from_be_bytes(store.read(self.used_at)))
+        usize::from(u16::from_be_bytes(store.read(self.used_at())))
+    }
+
+    /// Where the region of its files begins.
+    pub(crate) const fn start(&self) -> usize {
+        self.files
     }
 
     /// Bytes of the region.
@@ -183,19 +233,21 @@ impl Entry {
                 let len = Some(usize::from(size));
                 (FileKind::Keys, Protection::Plain, Access::NEVER, add, AccessByte::KEY_0, len)
             }
-            NewFile::Application { size, create, app_id, switches, name, .. } => {
+            NewFile::Application { size, create, erase, app_id, switches, name } => {
                 let files = at.checked_add(DF_HEADER_LEN)?;
                 let end = files.checked_add(usize::from(size))?;
                 let mut directory = Directory {
                     id,
                     create,
+                    erase,
+                    block: BlockState::Free,
                     info: Sfi::new(app_id & 0x1F),
                     switches,
                     name: [0; NAME_LEN_MAX],
                     name_len: name.len(),
                     files,
                     end,
-                    used_at: at.checked_add(USED_AT)?,
+                    header: Some(at),
                 };
                 directory.name.get_mut(..name.len())?.copy_from_slice(name);
                 return Some((Entry::Directory(directory), end));
@@ -212,7 +264,11 @@ impl Entry {
         let [spec_len, p1, p2, spec @ ..] = &header;
         let data = spec.get(..usize::from(*spec_len).min(SPEC_LEN_MAX))?;
         let command = CreateFile::parse(&Command::write(0x80, 0xE0, *p1, *p2, data, None)).ok()?;
-        Entry::of(&command, at, store.layout())
+        let (mut entry, next) = Entry::of(&command, at, store.layout())?;
+        if let Entry::Directory(directory) = &mut entry {
+            directory.block = BlockState::from_byte(header[BLOCK_AT]);
+        }
+        Some((entry, next))
     }
 }
 
@@ -228,7 +284,7 @@ impl Header {
         let mut bytes = [0; DF_HEADER_LEN];
         let [p1, p2] = fid;
         bytes[..SPEC_AT].copy_from_slice(&[u8::try_from(data.len()).ok()?, p1, p2]);
-        bytes[SPEC_AT..USED_AT].get_mut(..data.len())?.copy_from_slice(data);
+        bytes[SPEC_AT..BLOCK_AT].get_mut(..data.len())?.copy_from_slice(data);
         let len = match entry {
             Entry::File(_) => FILE_HEADER_LEN,
             Entry::Directory(_) => DF_HEADER_LEN,
@@ -246,13 +302,15 @@ pub(crate) fn master<M: Memory>(store: &Store<M>, factory: &Factory) -> Director
     Directory {
         id: FileId::MF,
         create: factory.mf_create,
+        erase: Access::NEVER,
+        block: BlockState::Free,
         info: None,
-        switches: Switches::default(),
+        switches: factory.mf_switches,
         name: [0; NAME_LEN_MAX],
         name_len: 0,
         files: FILES_AT,
         end: store.memory().len(),
-        used_at: MF_USED_AT,
+        header: None,
     }
 }
 

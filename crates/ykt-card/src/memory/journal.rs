@@ -6,7 +6,7 @@
 //! in its write, so a write torn after any prefix has none.
 
 use super::{Memory, MemoryFault};
-use crate::image::{COMMIT_AT, COMMITTED, LOG_AT, LOG_LEN, Layout, MARK_AT, PowerOnError};
+use crate::image::{COMMIT_AT, COMMITTED, LOG_AT, LOG_LEN, Layout, MARK_AT, PowerOnError, WIPE_AT};
 use ykt_crypto::sm::Bytes;
 
 /// Address and length before each logged range.
@@ -103,7 +103,35 @@ impl<M: Memory> Store<M> {
             self.put_in_place(log)?;
         }
         self.faulty = false;
-        Ok(())
+        Ok(self.finish_wipe()?)
+    }
+
+    /// Writes a batch, then zeros over `len` bytes at `at`. Once the batch is committed both happen, at the next
+    /// power-on if not now.
+    pub(crate) fn wipe(&mut self, mut batch: Batch, at: usize, len: usize) -> Result<(), MemoryFault> {
+        let two_bytes = |number| u16::try_from(number).map(u16::to_be_bytes).map_err(|_| MemoryFault);
+        batch.write(WIPE_AT, &[&two_bytes(at)?, &two_bytes(len)?]).map_err(|BatchFull| MemoryFault)?;
+        self.commit(&batch)?;
+        self.finish_wipe()
+    }
+
+    fn finish_wipe(&mut self) -> Result<(), MemoryFault> {
+        const ZEROS: [u8; RANGE_LEN_MAX] = [0; RANGE_LEN_MAX];
+        let [at_high, at_low, len_high, len_low] = self.read(WIPE_AT);
+        let at = usize::from(u16::from_be_bytes([at_high, at_low]));
+        let len = usize::from(u16::from_be_bytes([len_high, len_low]));
+        if len == 0 {
+            return Ok(());
+        }
+        self.faulty = true;
+        for offset in (0..len).step_by(RANGE_LEN_MAX) {
+            let zeros = &ZEROS[..RANGE_LEN_MAX.min(len.saturating_sub(offset))];
+            self.memory.write(at.saturating_add(offset), zeros)?;
+        }
+        self.faulty = false;
+        let mut batch = Batch::new();
+        batch.write(WIPE_AT, &[&[0; 4]]).map_err(|BatchFull| MemoryFault)?;
+        self.commit(&batch)
     }
 
     /// Writes a batch: all of it, or (when this fails before its commit byte) nothing.

@@ -51,7 +51,7 @@ impl<M: Memory> Card<M> {
                 self.replace_cached(&file, record(&self.store, &file, number), update.data)?;
             }
             (CappRecord::Identifier(_) | CappRecord::Append, _) => {
-                let id = update.data.first_chunk().ok_or(StatusWord::WRONG_LENGTH)?;
+                let id = update.data.first_chunk::<2>().ok_or(StatusWord::WRONG_LENGTH)?;
                 self.replace_cached(&file, identified_record(&self.store, &file, *id), update.data)?;
             }
         }

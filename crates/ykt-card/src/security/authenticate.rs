@@ -1,7 +1,7 @@
-//! GET CHALLENGE, EXTERNAL AUTHENTICATE and VERIFY (`epurse.md` 2): who proves a key or a PIN reaches the state
-//! that key leads to.
+//! GET CHALLENGE, EXTERNAL and INTERNAL AUTHENTICATE (`epurse.md` 2): who proves a key to the card reaches the state
+//! that key leads to; and the card proves a key of its own.
 
-use super::keys::{Check, CountedKey, KeyName, KeySlot, PIN_FIELD_LEN};
+use super::keys::{Check, CountedKey, KeyName, KeySlot};
 use crate::answer::{Outcome, answer, done};
 use crate::card::Card;
 use crate::command::Wanted;
@@ -10,8 +10,12 @@ use crate::memory::Memory;
 use crate::session::Challenge;
 use subtle::ConstantTimeEq;
 use ykt_base::{Command, KeyIndex, Rng, StatusWord};
+use ykt_crypto::CardKey;
 use ykt_purse::psam::SamKeyType;
 use ykt_purse::write_key::KeyUsage;
+
+/// Bytes the card answers in INTERNAL AUTHENTICATE, as many as it was given.
+pub(crate) const AUTHENTICATION_LEN: usize = 8;
 
 /// Length of a GET CHALLENGE answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,25 +57,20 @@ impl ExternalAuthenticate {
     }
 }
 
-/// VERIFY (校验口令): `00 20 00 id Lc PIN`. The PIN is filled with FF, so that its digits count and its length
-/// does not.
+/// INTERNAL AUTHENTICATE (内部认证): `00 88 00 id 08 data`.
 #[derive(Clone, Copy)]
-pub(crate) struct Verify {
+pub(crate) struct InternalAuthenticate {
     id: KeyIndex,
-    pin: [u8; PIN_FIELD_LEN],
+    data: [u8; AUTHENTICATION_LEN],
 }
 
-impl Verify {
-    pub(crate) fn parse(command: &Command<'_>) -> Result<Verify, StatusWord> {
+impl InternalAuthenticate {
+    pub(crate) fn parse(command: &Command<'_>) -> Result<InternalAuthenticate, StatusWord> {
         if command.p1 != 0 {
             return Err(StatusWord::WRONG_P1P2);
         }
-        let mut pin = [0xFF; PIN_FIELD_LEN];
-        match (command.data.len(), pin.get_mut(..command.data.len())) {
-            (2..=6 | 8, Some(place)) => place.copy_from_slice(command.data),
-            _ => return Err(StatusWord::WRONG_LENGTH),
-        }
-        Ok(Verify { id: KeyIndex(command.p2), pin })
+        let data = command.data.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
+        Ok(InternalAuthenticate { id: KeyIndex(command.p2), data })
     }
 }
 
@@ -103,24 +102,27 @@ impl<M: Memory> Card<M> {
         };
         let slot = self.usable_key(name, StatusWord::KEY_NOT_FOUND)?;
         let Challenge(challenge) = challenge.ok_or(StatusWord::CONDITIONS)?;
-        let key = CountedKey::of_slot(&self.store, &slot);
-        let expected = key.material.authenticate(challenge);
-        self.conclude(&slot, &key, Check::of(expected.ct_eq(&command.cryptogram)))
+        let expected = slot.material(&self.store).authenticate(challenge);
+        self.conclude(&slot, Check::of(expected.ct_eq(&command.cryptogram)))
     }
 
-    /// A wrong PIN takes back what a right one gave.
-    pub(crate) fn verify(&mut self, command: Verify) -> Outcome {
-        let slot = self.usable_key(KeyName::User(KeyUsage::Pin, command.id), StatusWord::KEY_NOT_FOUND)?;
-        let key = CountedKey::of_slot(&self.store, &slot);
-        let outcome = Check::of(slot.pin(&self.store).ct_eq(&command.pin));
-        self.session.drop_application_state();
-        let concluded = self.conclude(&slot, &key, outcome)?;
-        self.session.pin_was_verified();
-        Ok(concluded)
+    /// The card proves a key of usage 34. Keys that make TACs have that usage too: a single-DES one is refused, since
+    /// its answers would make TACs; the right of use keeps others out.
+    ///
+    /// # Errors
+    /// 6A88 without such a key, 6983, 6982, 9403 for a single-DES key.
+    pub(crate) fn internal_authenticate(&mut self, command: InternalAuthenticate) -> Outcome {
+        let name = KeyName::User(KeyUsage::InternalTac, command.id);
+        let slot = self.usable_key(name, StatusWord::KEY_NOT_FOUND)?;
+        match slot.material(&self.store) {
+            CardKey::Des(_) => Err(StatusWord::KEY_INDEX),
+            key => answer(&key.authenticate(command.data)),
+        }
     }
 
     /// Counts the try, then answers; the state is reached only when the count is stored.
-    fn conclude(&mut self, slot: &KeySlot, key: &CountedKey, outcome: Check) -> Outcome {
+    pub(super) fn conclude(&mut self, slot: &KeySlot, outcome: Check) -> Outcome {
+        let key = CountedKey::of_slot(&self.store, slot);
         self.store.commit(&key.checked(outcome)?)?;
         match outcome {
             Check::Right => {

@@ -16,11 +16,12 @@ use ykt_purse::Algorithm;
 use ykt_purse::create::Access;
 use ykt_purse::key_card::IssueUsage;
 use ykt_purse::psam::{SamKeyType, SamUsage};
-use ykt_purse::write_key::{ErrorCounter, KeyUsage};
+use ykt_purse::write_key::{ErrorCounter, KeyForm, KeyUsage, Pin};
 
 /// Bytes of a key file each key takes.
 pub const KEY_SLOT_LEN: usize = 24;
 const USED: u8 = 0x80;
+const ALGORITHM_AT: usize = 3;
 const TRIES_AT: usize = 7;
 const MATERIAL_AT: usize = 8;
 
@@ -142,6 +143,24 @@ impl KeySlot {
             Some(Algorithm::Sm4) => CardKey::Sm4(Key16::from_bytes(store.read(at))),
             Some(Algorithm::TripleDes) | None => CardKey::Tdes(Key16::from_bytes(store.read(at))),
         }
+    }
+
+    /// Writes that all tries are back.
+    pub(super) fn put_full_tries(&self, batch: &mut Batch) -> Result<(), BatchFull> {
+        let tries = self.attributes.tries.after(Check::Right);
+        batch.write(self.at.saturating_add(TRIES_AT), &[&[tries.0.0]])
+    }
+
+    /// Writes another PIN into a PIN's slot, with all tries.
+    pub(super) fn put_pin(&self, batch: &mut Batch, pin: &Pin) -> Result<(), BatchFull> {
+        let KeyForm::Pin { len } = pin.form() else {
+            return Err(BatchFull);
+        };
+        let filler = [0xFF; Key16::LEN];
+        let rest = filler.get(pin.as_bytes().len()..).unwrap_or_default();
+        batch.write(self.at.saturating_add(ALGORITHM_AT), &[&[len]])?;
+        batch.write(self.at.saturating_add(MATERIAL_AT), &[pin.as_bytes(), rest])?;
+        self.put_full_tries(batch)
     }
 
     /// A PIN's bytes, filled with FF.

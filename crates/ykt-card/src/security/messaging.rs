@@ -24,8 +24,8 @@ const MAC_LEN: usize = 4;
 pub(crate) struct Secured<'a> {
     header: [u8; 5],
     /// Data or cryptogram, without the MAC.
-    body: &'a [u8],
-    mac: Mac4,
+    pub(super) body: &'a [u8],
+    pub(super) mac: Mac4,
 }
 
 /// The class of a command that may come protected.
@@ -113,6 +113,11 @@ impl<'a> Secured<'a> {
             return Err(StatusWord::WRONG_LENGTH);
         }
         Ok(secured)
+    }
+
+    /// The MAC its sender must have made.
+    pub(super) fn expected_mac(&self, key: &CountedKey, iv: [u8; 8]) -> Mac4 {
+        key.material.smac(iv, &[&self.header, self.body])
     }
 
     /// The data under the cryptogram.
@@ -219,8 +224,7 @@ impl<M: Memory> Card<M> {
     ) -> Result<Believed, StatusWord> {
         key.tries.not_locked()?;
         let Challenge(iv) = challenge.ok_or(StatusWord::NO_CHALLENGE)?;
-        let expected = key.material.smac(iv, &[&secured.header, secured.body]);
-        let outcome = Check::of(macs_equal(&expected, &secured.mac));
+        let outcome = Check::of(macs_equal(&secured.expected_mac(key, iv), &secured.mac));
         let batch = key.checked(outcome)?;
         match outcome {
             Check::Right => Ok(Believed { iv, batch }),

@@ -219,12 +219,9 @@ const MASTER: KeyName = KeyName::User(KeyUsage::ExternalAuthentication, KeyIndex
 const SAM_MASTER: KeyName = KeyName::SamOwn(SamKeyType::Master);
 
 /// # Errors
-/// 6A80 for SM4, which this card has not, or a field of another length.
+/// 6A80 for a field of another length than the algorithm's keys.
 pub(crate) fn material_of(algorithm: Algorithm, field: &[u8]) -> Result<Key16, StatusWord> {
     let mut key = [0; Key16::LEN];
-    if algorithm == Algorithm::Sm4 {
-        return Err(StatusWord::WRONG_DATA);
-    }
     let place = key.get_mut(..algorithm.key_len()).filter(|place| place.len() == field.len());
     place.ok_or(StatusWord::WRONG_DATA)?.copy_from_slice(field);
     Ok(Key16::from_bytes(key))

@@ -49,6 +49,8 @@ pub struct Dialogue {
     serial: [u8; 8],
     transport_key: Key16,
     pub steps: Vec<Step>,
+    /// How many of the steps come from the file it includes.
+    pub included: usize,
 }
 
 impl Dialogue {
@@ -71,9 +73,13 @@ impl Dialogue {
                         serial: unhex_at(words[3], &at).try_into().unwrap(),
                         transport_key: Key16::from_hex(words[4]).unwrap(),
                         steps: Vec::new(),
+                        included: 0,
                     });
                 }
-                "@" if words[1] == "include" => dialogue = Some(Dialogue::read(words[2])),
+                "@" if words[1] == "include" => {
+                    let whole = Dialogue::read(words[2]);
+                    dialogue = Some(Dialogue { included: whole.steps.len(), ..whole });
+                }
                 mark => {
                     let steps = &mut dialogue.as_mut().expect("blank or include first").steps;
                     match (mark, waiting.take()) {
@@ -90,6 +96,16 @@ impl Dialogue {
         }
         assert!(waiting.is_none(), "{name}: a command without an answer at the end");
         dialogue.expect("blank or include")
+    }
+
+    /// The names of all dialogues.
+    pub fn names() -> Vec<String> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/dialogues");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> =
+            files.map(|file| file.into_string().unwrap().strip_suffix(".apdu").unwrap().to_owned()).collect();
+        names.sort();
+        names
     }
 
     /// The blank card.

@@ -2,8 +2,9 @@
 //! lengths. The card then remembers the state before the command or the one after it, never a third; and a
 //! transaction whose answer was lost gives it back on request.
 
-use crate::bench::{Bench, Dialogue, SELECT_APPLICATION, Step};
+use crate::bench::{Bench, Chip, Dialogue, Dice, SELECT_APPLICATION, Step};
 use std::ops::AddAssign;
+use ykt_card::Card;
 
 /// Bytes of the cut write that still arrive; 300 is all of any write, with its acknowledgement lost.
 const TORN_LENS: [usize; 8] = [0, 1, 2, 3, 7, 20, 60, 300];
@@ -28,16 +29,41 @@ impl AddAssign for Count {
 /// What is looked at after a cut: the card with power again, and whether it is in the new state.
 type After<'a> = &'a dyn Fn(&mut Bench, bool);
 
+/// A dialogue, and the card as it was at each reset in it: from there on a card is brought back quickly.
+struct Film {
+    dialogue: Dialogue,
+    resets: Vec<(usize, Chip, Dice)>,
+}
+
+impl Film {
+    fn of(name: &str) -> Film {
+        let dialogue = Dialogue::read(name);
+        let mut bench = dialogue.blank();
+        let mut resets = vec![(0, bench.card.memory().clone(), bench.dice.clone())];
+        for (index, step) in (1..).zip(&dialogue.steps) {
+            bench.step(step);
+            if let Step::Reset = step {
+                resets.push((index, bench.card.memory().clone(), bench.dice.clone()));
+            }
+        }
+        Film { dialogue, resets }
+    }
+
+    /// The card before the step at `index`.
+    fn before(&self, index: usize) -> Bench {
+        let (from, chip, dice) = self.resets.iter().rev().find(|(from, ..)| *from <= index).unwrap();
+        let mut bench = Bench { card: Card::power_on(chip.clone()).unwrap(), dice: dice.clone() };
+        self.dialogue.steps[*from..index].iter().for_each(|step| bench.step(step));
+        bench
+    }
+}
+
 /// Cuts every write of the command at `index` of a dialogue.
-fn cut(dialogue: &Dialogue, index: usize, after: After<'_>) -> Count {
-    let Step::Command { line, apdu, .. } = &dialogue.steps[index] else {
+fn cut(film: &Film, index: usize, after: After<'_>) -> Count {
+    let Step::Command { line, apdu, .. } = &film.dialogue.steps[index] else {
         return Count::default();
     };
-    let before = || {
-        let mut bench = dialogue.blank();
-        dialogue.steps[..index].iter().for_each(|step| bench.step(step));
-        bench
-    };
+    let before = || film.before(index);
     let mut whole = before();
     let (old, writes_before) = (whole.remembered(), whole.card.memory().writes());
     let answer = whole.send(apdu);
@@ -69,26 +95,12 @@ fn cut(dialogue: &Dialogue, index: usize, after: After<'_>) -> Count {
 #[test]
 fn every_write_of_every_command() {
     let mut sum = Count::default();
-    for (name, included) in [
-        ("user-card", None),
-        ("purse", Some("user-card")),
-        ("messaging", Some("user-card")),
-        ("pboc-profile", None),
-        ("wallet-card", None),
-        ("transactions", Some("wallet-card")),
-        ("capp", Some("wallet-card")),
-        ("counted-macs", None),
-        ("psam-card", None),
-        ("psam", Some("psam-card")),
-        ("key-card", None),
-        ("key-card-issue", Some("key-card")),
-    ] {
-        let dialogue = Dialogue::read(name);
-        // What a dialogue includes was cut in its own round.
-        let from = included.map_or(0, |included| Dialogue::read(included).steps.len());
+    for name in Dialogue::names() {
+        let film = Film::of(&name);
         let mut count = Count::default();
-        for index in from..dialogue.steps.len() {
-            count += cut(&dialogue, index, &|_, _| {});
+        // What a dialogue includes is cut in its own round.
+        for index in film.dialogue.included..film.dialogue.steps.len() {
+            count += cut(&film, index, &|_, _| {});
         }
         println!("{name}: {count:?}");
         assert!(count.commands > 0 && count.old > 0 && count.new > 0, "{name}");
@@ -100,9 +112,9 @@ fn every_write_of_every_command() {
 
 /// Runs the cuts of the command that begins with `header` in the purse dialogue.
 fn cut_in_purse(header: &[u8], after: After<'_>) -> Count {
-    let dialogue = Dialogue::read("purse");
+    let film = Film::of("purse");
     let is_it = |step: &Step| matches!(step, Step::Command { apdu, .. } if apdu.starts_with(header));
-    cut(&dialogue, dialogue.steps.iter().position(is_it).unwrap(), after)
+    cut(&film, film.dialogue.steps.iter().position(is_it).unwrap(), after)
 }
 
 #[test]
@@ -165,7 +177,7 @@ fn reset_finishes_what_a_cut_left_when_the_power_is_back() {
 
 #[test]
 fn a_blanking_that_is_cut_leaves_no_card() {
-    use ykt_card::{ArrayMemory, Blank, BlankError, Card, MemoryFault, PowerOnError};
+    use ykt_card::{ArrayMemory, Blank, BlankError, MemoryFault, PowerOnError};
     use ykt_crypto::Key16;
     let key = Key16::from_bytes([7; 16]);
     let blank = Blank::user_card([1; 8], &key);
