@@ -7,9 +7,11 @@ CARGO_FLAGS ?= --locked
 FEATURES := --features ykt/pcsc
 # Arguments of the demo, for instance: make demo ARGS="--cards 200 --seed 7"
 ARGS ?=
+# Seconds for each fuzz target.
+FUZZ_S ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test power-cuts bench lint fmt setup clean-room
+.PHONY: help demo test power-cuts bench fuzz lint fmt setup clean-room
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +29,9 @@ power-cuts: ## cut the power at every memory write of cards and terminals, and p
 
 bench: setup ## measure purchases, APDUs, postings and clearing records per second
 	$(CARGO) bench $(CARGO_FLAGS) --quiet --workspace $(FEATURES) --bench '*'
+
+fuzz: ## search for inputs that wrong an oracle, 60 s for each target (installs cargo-fuzz; FUZZ_S=600 for longer)
+	@scripts/fuzz $(FUZZ_S)
 
 lint: ## format check, clippy with warnings denied, licences when cargo-deny is there
 	@scripts/need rust cc
