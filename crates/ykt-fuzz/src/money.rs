@@ -20,6 +20,7 @@ use ykt_files::Industry;
 use ykt_ledger::{chart, subject_balance, trial_balance};
 use ykt_office::{Act, cards};
 use ykt_pay::{LoadHost, OrderState, Policy, TerminalDoor};
+use ykt_purse::Purse;
 use ykt_store::Store;
 use ykt_terminal::host::OrderId;
 use ykt_terminal::load::{LoadOutcome, LoadRequest, LoadTerminal};
@@ -146,7 +147,8 @@ impl Scene {
     /// Loads by an order with this card, which may be another than the order is of.
     fn load(&mut self, order: usize, card: usize, cut: Option<Cut>) -> Option<LoadOutcome> {
         let (order, held) = (self.orders.get(order)?, self.cards.get_mut(card)?);
-        let terminal = LoadTerminal { terminal: company::load_terminal_id(), key_index: KeyIndex(1) };
+        let terminal =
+            LoadTerminal { terminal: company::load_terminal_id(), key_index: KeyIndex(1), purse: Purse::Ep };
         let request = LoadRequest { order: &order.id, amount: order.amount, channel: company::CHANNEL };
         let mut door = TerminalDoor::new(self.host.clone(), At(self.now));
         held.present(cut).expect("a card starts");
