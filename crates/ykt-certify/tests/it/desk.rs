@@ -1,11 +1,11 @@
 //! Cards made by the profiles of this release, and the desk that judges them.
 
-use ykt_base::{CardChannel, ChannelError, Date, DateTime, PsamSerial, Response, Rng, TerminalId};
+use std::collections::VecDeque;
+use ykt_base::{Asn8, CardChannel, ChannelError, Date, DateTime, PsamSerial, Response, Rng, TerminalId};
 use ykt_card::{ArrayMemory, Blank, Card, IMAGE_LEN_DEMO};
 use ykt_certify::{Harm, Job, Plan, Report, run};
 use ykt_crypto::Key16;
 use ykt_issue::{CardData, Profile, PsamData, personalise_card, personalise_psam};
-use ykt_purse::create::Access;
 use ykt_purse::write_key::Pin;
 use ykt_vault::{DEMO_TRANSPORT_KEY, DeskKeys, KeysFile, SoftVault};
 
@@ -15,15 +15,23 @@ const KEYS: &str = include_str!("../../../../docs/keys.toml");
 /// Memory of the cards here.
 pub type Chip = ArrayMemory<IMAGE_LEN_DEMO>;
 
-/// Random bytes: a count, mixed.
-#[derive(Clone)]
-pub struct Dice(pub u64);
+/// Random bytes: those queued, then a count, mixed.
+#[derive(Clone, Default)]
+pub struct Dice {
+    pub queue: VecDeque<u8>,
+    count: u64,
+}
 
 impl Rng for Dice {
     fn fill(&mut self, out: &mut [u8]) {
         for byte in out {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            *byte = (self.0 >> 56) as u8;
+            *byte = self.queue.pop_front().unwrap_or_else(|| {
+                self.count = self
+                    .count
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (self.count >> 56) as u8
+            });
         }
     }
 }
@@ -46,14 +54,9 @@ impl CardChannel for Bench {
 }
 
 fn blank(profile: &Profile) -> Bench {
-    let blank = Blank {
-        kind: profile.kind,
-        atr: &profile.atr,
-        serial: [0, 0, 0, 0, 0, 0, 0, 7],
-        transport_key: &Key16::from_bytes(DEMO_TRANSPORT_KEY),
-        mf_create: Access::STATE_1,
-    };
-    Bench { card: Card::blank(Chip::new(), &blank).unwrap(), dice: Dice(1) }
+    let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
+    let blank = Blank { kind: profile.kind, atr: &profile.atr, ..Blank::user_card([7; 8], &transport) };
+    Bench { card: Card::blank(Chip::new(), &blank).unwrap(), dice: Dice::default() }
 }
 
 fn vault() -> SoftVault {
@@ -64,12 +67,16 @@ fn day(text: &str) -> Date {
     text.parse().unwrap()
 }
 
+/// Card number of the cards here.
+pub const ASN: Asn8 = Asn8([0x21, 0x44, 0, 0, 0, 0, 0, 0x17]);
+/// City of the cards here.
+pub const CITY: [u8; 2] = [0x21, 0x44];
+
 /// A user card of this profile.
 pub fn card(profile: &Profile) -> Bench {
     let mut bench = blank(profile);
     let pin = Pin::from_digits("123456").unwrap();
-    let asn = "2144000000000017".parse().unwrap();
-    let data = CardData::of_city(asn, [0x21, 0x44], day("20260101"), day("20361231"), pin);
+    let data = CardData::of_city(ASN, CITY, day("20260101"), day("20361231"), pin);
     personalise_card(&mut bench, &vault(), profile, &data, &mut |_| {}).unwrap();
     bench
 }
@@ -80,7 +87,7 @@ pub fn psam() -> Bench {
     let mut bench = blank(&profile);
     let serial = PsamSerial([0, 0, 0x21, 0x44, 0, 0, 0, 0, 0, 9]);
     let terminal = TerminalId([0x21, 0x44, 0, 0, 0, 9]);
-    let data = PsamData::of_city(serial, terminal, [0x21, 0x44], day("20260101"), day("20361231"));
+    let data = PsamData::of_city(serial, terminal, CITY, day("20260101"), day("20361231"));
     personalise_psam(&mut bench, &vault(), &profile, &data, &mut |_| {}).unwrap();
     bench
 }
@@ -93,9 +100,14 @@ pub fn city_card_with_pin() -> Bench {
     card(&Profile::parse(&text.replace(marked, "create = \"01\"\nload_needs_pin = true\n")).unwrap())
 }
 
+/// The documented keys.
+pub fn keys() -> DeskKeys {
+    DeskKeys::from_keys(KeysFile::parse(KEYS).unwrap()).unwrap()
+}
+
 /// Runs a plan on a card with the documented keys.
 pub fn judge(channel: &mut dyn CardChannel, plan: &Plan, harm: Harm, only: &[String]) -> Report {
-    let keys = DeskKeys::from_keys(KeysFile::parse(KEYS).unwrap()).unwrap();
+    let keys = keys();
     let at = DateTime::start_of(day("20261122"));
     let job = Job { plan, keys: &keys, only, harm, at, place: "a test", atr: &[0x3B, 0x00] };
     run(channel, &job, &mut |_| {}).unwrap()
