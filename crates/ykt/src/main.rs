@@ -7,6 +7,7 @@ mod card;
 mod chip;
 mod clearing;
 mod demo;
+mod desk;
 mod installation;
 mod machine;
 mod pos;
@@ -15,6 +16,7 @@ mod selftest;
 mod serve;
 mod show;
 mod slot;
+mod token;
 mod user;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +41,7 @@ enum Command {
     /// PSAMs in image files: make, show, talk to, and put into a virtual reader
     Psam(psam::Args),
     Pos(pos::Args),
+    Token(token::Args),
     Selftest(selftest::Args),
     Calc(calc::Args),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Card(args) => card::run(&args),
         Command::Psam(args) => psam::run(&args),
         Command::Pos(args) => pos::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Selftest(args) => selftest::run(&args),
         Command::Calc(args) => calc::run(&args),
     };

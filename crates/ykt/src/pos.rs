@@ -1,7 +1,8 @@
 //! `ykt pos`: a terminal on the desk: reads cards, loads them against a host, takes money from them, and hands
 //! its records over.
 
-use crate::machine::{SystemClock, SystemRng};
+use crate::desk::{self, DECLINED, LoadDesk, Place, TRY_AGAIN, yuan};
+use crate::machine::SystemClock;
 use crate::show::{log_json, print_log};
 use crate::slot::Slot;
 use anyhow::{Context, bail};
@@ -10,20 +11,16 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use ykt_base::hex::Hex;
-use ykt_base::{Clock, Date, DateTime, Fen, KeyIndex, MerchantCode, PosNo, Rng, TerminalId};
-use ykt_files::Industry;
+use ykt_base::{Clock, Date, DateTime, Fen};
 use ykt_purse::Purse;
 use ykt_terminal::batch;
 use ykt_terminal::card;
 use ykt_terminal::host::LoadHost;
 use ykt_terminal::host::OrderId;
-use ykt_terminal::host::engineer::EngineerHost;
-use ykt_terminal::load::{LoadOutcome, LoadRequest, LoadTerminal};
-use ykt_terminal::pos::{Money, Outcome, Pos, PosConfig, Receipt};
+use ykt_terminal::load::{LoadOutcome, LoadRequest};
+use ykt_terminal::pos::{Money, Outcome, Pos, Receipt};
 use ykt_terminal::record::BatchId;
 use ykt_terminal::store::{FileStore, MemoryStore, RecordBook, RecordStore};
-use ykt_terminal::transport::host_http::HttpHost;
-use ykt_vault::{KeyKind, KeyRef, KeysFile, SoftVault};
 
 /// A terminal on the desk: balance, log, load, purchase, batch
 #[derive(Debug, clap::Args)]
@@ -71,28 +68,11 @@ struct Load {
     /// Amount in yuan
     #[arg(long, value_name = "YUAN", value_parser = yuan)]
     amount: Fen,
-    /// Load host, http://HOST:PORT
-    #[arg(long, value_name = "URL")]
-    host: Option<String>,
-    /// File with the token of this terminal at the host in its first line; otherwise YKT_TOKEN holds it. Never an
-    /// argument: every user of the machine could read that
-    #[arg(long, value_name = "FILE", requires = "host")]
-    token_file: Option<PathBuf>,
-    /// Without a host: key file, for engineers. Nothing is booked, and the order ends with this command
-    #[arg(long, value_name = "FILE")]
-    keys: Option<PathBuf>,
+    #[command(flatten)]
+    desk: LoadDesk,
     /// Order id; an order that was cut goes on [default: a new one]
     #[arg(long, value_name = "ID")]
     order: Option<OrderId>,
-    /// Payment channel the money came by
-    #[arg(long, default_value = "CASH")]
-    channel: String,
-    /// Id of this load terminal, 12 hex digits
-    #[arg(long, default_value = "F00000000001", value_name = "ID")]
-    terminal: TerminalId,
-    /// Index of the load key
-    #[arg(long, default_value_t = 1)]
-    key_index: u8,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -137,45 +117,6 @@ struct Batch {
     out: PathBuf,
     #[command(flatten)]
     place: Place,
-}
-
-/// Whose terminal it is.
-#[derive(Debug, clap::Args)]
-struct Place {
-    /// Merchant that is paid, 15 letters or digits
-    #[arg(long, default_value = "M00000000000001", value_name = "CODE")]
-    merchant: MerchantCode,
-    /// Number of this POS, 8 letters or digits
-    #[arg(long, default_value = "00000001", value_name = "NO")]
-    pos: PosNo,
-    /// Industry, 2 digits
-    #[arg(long, default_value = "01", value_name = "CODE")]
-    industry: Industry,
-}
-
-impl Place {
-    fn config(&self) -> PosConfig {
-        PosConfig::new(self.merchant, self.pos, self.industry)
-    }
-}
-
-/// Exit code of a card that was not taken.
-const DECLINED: u8 = 3;
-/// Exit code of a card that left too early.
-const TRY_AGAIN: u8 = 4;
-
-/// Yuan with at most two decimals.
-fn yuan(text: &str) -> Result<Fen, String> {
-    let fen = || {
-        let (yuan, cents) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(yuan) || !digits(cents) || cents.len() > 2 {
-            return None;
-        }
-        let cents = format!("{cents:0<2}").parse::<i64>().ok()?;
-        yuan.parse::<i64>().ok()?.checked_mul(100)?.checked_add(cents).map(Fen::new)
-    };
-    fen().ok_or_else(|| "expected yuan with at most two decimals, such as 2.50".to_owned())
 }
 
 /// Runs the command.
@@ -224,59 +165,25 @@ fn read_log(args: &Read) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The terminal's token, from its file or the environment.
-fn token(args: &Load) -> anyhow::Result<Option<String>> {
-    let Some(path) = &args.token_file else {
-        return Ok(std::env::var("YKT_TOKEN").ok());
-    };
-    let text = std::fs::read_to_string(path).with_context(|| format!("token file {}", path.display()))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(Some(line.to_owned())),
-        _ => bail!("token file {}: its first line is empty", path.display()),
-    }
-}
-
 fn run_load(args: &Load) -> anyhow::Result<ExitCode> {
     let mut slot = Slot::open(&args.card)?;
     let now = SystemClock.now();
     let order = match &args.order {
         Some(order) => order.clone(),
-        None => new_order(now)?,
+        None => desk::new_order(now)?,
     };
-    match (&args.host, &args.keys) {
-        (Some(url), _) => {
-            let mut host = HttpHost::new(url, token(args)?.as_deref())?;
-            load_against(&mut host, &mut slot, args, &order, now)
-        }
-        (None, Some(keys)) => {
-            eprintln!("no host: loading with the keys of {}; nothing is booked", keys.display());
-            let vault = SoftVault::from_keys(KeysFile::read(keys)?)?;
-            card::select(&mut slot)?;
-            let factor = card::public_data(&mut slot)?.city_factor();
-            let tac_key = KeyRef::new(KeyKind::Tac, 1, 1);
-            let index = KeyIndex(args.key_index);
-            let mut host = EngineerHost::new(&vault, SystemClock, factor, index, tac_key);
-            load_against(&mut host, &mut slot, args, &order, now)
-        }
-        (None, None) => bail!("name a load host (--host URL) or, for engineers, a key file (--keys FILE)"),
-    }
-}
-
-/// An id nobody else chooses: the moment and eight random digits.
-fn new_order(now: DateTime) -> anyhow::Result<OrderId> {
-    Ok(format!("POS-{}-{}", now.as_number(), Hex(&SystemRng.bytes::<4>())).parse()?)
+    args.desk.with_host(&mut slot, Purse::Ep, |slot, host| load_against(host, slot, args, &order, now))
 }
 
 fn load_against(
-    host: &mut impl LoadHost,
+    host: &mut dyn LoadHost,
     slot: &mut Slot,
     args: &Load,
     order: &OrderId,
     now: DateTime,
 ) -> anyhow::Result<ExitCode> {
-    let terminal =
-        LoadTerminal { terminal: args.terminal, key_index: KeyIndex(args.key_index), purse: Purse::Ep };
-    let request = LoadRequest { order, amount: args.amount, channel: &args.channel };
+    let terminal = args.desk.terminal(Purse::Ep);
+    let request = LoadRequest { order, amount: args.amount, channel: &args.desk.channel };
     let outcome = terminal.load(slot, host, &request, now);
     let outcome = outcome.with_context(|| format!("order {order}"))?;
     let (word, text, code) = match &outcome {
@@ -393,20 +300,5 @@ fn existing(path: &Path) -> anyhow::Result<&Path> {
         Ok(path)
     } else {
         bail!("there is no journal {}; `pos purchase --records` makes one", path.display())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_in_yuan() {
-        for (text, fen) in [("2", 200), ("2.5", 250), ("2.05", 205), ("0.01", 1), ("1000000", 100_000_000)] {
-            assert_eq!(yuan(text), Ok(Fen::new(fen)), "{text}");
-        }
-        for text in ["", ".", "2.", ".5", "2.005", "-1", "1,000", "2.5x", "99999999999999999999"] {
-            assert!(yuan(text).is_err(), "{text}");
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Where a card sits: in an image file of this program, or in a reader of this machine.
+//! Where a card sits: in an image file of this program, in a token, or in a reader of this machine.
 
 use crate::machine::SystemRng;
 use anyhow::{Context, bail};
@@ -10,10 +10,10 @@ use ykt_base::{CardChannel, ChannelError, Response};
 use ykt_card::{Blank, Card, IMAGE_LEN_DEMO};
 use ykt_crypto::{CardKey, Key16};
 use ykt_issue::{Profile, Progress};
-use ykt_purse::create::Access;
 use ykt_terminal::transport::image::FileMemory;
 use ykt_terminal::transport::in_process::InProcess;
 use ykt_terminal::transport::vpcd::{self, ServeEvent, Stop};
+use ykt_usb::usbip::client::UsbToken;
 use ykt_vault::{DEMO_TRANSPORT_KEY, ImportedKey, KeyAddress, KeyState, KeysFile, SoftVault, Vault};
 
 /// A card in an image file.
@@ -23,14 +23,20 @@ pub type ImageCard = InProcess<FileMemory, SystemRng>;
 pub enum Slot {
     /// In an image file.
     Image(ImageCard),
+    /// In a token behind a USB/IP server.
+    Token(UsbToken),
     /// In a reader.
     #[cfg(feature = "pcsc")]
     Reader(ykt_terminal::transport::pcsc::ReaderChannel),
 }
 
 impl Slot {
-    /// The card that `place` names: an image file, else the number or a part of the name of a reader.
+    /// The card that `place` names: `usbip:HOST:PORT` a token, else an image file, else the number or a part of the
+    /// name of a reader.
     pub fn open(place: &str) -> anyhow::Result<Slot> {
+        if let Some(address) = place.strip_prefix("usbip:") {
+            return Ok(Slot::Token(UsbToken::attach(address)?));
+        }
         let path = Path::new(place);
         if path.exists() {
             return Ok(Slot::Image(open_image(path)?));
@@ -55,6 +61,7 @@ impl CardChannel for Slot {
     fn transmit(&mut self, command: &[u8]) -> Result<Response, ChannelError> {
         match self {
             Slot::Image(card) => card.transmit(command),
+            Slot::Token(card) => card.transmit(command),
             #[cfg(feature = "pcsc")]
             Slot::Reader(card) => card.transmit(command),
         }
@@ -63,6 +70,7 @@ impl CardChannel for Slot {
     fn reset(&mut self) -> Result<(), ChannelError> {
         match self {
             Slot::Image(card) => card.reset(),
+            Slot::Token(card) => card.reset(),
             #[cfg(feature = "pcsc")]
             Slot::Reader(card) => card.reset(),
         }
@@ -85,13 +93,8 @@ pub fn make_image<T>(
 ) -> anyhow::Result<T> {
     let memory = FileMemory::create(path, IMAGE_LEN_DEMO)
         .context("a card is made in a new file; give another name or move the old card away")?;
-    let blank = Blank {
-        kind: profile.kind,
-        atr: &profile.atr,
-        serial,
-        transport_key: &Key16::from_bytes(DEMO_TRANSPORT_KEY),
-        mf_create: Access::STATE_1,
-    };
+    let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
+    let blank = Blank { kind: profile.kind, atr: &profile.atr, ..Blank::user_card(serial, &transport) };
     let made = Card::blank(memory, &blank)
         .map_err(anyhow::Error::from)
         .and_then(|card| personalise(&mut InProcess::new(card, SystemRng)));

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/keys.toml");
+pub const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/keys.toml");
 
 /// Runs `ykt` in `folder`: exit code, standard output, standard error.
 fn ykt(folder: &Path, args: &[&str]) -> (i32, String, String) {
@@ -15,7 +15,7 @@ fn ykt(folder: &Path, args: &[&str]) -> (i32, String, String) {
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
-fn ok(folder: &Path, args: &[&str]) -> String {
+pub fn ok(folder: &Path, args: &[&str]) -> String {
     let (code, stdout, stderr) = ykt(folder, args);
     assert_eq!(code, 0, "{args:?}: {stdout}{stderr}");
     stdout
@@ -28,7 +28,7 @@ fn refused(folder: &Path, args: &[&str], expected: (i32, &str)) {
 }
 
 /// A card with 50 yuan and a PSAM.
-fn desk() -> tempfile::TempDir {
+pub fn desk() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     ok(at, &["card", "new", "--keys", KEYS, "--serial", "2144000000000041", "card.img"]);

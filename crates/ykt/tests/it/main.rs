@@ -12,3 +12,4 @@ mod image_cards;
 mod pcsc;
 #[cfg(feature = "pcsc")]
 mod pcsc_desk;
+mod token;
