@@ -62,6 +62,8 @@ byte_ids! {
     IssuerFactor[8];
     /// Random number of a card in a transaction.
     Random4[4];
+    /// Id of an electronic ticket (电子票据), given by its issuer.
+    TicketId[8];
     /// Four-byte MAC; compare it with `ykt-crypto`'s constant-time function where an adversary may watch.
     Mac4[4];
 }

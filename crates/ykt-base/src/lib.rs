@@ -23,7 +23,7 @@ pub use apdu::{Command, CommandError, Response};
 pub use date::{Date, DateTime, Time};
 pub use id::{
     Asn8, CardCounter, IssuerFactor, KeyIndex, KeyVersion, Mac4, MerchantCode, PosNo, PsamSerial, Random4,
-    TerminalId, TerminalSeq,
+    TerminalId, TerminalSeq, TicketId,
 };
 pub use money::Fen;
 pub use sw::StatusWord;

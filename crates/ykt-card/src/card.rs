@@ -61,6 +61,8 @@ impl<M: Memory> Card<M> {
             CardCommand::Purse(command) => self.execute_purse(rng, command, carried),
             CardCommand::Psam(command) => self.execute_psam(command, carried),
             CardCommand::KeyCard(command) => self.execute_key_card(command, carried),
+            CardCommand::Ticket(command) => self.execute_ticket(rng, command, carried),
+            CardCommand::Bank(command) => self.execute_bank(rng, command, carried),
         }
     }
 

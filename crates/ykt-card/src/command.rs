@@ -4,12 +4,14 @@
 //! Each family of commands has its own rows of the command table ([`Form`]), its own closed enum and its own way
 //! to execute it; here they are only brought together.
 
+use crate::bank::{self, BankCommand};
 use crate::files::{self, FileCommand};
 use crate::image::CardKind;
 use crate::key_card::{self, KeyCardCommand};
 use crate::psam::{self, SamCommand};
 use crate::purse::{self, PurseCommand};
 use crate::security::{self, SecurityCommand};
+use crate::ticket::{self, TicketCommand};
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{Command, StatusWord};
 
@@ -65,7 +67,8 @@ pub struct Form {
 }
 
 /// The command table: one slice for each family.
-const FAMILIES: [&[Form]; 5] = [files::FORMS, security::FORMS, purse::FORMS, psam::FORMS, key_card::FORMS];
+const FAMILIES: [&[Form]; 7] =
+    [files::FORMS, security::FORMS, purse::FORMS, psam::FORMS, key_card::FORMS, ticket::FORMS, bank::FORMS];
 
 /// Every form of every command the card system knows.
 pub fn forms() -> impl Iterator<Item = &'static Form> {
@@ -79,6 +82,8 @@ pub(crate) enum CardCommand<'a> {
     Purse(PurseCommand<'a>),
     Psam(SamCommand<'a>),
     KeyCard(KeyCardCommand<'a>),
+    Ticket(TicketCommand<'a>),
+    Bank(BankCommand),
 }
 
 impl<'a> CardCommand<'a> {
@@ -104,6 +109,8 @@ impl<'a> CardCommand<'a> {
             CardCommand::Purse(command) => command.answer_len(),
             CardCommand::Psam(command) => command.answer_len(),
             CardCommand::KeyCard(command) => command.answer_len(),
+            CardCommand::Ticket(command) => command.answer_len(),
+            CardCommand::Bank(command) => command.answer_len(),
         }
     }
 }

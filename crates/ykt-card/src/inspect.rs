@@ -1,11 +1,13 @@
 //! A look into the card from outside, for engineers with an image on their desk: directories, files with their
 //! rights, purses, and which keys there are. Never the bytes of a key or PIN.
 
+use crate::bank;
 use crate::card::Card;
 use crate::files::{Directory, Entry, File, FileKind, entries, master};
 use crate::memory::{Memory, Store};
 use crate::purse;
 use crate::security::{KeySlot, key_slots};
+use crate::ticket;
 use ykt_base::{CardCounter, KeyVersion};
 use ykt_purse::PurseFen;
 use ykt_purse::create::{Access, Protection, Structure};
@@ -46,6 +48,24 @@ pub enum Sight<'a> {
         fid: [u8; 2],
         /// Balance, online and offline counter; `None` when its bytes are no purse.
         state: Option<(PurseFen, CardCounter, CardCounter)>,
+    },
+    /// A ticket store.
+    Tickets {
+        /// File id.
+        fid: [u8; 2],
+        /// Tickets it holds at most.
+        places: u8,
+        /// Bytes of the longest ticket.
+        len: u8,
+        /// Tickets in it.
+        stored: usize,
+    },
+    /// A bank card.
+    BankCard {
+        /// File id.
+        fid: [u8; 2],
+        /// Its counter.
+        counter: CardCounter,
     },
     /// The key file of the directory; its keys follow.
     Keys {
@@ -114,6 +134,10 @@ fn inspect_file<M: Memory>(store: &Store<M>, file: &File, see: &mut dyn FnMut(Si
             write: file.write,
         }),
         FileKind::Purse { .. } => see(Sight::Purse { fid, state: purse::stored(store, file) }),
+        FileKind::Tickets { places, len } => {
+            see(Sight::Tickets { fid, places, len, stored: ticket::occupied(store, file) });
+        }
+        FileKind::BankCard { .. } => see(Sight::BankCard { fid, counter: bank::counter(store, file) }),
         FileKind::Keys => {
             see(Sight::Keys { add: file.write, size: file.len });
             for KeySlot { usage, id, attributes, .. } in key_slots(store, file) {

@@ -6,7 +6,7 @@
 //! # Rooms
 //!
 //! `memory` holds the journal: one command commits all or nothing. `image` says where things lie. `command` turns
-//! bytes into a closed enum; behind it each family has its folder: `files`, `security`, `purse`, `psam`. `session`
+//! bytes into a closed enum; behind it each family has its folder: `files`, `security`, `purse`, `psam`, `ticket`, `bank`. `session`
 //! is what the card forgets when the power goes.
 //!
 //! # The life of a card
@@ -38,6 +38,7 @@
 extern crate std;
 
 mod answer;
+mod bank;
 mod card;
 mod command;
 mod files;
@@ -49,6 +50,7 @@ mod psam;
 mod purse;
 mod security;
 mod session;
+mod ticket;
 
 pub use card::Card;
 pub use command::{Form, forms};

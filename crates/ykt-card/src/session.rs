@@ -1,9 +1,11 @@
 //! What the card knows only while it has power: what is selected, which states were reached, the challenge it
 //! gave, and the transaction it has begun.
 
+use crate::bank::PendingBank;
 use crate::files::{Directory, File};
 use crate::psam::{Delivered, ExpectedMac2};
 use crate::purse::{CappCache, PendingTransaction};
+use crate::ticket::PendingTicket;
 use ykt_base::StatusWord;
 use ykt_crypto::mac::MacState;
 use ykt_purse::create::{Access, SecurityStates};
@@ -19,6 +21,8 @@ pub(crate) enum Pending {
     SamPurchase(ExpectedMac2),
     /// A MAC of CIPHER DATA that waits for more blocks.
     SamMac(MacState),
+    Ticket(PendingTicket),
+    Bank(PendingBank),
 }
 
 /// What the command before left for this one. It is taken from the session before the command is even read, so

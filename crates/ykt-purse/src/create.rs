@@ -230,6 +230,28 @@ pub enum NewFile<'a> {
         /// Short file id of its log.
         log_sfi: u8,
     },
+    /// Type 30: the ticket store of the current DF, FID 0003.
+    Tickets {
+        /// Tickets it holds.
+        count: u8,
+        /// Bytes of the longest ticket.
+        len: u8,
+        /// Right to look at tickets.
+        look: Access,
+        /// Right to redeem one.
+        redeem: Access,
+    },
+    /// Type 31: the bank card of the current DF, FID 0004; its data stand in ordinary files beside it.
+    BankCard {
+        /// Short file id of the tracks.
+        tracks_sfi: u8,
+        /// Short file id of the signature picture; 00 for none.
+        signature_sfi: u8,
+        /// Right to use it.
+        usage: Access,
+        /// Short file id of its log.
+        log_sfi: u8,
+    },
     /// Type 3F: the key file of the current DF, FID 0000.
     Keys {
         /// Bytes for keys.
@@ -296,6 +318,10 @@ impl<'a> CreateFile<'a> {
             0x2F => {
                 NewFile::Purse { size: [*s1, *s2], usage: Access(a), change: Access(b), log_sfi: d & 0x1F }
             }
+            0x30 => NewFile::Tickets { count: *s1, len: *s2, look: Access(a), redeem: Access(b) },
+            0x31 => {
+                NewFile::BankCard { tracks_sfi: *s1, signature_sfi: *s2, usage: Access(a), log_sfi: d & 0x1F }
+            }
             0x3F => NewFile::Keys { size, df_sfi: a, add: Access(b) },
             kind => NewFile::Data {
                 structure: match kind & 0x3F {
@@ -332,6 +358,12 @@ impl<'a> CreateFile<'a> {
             }
             NewFile::Purse { size, usage, change, log_sfi } => {
                 join(&[&[0x2F], &size, &[usage.0, change.0, 0xFF, log_sfi]])
+            }
+            NewFile::Tickets { count, len, look, redeem } => {
+                join(&[&[0x30, count, len, look.0, redeem.0, 0xFF, 0xFF]])
+            }
+            NewFile::BankCard { tracks_sfi, signature_sfi, usage, log_sfi } => {
+                join(&[&[0x31, tracks_sfi, signature_sfi, usage.0, 0x00, 0xFF, log_sfi]])
             }
             NewFile::Keys { size, df_sfi, add } => {
                 join(&[&[0x3F], &size.to_be_bytes(), &[df_sfi, add.0, 0xFF, 0xFF]])
@@ -399,6 +431,30 @@ mod tests {
             ),
             (
                 CreateFile {
+                    fid: [0, 3],
+                    file: NewFile::Tickets {
+                        count: 3,
+                        len: 64,
+                        look: Access::STATE_1,
+                        redeem: Access::ALWAYS,
+                    },
+                },
+                &hex!("80E0000307300340F1F0FFFF"),
+            ),
+            (
+                CreateFile {
+                    fid: [0, 4],
+                    file: NewFile::BankCard {
+                        tracks_sfi: 0x16,
+                        signature_sfi: 0,
+                        usage: Access::ALWAYS,
+                        log_sfi: 0x18,
+                    },
+                },
+                &hex!("80E0000407311600F000FF18"),
+            ),
+            (
+                CreateFile {
                     fid: [0, 0],
                     file: NewFile::Keys { size: 0x100, df_sfi: 0x95, add: Access(0xF1) },
                 },
@@ -428,7 +484,7 @@ mod tests {
         for kind in 0..=u8::MAX {
             let apdu = [0x80, 0xE0, 0, 0x15, 7, kind, 0, 30, 0xF0, 0xF0, 0xFF, 0xFE];
             match CreateFile::parse(&Command::parse(&apdu).unwrap()) {
-                Ok(file) if !matches!(file.file, NewFile::Keys { .. } | NewFile::Purse { .. }) => {
+                Ok(file) if matches!(file.file, NewFile::Data { .. }) => {
                     known += 1;
                     assert_eq!(file.to_apdu().as_bytes(), apdu);
                 }

@@ -11,6 +11,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod bank;
 pub mod block;
 pub mod capp;
 pub mod command;
@@ -23,6 +24,7 @@ pub mod pin;
 pub mod prove;
 pub mod psam;
 pub mod purchase;
+pub mod ticket;
 pub mod types;
 mod wire;
 pub mod write_key;

@@ -2,12 +2,32 @@
 
 use crate::types::{PurseFen, TransactionType};
 use ykt_base::{DateTime, TerminalId};
+use ykt_crypto::sm::CommandBytes;
 
 /// The fields one after the other in `N` bytes. Every layout of this crate fills its array exactly.
 pub(crate) fn join<const N: usize>(fields: &[&[u8]]) -> [u8; N] {
     let mut out = [0; N];
     debug_assert_eq!(fields.iter().map(|field| field.len()).sum::<usize>(), N, "layout fills its array");
     out.iter_mut().zip(fields.iter().copied().flatten()).for_each(|(byte, field)| *byte = *field);
+    out
+}
+
+/// A command as bytes: header, data of these fields, Le. Data longer than a command's are a fault of the caller and
+/// are left out.
+pub(crate) fn apdu(header: [u8; 4], fields: &[&[u8]], le: Option<u8>) -> CommandBytes {
+    let len = fields.iter().fold(0usize, |len, field| len.saturating_add(field.len()));
+    let lc = u8::try_from(len);
+    debug_assert!(lc.is_ok(), "at most 255 bytes of data");
+    let mut out = CommandBytes::new();
+    let mut push = |part: &[u8]| out.push(part).unwrap_or_default();
+    push(&header);
+    if let Some(lc) = lc.ok().filter(|lc| *lc > 0) {
+        push(&[lc]);
+        fields.iter().for_each(|field| push(field));
+    }
+    if let Some(le) = le {
+        push(&[le]);
+    }
     out
 }
 

@@ -85,11 +85,17 @@ pub enum KeyUsage {
     Purchase,
     /// 3F: load.
     Load,
+    /// 50: ticket issue, the platform's own: what the issuer's host writes and deletes tickets with.
+    TicketIssue,
+    /// 51: ticket redemption, the platform's own: what gates and tills redeem tickets with.
+    TicketRedeem,
+    /// 52: bank card, the platform's own: what bank and card prove themselves to each other with.
+    BankCard,
 }
 
 impl KeyUsage {
     /// Every usage, in the order of its codes.
-    pub const ALL: [KeyUsage; 13] = [
+    pub const ALL: [KeyUsage; 16] = [
         KeyUsage::Encipher,
         KeyUsage::Decipher,
         KeyUsage::Mac,
@@ -103,6 +109,9 @@ impl KeyUsage {
         KeyUsage::Unload,
         KeyUsage::Purchase,
         KeyUsage::Load,
+        KeyUsage::TicketIssue,
+        KeyUsage::TicketRedeem,
+        KeyUsage::BankCard,
     ];
 
     /// The byte of the wire.
@@ -122,6 +131,9 @@ impl KeyUsage {
             KeyUsage::Unload => 0x3D,
             KeyUsage::Purchase => 0x3E,
             KeyUsage::Load => 0x3F,
+            KeyUsage::TicketIssue => 0x50,
+            KeyUsage::TicketRedeem => 0x51,
+            KeyUsage::BankCard => 0x52,
         }
     }
 

@@ -157,6 +157,20 @@ impl Line {
                     }),
                 }
             }
+            Sight::Tickets { fid, places, len, stored } => {
+                let fid = Hex(&fid).to_string();
+                Line {
+                    text: format!("  tickets {fid}: {stored} in {places} places of {len} bytes"),
+                    json: json!({ "tickets": fid, "stored": stored, "places": places, "len": len }),
+                }
+            }
+            Sight::BankCard { fid, counter } => {
+                let fid = Hex(&fid).to_string();
+                Line {
+                    text: format!("  bank card {fid}: counter {counter}"),
+                    json: json!({ "bank_card": fid, "counter": counter.0 }),
+                }
+            }
             Sight::Keys { add, size } => Line {
                 text: format!("  keys: {size} bytes, add {:02X}", add.0),
                 json: json!({ "keys": size, "add": right(add.0) }),

@@ -1,13 +1,15 @@
 //! CREATE FILE (建文件, `epurse.md` 3.1), the only way a file comes into being, and ERASE DF (擦除, 2), the only way
 //! one goes. What is free of a directory is zeros, so a new file begins empty.
 
-use super::tree::{Entry, FileId, FileKind, Header, entries};
+use super::tree::{Entry, FileId, FileKind, Header, Sfi, entries};
 use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::memory::{Batch, Memory};
 use ykt_base::{Command, StatusWord};
 use ykt_purse::Purse;
+use ykt_purse::bank::CARD_FID;
 use ykt_purse::create::{CreateFile, NewFile, Structure};
+use ykt_purse::ticket::{STORE_FID, TERMS_LEN};
 
 /// A CREATE FILE whose file can exist, with the bytes it came in.
 #[derive(Clone, Copy)]
@@ -29,6 +31,12 @@ impl<'a> NewEntry<'a> {
         let possible = match command.file {
             NewFile::Keys { size, .. } => id == FileId::KEYS && size > 0,
             NewFile::Purse { .. } => purse_of(id).is_some(),
+            NewFile::Tickets { count, len, .. } => {
+                id.0 == STORE_FID && count > 0 && usize::from(len) >= TERMS_LEN
+            }
+            NewFile::BankCard { tracks_sfi, log_sfi, .. } => {
+                id.0 == CARD_FID && Sfi::new(tracks_sfi).is_some() && Sfi::new(log_sfi).is_some()
+            }
             NewFile::Data { structure, .. } => id.sfi().is_some() && has_room(structure),
             NewFile::Application { size, .. } => id != FileId::MF && command.fid[0] != 0 && size > 0,
         };

@@ -4,8 +4,10 @@
 //! An entry is a header, then the body. The header keeps what CREATE FILE said, and is read back by the same
 //! parser: length of its data, FID (2), the data; a DF's header ends with the bytes used of it.
 
+use crate::bank;
 use crate::image::{FILES_AT, Factory, Layout, MF_USED_AT};
 use crate::memory::{Memory, Store};
+use crate::ticket;
 use ykt_base::Command;
 use ykt_purse::create::{
     Access, AccessByte, CreateFile, NAME_LEN_MAX, NewFile, Protection, Structure, Switches,
@@ -65,6 +67,17 @@ pub(crate) enum FileKind {
         log: Sfi,
     },
     Keys,
+    Tickets {
+        places: u8,
+        /// Bytes of the longest ticket.
+        len: u8,
+    },
+    BankCard {
+        tracks: Sfi,
+        signature: Option<Sfi>,
+        /// The log it writes.
+        log: Sfi,
+    },
 }
 
 impl FileKind {
@@ -82,6 +95,8 @@ impl FileKind {
             }
             FileKind::Purse { .. } => layout.purse_len(),
             FileKind::Keys => 0,
+            FileKind::Tickets { places, len } => ticket::store_len(places, len),
+            FileKind::BankCard { .. } => bank::BODY_LEN,
         }
     }
 }
@@ -228,6 +243,19 @@ impl Entry {
             NewFile::Purse { usage, change, log_sfi, .. } => {
                 let kind = FileKind::Purse { log: Sfi::new(log_sfi)? };
                 (kind, Protection::Plain, usage, change, AccessByte::KEY_0, None)
+            }
+            NewFile::Tickets { count: places, len, look, redeem } => {
+                let kind = FileKind::Tickets { places, len };
+                (kind, Protection::Plain, look, redeem, AccessByte::KEY_0, None)
+            }
+            NewFile::BankCard { tracks_sfi, signature_sfi, usage, log_sfi } => {
+                let tracks = Sfi::new(tracks_sfi)?;
+                let kind = FileKind::BankCard {
+                    tracks,
+                    signature: Sfi::new(signature_sfi),
+                    log: Sfi::new(log_sfi)?,
+                };
+                (kind, Protection::Plain, usage, Access::NEVER, AccessByte::KEY_0, None)
             }
             NewFile::Keys { size, add, .. } => {
                 let len = Some(usize::from(size));

@@ -8,6 +8,7 @@ mod purchase;
 mod state;
 
 pub(crate) use capp::CappCache;
+pub(crate) use open::draw;
 pub(crate) use state::stored;
 
 use crate::answer::Outcome;

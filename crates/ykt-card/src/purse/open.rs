@@ -162,7 +162,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 9403 without one.
-    pub(super) fn tac_key(&self, index: KeyIndex) -> Result<SessionKey, StatusWord> {
+    pub(crate) fn tac_key(&self, index: KeyIndex) -> Result<SessionKey, StatusWord> {
         Ok(self.tac_slot(index)?.material(&self.store).tac_key())
     }
 
@@ -171,7 +171,7 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 9302 when it is wrong, 6581.
-    pub(super) fn check_mac(
+    pub(crate) fn check_mac(
         &mut self,
         slot: &KeySlot,
         expected: Mac4,
@@ -225,7 +225,7 @@ impl<M: Memory> Card<M> {
 }
 
 /// A random number for the session key of a transaction.
-pub(super) fn draw(rng: &mut dyn Rng) -> Random4 {
+pub(crate) fn draw(rng: &mut dyn Rng) -> Random4 {
     let mut random = Random4([0; 4]);
     rng.fill(&mut random.0);
     random

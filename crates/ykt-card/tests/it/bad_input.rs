@@ -126,9 +126,59 @@ const KEY_CARD: &[Good] = &[
     ),
 ];
 
+/// Those of the ticket application.
+const TICKETS: &[Good] = &[
+    good(
+        "Write_ET_Init",
+        "80300000100145540000000000012E214400000A01",
+        &[0x80],
+        (0x6700, 0x6700),
+        Some(0x0D),
+    ),
+    good("Write_ET_Info", "803200000101", &[0x80], (0x6700, 0x6901), Some(0)),
+    good("Write_ET_End", "803400000B2024013112345600000000", &[0x80], (0x6700, 0x6700), Some(4)),
+    good("Read_ET_Init", "80360000084554000000000001", &[0x80], (0x6700, 0x6700), Some(0x24)),
+    good(
+        "Read_ET_Init to redeem",
+        "803601000E4554000000000001214400000B07",
+        &[0x80],
+        (0x6700, 0x6700),
+        Some(0x2C),
+    ),
+    good("Read_ET_Info", "80380000", &[0x80], (0x6700, 0x6700), None),
+    good("Read_ET_End", "803A01000F000000112024013112345600000000", &[0x80], (0x6700, 0x6700), Some(8)),
+];
+
+/// Those of a bank card.
+const BANK: &[Good] = &[
+    good("InitMC", "80400000120100003039214400000C0120240131123456", &[0x80], (0x6700, 0x6700), Some(0x0C)),
+    good("ReadMC", "804200000400000000", &[0x80], (0x6700, 0x6700), None),
+    good(
+        "Transmit_Consume_Note",
+        "804400002F000001303000003039214400000C0120240131123456000001303133313132333435363738413142324333\
+         00000000",
+        &[0x80],
+        (0x6700, 0x6700),
+        Some(4),
+    ),
+    good("Read_Share_Sign", "80460000", &[0x80], (0x6700, 0x6700), None),
+];
+
 fn user_card() -> Bench {
     let mut bench = Dialogue::read("user-card").play();
     bench.ok(SELECT_APPLICATION);
+    bench
+}
+
+fn ticket_card() -> Bench {
+    let mut bench = Dialogue::read("ticket-card").play();
+    bench.ok("00A40000021002");
+    bench
+}
+
+fn bank_card() -> Bench {
+    let mut bench = Dialogue::read("bank-card").play();
+    bench.ok("00A40000021101");
     bench
 }
 
@@ -225,14 +275,26 @@ fn every_wrong_form(fresh: fn() -> Bench, commands: &[Good]) -> usize {
 #[test]
 fn wrong_forms_of_every_command_change_nothing() {
     let user = every_wrong_form(user_card, USER);
+    let tickets = every_wrong_form(ticket_card, TICKETS);
+    let bank = every_wrong_form(bank_card, BANK);
     let psam = every_wrong_form(psam, PSAM);
     let key_card = every_wrong_form(key_card, KEY_CARD);
-    println!("wrong forms: {user} to a user card, {psam} to a PSAM, {key_card} to a key card");
+    println!(
+        "wrong forms: {user} to a purse, {tickets} to tickets, {bank} to a bank card, {psam} to a PSAM, {key_card} to a \
+         key card"
+    );
 }
 
 #[test]
 fn every_class_and_instruction_has_an_answer() {
-    for (fresh, commands) in [(user_card as fn() -> Bench, USER), (psam, PSAM), (key_card, KEY_CARD)] {
+    let cards = [
+        (user_card as fn() -> Bench, USER),
+        (ticket_card, TICKETS),
+        (bank_card, BANK),
+        (psam, PSAM),
+        (key_card, KEY_CARD),
+    ];
+    for (fresh, commands) in cards {
         let mut bench = fresh();
         for cla in 0..=u8::MAX {
             for ins in 0..=u8::MAX {

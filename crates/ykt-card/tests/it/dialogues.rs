@@ -37,6 +37,10 @@ fn an_engineer_sees_the_whole_card_but_no_key() {
                 let (balance, online, offline) = state.unwrap();
                 format!("{fid:02X?} {} {online} {offline}", balance.fen().fen())
             }
+            Sight::Tickets { fid, places, len, stored } => {
+                format!("{fid:02X?} {stored} of {places} tickets of {len}")
+            }
+            Sight::BankCard { fid, counter } => format!("{fid:02X?} {counter}"),
             Sight::Keys { add, .. } => format!("keys {:02X}", add.0),
             Sight::Key { usage, id, tries, .. } => format!("key {usage:02X}/{id} {:02X}", tries.0),
         });
