@@ -1,8 +1,13 @@
 //! WRITE KEY (写密钥): keys and PINs enter a card as cryptograms only.
 //!
 //! User cards take the platform's layout (`epurse.md` 0): LD || version, algorithm, usage, use right, follow-up
-//! state, change right, error counter || key. A PSAM takes LD || usage, version, algorithm || key (3.3). Both are
-//! enciphered under a control key and MACed with it; the IV is the card's challenge.
+//! state, change right, error counter || key; other families of cards have others ([`KeyLayout`]). A PSAM takes LD ||
+//! usage, version, algorithm || key (3.3). All are enciphered under a control key and MACed with it; the IV is the
+//! card's challenge.
+
+mod layout;
+
+pub use layout::{KeyLayout, KeyOrder, KeyRequest, WrittenKey};
 
 use crate::create::Access;
 use crate::psam::SamUsage;
@@ -20,41 +25,6 @@ pub const SAM_HEADER_LEN: usize = 3;
 pub const PIN_FIELD_LEN: usize = 6;
 /// Id of the control key of a DF: CCK in the MF, application master key in an ADF.
 pub const CONTROL_KEY_ID: u8 = 0;
-
-/// How WRITE KEY lays out a user card's key: which family of card systems it follows (`epurse.md` 0, 3.1, 3.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum KeyLayout {
-    /// Seven header bytes, P1 = id, P2 = usage: the platform's default.
-    #[default]
-    SourceDocuments,
-    /// Five header bytes (3.1), P1 = 01 to add or the usage to change, P2 = id.
-    Fmcos,
-    /// Eight header bytes behind the length (3.2); which key it is, the header says.
-    NineByte,
-}
-
-impl KeyLayout {
-    /// Its number in the switches of an application.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            KeyLayout::SourceDocuments => 0,
-            KeyLayout::Fmcos => 1,
-            KeyLayout::NineByte => 2,
-        }
-    }
-
-    /// The layout of a number, or `None` for another one.
-    #[must_use]
-    pub const fn from_code(code: u8) -> Option<KeyLayout> {
-        match code {
-            0 => Some(KeyLayout::SourceDocuments),
-            1 => Some(KeyLayout::Fmcos),
-            2 => Some(KeyLayout::NineByte),
-            _ => None,
-        }
-    }
-}
 
 /// What a user card's key may be used for: the type byte of `epurse.md` 3.1, P2 of WRITE KEY.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,52 +179,22 @@ pub struct KeyHeader {
 }
 
 impl KeyHeader {
-    /// Reads header and key field, or `None` when a byte means nothing or the field's length is not the header's.
+    /// Reads header and key field of the platform's layout, or `None` when a byte means nothing or the field's length
+    /// is not the header's.
     #[must_use]
     pub fn parse(plain: &[u8]) -> Option<(KeyHeader, &[u8])> {
-        let mut fields = Reader(plain);
-        let [version, form, usage, use_right, follow_up, change_right, tries] =
-            fields.take::<HEADER_LEN>()?;
-        let usage = KeyUsage::from_code(usage)?;
-        let (form, len) = match usage {
-            KeyUsage::Pin => (KeyForm::Pin { len: form }, PIN_FIELD_LEN),
-            _ => {
-                let algorithm = Algorithm::from_code(form)?;
-                (KeyForm::Key(algorithm), algorithm.key_len())
-            }
-        };
-        let pin_fits = match form {
-            KeyForm::Pin { len } => (2..=6).contains(&len),
-            KeyForm::Key(_) => true,
-        };
-        let header = KeyHeader {
-            version: KeyVersion(version),
-            form,
-            usage,
-            use_right: Access(use_right),
-            follow_up,
-            change_right: Access(change_right),
-            tries: ErrorCounter(tries),
-        };
-        (pin_fits && fields.0.len() == len).then_some((header, fields.0))
+        let any = KeyRequest { order: KeyOrder::AddOrChange, id: Some(0), usage: None };
+        let written = KeyLayout::SourceDocuments.read(any, plain)?;
+        Some((written.header?, written.field))
     }
 
-    /// The seven bytes.
+    /// The seven bytes of the platform's layout.
     #[must_use]
-    pub const fn to_bytes(&self) -> [u8; HEADER_LEN] {
-        let form = match self.form {
-            KeyForm::Key(algorithm) => algorithm.code(),
-            KeyForm::Pin { len } => len,
-        };
-        [
-            self.version.0,
-            form,
-            self.usage.code(),
-            self.use_right.0,
-            self.follow_up,
-            self.change_right.0,
-            self.tries.0,
-        ]
+    pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        let header = KeyLayout::SourceDocuments.header(0, self).unwrap_or_default();
+        bytes.iter_mut().zip(header.iter()).for_each(|(byte, field)| *byte = *field);
+        bytes
     }
 }
 
@@ -278,7 +218,7 @@ pub enum KeyTarget {
 }
 
 impl KeyTarget {
-    /// Reads P1 and P2.
+    /// Reads P1 and P2 of the platform's layout.
     ///
     /// # Errors
     /// 6A86 for a P2 that is no usage.
@@ -288,7 +228,7 @@ impl KeyTarget {
         Ok(if p1 & 0x80 == 0 { KeyTarget::Change { id, usage } } else { KeyTarget::Add { id, usage } })
     }
 
-    /// Usage: P2.
+    /// Usage.
     #[must_use]
     pub const fn usage(self) -> KeyUsage {
         match self {
@@ -296,14 +236,18 @@ impl KeyTarget {
         }
     }
 
-    /// CLA INS P1 P2.
+    /// Key id.
+    #[must_use]
+    pub const fn id(self) -> u8 {
+        match self {
+            KeyTarget::Add { id, .. } | KeyTarget::Change { id, .. } => id,
+        }
+    }
+
+    /// CLA INS P1 P2 of the platform's layout.
     #[must_use]
     pub const fn header(self) -> [u8; 4] {
-        let (p1, usage) = match self {
-            KeyTarget::Add { id, usage } => (0x80 | id, usage),
-            KeyTarget::Change { id, usage } => (id & 0x7F, usage),
-        };
-        [0x84, 0xD4, p1, usage.code()]
+        KeyLayout::SourceDocuments.command(self)
     }
 }
 
