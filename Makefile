@@ -11,7 +11,7 @@ ARGS ?=
 FUZZ_S ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test power-cuts bench fuzz lint fmt setup clean-room
+.PHONY: help demo test power-cuts card-size bench fuzz lint fmt setup clean-room
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,10 +22,13 @@ demo: ## build and let a city live a day; ends with the proof of the books (need
 
 test: setup ## install what the tests need (Debian, Ubuntu), then run the whole suite
 	$(CARGO) test $(CARGO_FLAGS) --workspace $(FEATURES) --no-fail-fast
-	@$(MAKE) --no-print-directory power-cuts
+	@$(MAKE) --no-print-directory power-cuts card-size
 
 power-cuts: ## cut the power at every memory write of cards and terminals, and print the counts
 	$(CARGO) test $(CARGO_FLAGS) --quiet --workspace $(FEATURES) --test it -- --nocapture power_cut:: cut_at_every_memory_write
+
+card-size: ## print what a card needs: its memory image, working memory, no heap
+	@$(CARGO) bench $(CARGO_FLAGS) --quiet -p ykt-card --bench size
 
 bench: setup ## measure purchases, APDUs, postings and clearing records per second
 	$(CARGO) bench $(CARGO_FLAGS) --quiet --workspace $(FEATURES) --bench '*'
