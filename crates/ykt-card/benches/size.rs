@@ -52,7 +52,7 @@ fn main() {
     println!(
         "working memory: {state} bytes of state and {most} of stack = {working} bytes (bar {WORKING_MEMORY_MAX}); no heap"
     );
-    assert!(IMAGE_LEN_CITIZEN <= IMAGE_MAX);
+    const { assert!(IMAGE_LEN_CITIZEN <= IMAGE_MAX) };
 }
 
 /// The deepest start at which the dialogue is still answered.
