@@ -11,6 +11,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod auth_code;
 pub mod bank;
 pub mod block;
 pub mod capp;
@@ -23,6 +24,7 @@ pub mod log;
 pub mod pin;
 pub mod prove;
 pub mod psam;
+pub mod psam_cipher;
 pub mod purchase;
 pub mod ticket;
 pub mod types;

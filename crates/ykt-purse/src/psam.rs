@@ -11,7 +11,7 @@ use ykt_base::{
     TerminalSeq,
 };
 use ykt_crypto::CardKey;
-use ykt_crypto::sm::CommandBytes;
+use ykt_crypto::sm::{Bytes, CommandBytes};
 
 /// Length of the answer to INIT SAM FOR PURCHASE.
 pub const INIT_ANSWER_LEN: usize = 8;
@@ -81,6 +81,8 @@ impl SamUsage {
     pub const PURCHASE_TWO_LEVELS: SamUsage = SamUsage { levels: 2, kind: SamKeyType::Purchase };
     /// 00h: the PSAM's own master key.
     pub const MASTER: SamUsage = SamUsage { levels: 0, kind: SamKeyType::Master };
+    /// 06h: the key of authentication codes ([`crate::auth_code`]), one for all cards.
+    pub const AUTHENTICATION_CODE: SamUsage = SamUsage { levels: 0, kind: SamKeyType::Mac };
     /// 01h: the PSAM's own maintenance key.
     pub const MAINTENANCE: SamUsage = SamUsage { levels: 0, kind: SamKeyType::Maintenance };
 
@@ -173,6 +175,15 @@ impl CardFactors {
         self.highest_first().fold(key.clone(), |key, factor| key.diversify(&factor))
     }
 
+    /// As command data carry them: card first, then upwards.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes<{ 8 * LEVELS_MAX }> {
+        let mut bytes = Bytes::from_parts(&[self.card.as_bytes()]).unwrap_or_default();
+        let upper = self.upper.iter().flatten().try_for_each(|factor| bytes.push(&factor.0));
+        debug_assert!(upper.is_some(), "three factors fit");
+        bytes
+    }
+
     /// Reads them from command data: card first, then upwards. `None` when they are not one, two or three
     /// factors of eight bytes.
     #[must_use]
@@ -247,12 +258,10 @@ impl InitSamForPurchase {
             &self.at.to_bcd(),
             &[self.key_version.0, self.algorithm],
         ]);
-        let [issuer, highest] =
-            self.factors.upper.each_ref().map(|factor| factor.as_ref().map_or(&[][..], |factor| &factor.0));
-        let lc = self.factors.levels().saturating_mul(8).saturating_add(head.len());
+        let factors = self.factors.to_bytes();
+        let lc = head.len().saturating_add(factors.len());
         let start = [0x80, 0x70, 0x00, 0x00, u8::try_from(lc).unwrap_or(u8::MAX)];
-        let card = self.factors.card.as_bytes();
-        let apdu = CommandBytes::from_parts(&[&start, &head, card, issuer, highest, &[0x08]]);
+        let apdu = CommandBytes::from_parts(&[&start, &head, &factors, &[0x08]]);
         debug_assert!(apdu.is_some(), "at most 50 bytes");
         apdu.unwrap_or_default()
     }
@@ -370,6 +379,7 @@ mod tests {
         let three = CardFactors::three_levels(province, city, ASN);
         let bytes = [ASN.0, city.0, province.0].concat();
         assert_eq!(CardFactors::from_bytes(&bytes), Some(three));
+        assert_eq!(three.to_bytes().as_bytes(), bytes);
         assert_eq!(three.highest_first().collect::<std::vec::Vec<_>>(), [province.0, city.0, ASN.0]);
         let root = CardKey::Tdes(Key16::from_bytes(hex!("606162636465666768696A6B6C6D6E6F")));
         assert_eq!(three.derive(&root).expose(), hex!("E3FB4F1E45AFB9CF6ACC9C2B54448231"));

@@ -192,7 +192,7 @@ impl KeyHeader {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
-        let header = KeyLayout::SourceDocuments.header(0, self).unwrap_or_default();
+        let header = KeyLayout::SourceDocuments.header(0, self);
         bytes.iter_mut().zip(header.iter()).for_each(|(byte, field)| *byte = *field);
         bytes
     }

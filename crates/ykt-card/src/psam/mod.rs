@@ -13,9 +13,9 @@ use crate::command::{CardCommand, Form};
 use crate::image::CardKind;
 use crate::memory::Memory;
 use crate::session::Carried;
-use cipher::{CipherData, DeliverKey};
 use ykt_base::{Command, StatusWord};
 use ykt_purse::psam::{self, CreditSam, InitSamForPurchase};
+use ykt_purse::psam_cipher::{CipherData, DeliverKey};
 
 /// Commands of a PSAM.
 pub(crate) enum SamCommand<'a> {

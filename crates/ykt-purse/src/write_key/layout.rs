@@ -26,9 +26,9 @@ pub enum KeyLayout {
     /// The family with nine bytes before the key, LD among them (3.2); P1 P2 = 00 00: which key it is, the header
     /// says, and whether it is added or changed follows from what is there.
     ///
-    /// Of its type bytes the sources show 02 (purchase) and 0B (PIN); the others are the platform's choice, those of
-    /// a PSAM (7.2) as far as a user card has such keys. Its two bytes of change right are read as the right to use
-    /// and the right to change.
+    /// Of its type bytes the sources show 02 (purchase) and 0B (PIN); the others are the platform's choice: those of a
+    /// PSAM (7.2) as far as a user card has such keys, the usage byte of other keys. Its two bytes of change right
+    /// are read as the right to use and the right to change.
     NineByte,
 }
 
@@ -118,6 +118,7 @@ const FMCOS_COUNTED: [Field; 5] =
 
 /// Type byte of a control key: external authentication with id 0.
 const NINE_BYTE_CONTROL: u8 = 0x00;
+/// Type bytes of the keys of a purse application.
 const NINE_BYTE_TYPES: [(u8, KeyUsage); 14] = [
     (NINE_BYTE_CONTROL, KeyUsage::ExternalAuthentication),
     (0x01, KeyUsage::LineProtection),
@@ -189,10 +190,9 @@ impl KeyLayout {
         [0x84, 0xD4, p1, p2]
     }
 
-    /// The header bytes of the key of this id, as far as the layout has bytes for them. `None` when it has no type
-    /// byte for such a key.
+    /// The header bytes of the key of this id, as far as the layout has bytes for them.
     #[must_use]
-    pub fn header(self, id: u8, header: &KeyHeader) -> Option<Bytes<HEADER_LEN_MAX>> {
+    pub fn header(self, id: u8, header: &KeyHeader) -> Bytes<HEADER_LEN_MAX> {
         let mut bytes = Bytes::new();
         for field in self.fields(header.usage) {
             let byte = match field {
@@ -203,7 +203,7 @@ impl KeyLayout {
                     KeyForm::Pin { .. } => 0x00,
                 },
                 Field::Usage => header.usage.code(),
-                Field::Type => type_of(header.usage, id)?,
+                Field::Type => type_of(header.usage, id),
                 Field::Id => id,
                 Field::UseRight => header.use_right.0,
                 Field::FollowUp => header.follow_up,
@@ -211,9 +211,10 @@ impl KeyLayout {
                 Field::Tries => header.tries.0,
                 Field::Filler => 0xFF,
             };
-            bytes.push(&[byte])?;
+            let pushed = bytes.push(&[byte]);
+            debug_assert!(pushed.is_some(), "no layout has more than eight");
         }
-        Some(bytes)
+        bytes
     }
 
     /// Reads what was written. `None` when a byte means nothing, contradicts P1 and P2, or the field's length is not
@@ -303,14 +304,16 @@ fn is_field(usage: KeyUsage, bytes: &[u8]) -> bool {
     }
 }
 
-fn type_of(usage: KeyUsage, id: u8) -> Option<u8> {
+fn type_of(usage: KeyUsage, id: u8) -> u8 {
     let fits = |kind: u8| (kind == NINE_BYTE_CONTROL) == is_control(usage, id);
-    NINE_BYTE_TYPES.into_iter().find(|(kind, named)| *named == usage && fits(*kind)).map(|(kind, _)| kind)
+    let found = NINE_BYTE_TYPES.into_iter().find(|(kind, named)| *named == usage && fits(*kind));
+    found.map_or(usage.code(), |(kind, _)| kind)
 }
 
 fn usage_of(kind: u8, id: u8) -> Option<KeyUsage> {
-    let (_, usage) = NINE_BYTE_TYPES.into_iter().find(|(code, _)| *code == kind)?;
-    (type_of(usage, id) == Some(kind)).then_some(usage)
+    let found = NINE_BYTE_TYPES.into_iter().find(|(code, _)| *code == kind).map(|(_, usage)| usage);
+    let usage = found.or_else(|| KeyUsage::from_code(kind))?;
+    (type_of(usage, id) == kind).then_some(usage)
 }
 
 fn is_control(usage: KeyUsage, id: u8) -> bool {
@@ -385,7 +388,7 @@ mod tests {
                 &hex!("84D401001489669397B49E81363F9BEF4DCEE1737A3C050C95"),
             ),
         ] {
-            let bytes = layout.header(target.id(), &header).unwrap();
+            let bytes = layout.header(target.id(), &header);
             let iv = hex!("A1B2C3D400000000");
             let apdu = super::super::command(&control, iv, layout.command(target), &bytes, key).unwrap();
             assert_eq!(apdu.as_bytes(), want);
@@ -407,19 +410,14 @@ mod tests {
                     _ => (KeyForm::Key(Algorithm::TripleDes), &DPK[..]),
                 };
                 for id in [0, 1] {
-                    let Some(bytes) = layout.header(id, &header(form, usage)) else {
-                        panic!("{layout:?} has no type for {usage:?}");
-                    };
+                    let bytes = layout.header(id, &header(form, usage));
                     let plain = [&bytes, field].concat();
                     for target in [KeyTarget::Add { id, usage }, KeyTarget::Change { id, usage }] {
                         let [_, _, p1, p2] = layout.command(target);
                         let request = layout.request(p1, p2).unwrap();
                         let written = layout.read(request, &plain).unwrap();
                         assert_eq!((written.id, written.usage, written.field), (id, usage, field));
-                        assert_eq!(
-                            layout.header(id, &written.header.unwrap()).unwrap().as_bytes(),
-                            &bytes[..]
-                        );
+                        assert_eq!(layout.header(id, &written.header.unwrap()).as_bytes(), &bytes[..]);
                         assert_eq!(layout.read(request, &plain[..plain.len() - 1]).is_some(), {
                             usage == KeyUsage::Pin && layout != KeyLayout::SourceDocuments
                         });
@@ -444,11 +442,11 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         let bytes = header(KeyForm::Key(Algorithm::TripleDes), KeyUsage::Load);
-        let plain = [&KeyLayout::Fmcos.header(1, &bytes).unwrap(), &DPK[..]].concat();
+        let plain = [&KeyLayout::Fmcos.header(1, &bytes), &DPK[..]].concat();
         let request = KeyLayout::Fmcos.request(0x3E, 0x01).unwrap();
         assert_eq!(KeyLayout::Fmcos.read(request, &plain), None, "a load key in place of a purchase key");
         let nine = KeyLayout::NineByte.request(0, 0).unwrap();
-        for (kind, id) in [(0x00, 1), (0x0E, 0), (0x05, 0), (0x99, 0)] {
+        for (kind, id) in [(0x00, 1), (0x0E, 0), (0x05, 0), (0x3E, 1), (0x99, 0)] {
             let plain = [&[kind, id, 1, 0xFF, 0, 0xF0, 0xF0, 0][..], &DPK].concat();
             assert_eq!(KeyLayout::NineByte.read(nine, &plain), None, "type {kind:02X}, id {id}");
         }
