@@ -59,10 +59,57 @@ pub const fn read_record(number: u8, sfi: u8, len: u16) -> Command<'static> {
     Command::read(PLAIN, 0xB2, number, sfi << 3 | 0x04, Some(len))
 }
 
+/// READ RECORD of the first record that begins with this identifier.
+#[must_use]
+pub const fn read_record_by_id(id: u8, sfi: u8, len: u16) -> Command<'static> {
+    Command::read(PLAIN, 0xB2, id, sfi << 3, Some(len))
+}
+
+/// Which record UPDATE RECORD changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordPlace {
+    /// The one of this number.
+    Number(u8),
+    /// The first that begins with this identifier.
+    Identifier(u8),
+    /// A new one of a cyclic file.
+    Previous,
+}
+
+impl RecordPlace {
+    const fn p1p2(self, sfi: u8) -> (u8, u8) {
+        match self {
+            RecordPlace::Number(number) => (number, sfi << 3 | 0x04),
+            RecordPlace::Identifier(id) => (id, sfi << 3),
+            RecordPlace::Previous => (0x00, sfi << 3 | 0x03),
+        }
+    }
+}
+
+/// UPDATE RECORD (改记录) in clear.
+#[must_use]
+pub const fn update_record(place: RecordPlace, sfi: u8, data: &[u8]) -> Command<'_> {
+    let (p1, p2) = place.p1p2(sfi);
+    Command::write(PLAIN, 0xDC, p1, p2, data, None)
+}
+
+/// CLA INS P1 P2 of an UPDATE RECORD of class [`WITH_MAC`] or [`ENCIPHERED_WITH_MAC`].
+#[must_use]
+pub const fn update_record_header(class: u8, place: RecordPlace, sfi: u8) -> [u8; 4] {
+    let (p1, p2) = place.p1p2(sfi);
+    [class, 0xDC, p1, p2]
+}
+
 /// APPEND RECORD (增加记录).
 #[must_use]
 pub const fn append_record(sfi: u8, data: &[u8]) -> Command<'_> {
     Command::write(PLAIN, 0xE2, 0x00, sfi << 3, data, None)
+}
+
+/// CLA INS P1 P2 of an APPEND RECORD of class [`WITH_MAC`] or [`ENCIPHERED_WITH_MAC`].
+#[must_use]
+pub const fn append_record_header(class: u8, sfi: u8) -> [u8; 4] {
+    [class, 0xE2, 0x00, sfi << 3]
 }
 
 /// GET CHALLENGE (取随机数).
@@ -124,6 +171,10 @@ mod tests {
             (update_binary(0x15, 2, &[7]), &hex!("00D695020107")),
             (read_record(1, 0x18, 23), &hex!("00B201C417")),
             (append_record(0x19, &[1, 2]), &hex!("00E200C8020102")),
+            (read_record_by_id(1, 0x1A, 128), &hex!("00B201D080")),
+            (update_record(RecordPlace::Number(2), 0x17, &[7]), &hex!("00DC02BC0107")),
+            (update_record(RecordPlace::Identifier(1), 0x1A, &[7]), &hex!("00DC01D00107")),
+            (update_record(RecordPlace::Previous, 0x19, &[7]), &hex!("00DC00CB0107")),
             (challenge(ChallengeLen::Four), &hex!("0084000004")),
             (challenge(ChallengeLen::Eight), &hex!("0084000008")),
             (verify(0, &pin), &hex!("0020000003123456")),
@@ -133,6 +184,9 @@ mod tests {
             assert_eq!(command.encode(&mut [0; COMMAND_LEN_MAX]), want);
         }
         assert_eq!(update_binary_header(ENCIPHERED_WITH_MAC, 0x16, 0x10), hex!("84D69610"));
+        let first = RecordPlace::Number(1);
+        assert_eq!(update_record_header(ENCIPHERED_WITH_MAC, first, 0x17), hex!("84DC01BC"));
+        assert_eq!(append_record_header(WITH_MAC, 0x19), hex!("04E200C8"));
     }
 
     /// Vectors `auth/EXTERNAL AUTHENTICATE …`.
