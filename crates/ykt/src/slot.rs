@@ -22,7 +22,7 @@ pub type ImageCard = InProcess<FileMemory, SystemRng>;
 /// A card in its slot.
 pub enum Slot {
     /// In an image file.
-    Image(ImageCard),
+    Image(Box<ImageCard>),
     /// In a token behind a USB/IP server.
     Token(UsbToken),
     /// In a reader.
@@ -39,7 +39,7 @@ impl Slot {
         }
         let path = Path::new(place);
         if path.exists() {
-            return Ok(Slot::Image(open_image(path)?));
+            return Ok(Slot::Image(Box::new(open_image(path)?)));
         }
         #[cfg(feature = "pcsc")]
         return Ok(Slot::Reader(ykt_terminal::transport::pcsc::ReaderChannel::open(place).with_context(

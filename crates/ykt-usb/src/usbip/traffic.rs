@@ -5,14 +5,15 @@ use std::io::{self, Read};
 
 /// Bytes of the header of a transfer.
 pub const HEADER_LEN: usize = 48;
-/// Longest buffer of a transfer that is taken, in bytes; hosts ask for 16 KiB at most.
-pub const BUFFER_LEN_MAX: usize = 64 * 1024;
+/// Longest buffer of a transfer that is taken, in bytes; drivers of this class offer room for a little over 64 KiB.
+pub const BUFFER_LEN_MAX: usize = 1024 * 1024;
 
 const SUBMIT: u32 = 1;
 const UNLINK: u32 = 2;
 const SUBMITTED: u32 = 3;
 const UNLINKED: u32 = 4;
-/// `number_of_packets` of a transfer that is not isochronous, as newer hosts write it; older ones write 0.
+/// `number_of_packets` of a transfer that is not isochronous, as the document has it; the kernel writes 0, and takes no
+/// more in a reply than it wrote.
 const NO_PACKETS: u32 = u32::MAX;
 
 /// The buffer of a transfer, by its direction.
@@ -180,7 +181,7 @@ impl ToHost {
             ToHost::Submitted { sequence, code, len, data } => {
                 let code = u32::from_be_bytes(code.0.to_be_bytes());
                 let len = u32::try_from(*len).unwrap_or(u32::MAX);
-                let mut bytes = padded(words(&[SUBMITTED, *sequence, 0, 0, 0, code, len, 0, NO_PACKETS, 0]));
+                let mut bytes = padded(words(&[SUBMITTED, *sequence, 0, 0, 0, code, len, 0, 0, 0]));
                 bytes.extend(data);
                 bytes
             }

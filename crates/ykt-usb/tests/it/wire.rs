@@ -68,7 +68,7 @@ fn each_malformed_message_is_dropped_with_its_reason() {
         (&[&import, &isochronous], "an isochronous transfer of 2 packets"),
         (&[&import, &submit(2, 1, 64)], "direction 2, endpoint 1 are no pipe"),
         (&[&import, &submit(1, 16, 64)], "direction 1, endpoint 16 are no pipe"),
-        (&[&import, &submit(0, 1, 0x7FFF_FFFF)], "a buffer of 2147483647 bytes, at most 65536 are taken"),
+        (&[&import, &submit(0, 1, 0x7FFF_FFFF)], "a buffer of 2147483647 bytes, at most 1048576 are taken"),
         (&[&import, &submit(0, 1, 64), &[0; 63]], "the line broke inside a message"),
     ];
     for (parts, expected) in cases {

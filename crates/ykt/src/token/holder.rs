@@ -347,14 +347,11 @@ impl Visit<'_> {
         }
         loop {
             match pos.purchase(self, amount, SystemClock.now())? {
-                Outcome::Paid(receipt) => return Ok(tell("Paid / 消费成功", &receipt)),
+                Outcome::Paid(receipt) => say(Paid("Paid / 消费成功", receipt)),
                 Outcome::Recovered(receipt) => {
-                    return Ok(tell("Paid before it was pulled out / 拔出前已消费", &receipt));
+                    say(Paid("Paid before it was pulled out / 拔出前已消费", receipt));
                 }
-                Outcome::Declined(refusal) => {
-                    say(format_args!("Declined / 拒绝: {refusal}"));
-                    return Ok(());
-                }
+                Outcome::Declined(refusal) => say(format_args!("Declined / 拒绝: {refusal}")),
                 Outcome::TryAgain { step, money } => {
                     let money = match money {
                         Money::Unmoved => Words("nothing was charged", "未扣款"),
@@ -362,8 +359,10 @@ impl Visit<'_> {
                     };
                     say(format_args!("{step}: {money}"));
                     self.insert_again()?;
+                    continue;
                 }
             }
+            return Ok(());
         }
     }
 
@@ -375,7 +374,7 @@ impl Visit<'_> {
     }
 
     fn log(&mut self) -> Result<(), Leave> {
-        let Some(log) = self.read(|visit| card::log(visit))? else { return Ok(()) };
+        let Some(log) = self.read(card::log)? else { return Ok(()) };
         if log.is_empty() {
             say(Words("No transactions", "没有交易"));
         }
@@ -419,14 +418,16 @@ fn pin_is_blocked() -> Leave {
     Leave::Declined
 }
 
-fn tell(how: &str, receipt: &Receipt) {
-    let Receipt { record, balance } = receipt;
-    say(format_args!(
-        "{how} {}, balance / 余额 {balance}; record / 流水 {}, terminal / 终端 {}",
-        record.debit.amount,
-        record.debit.serial.number(),
-        record.debit.terminal
-    ));
+/// What a purchase leaves on the screen.
+struct Paid(&'static str, Receipt);
+
+impl std::fmt::Display for Paid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Paid(how, Receipt { record, balance }) = self;
+        let (amount, serial) = (record.debit.amount, record.debit.serial.number());
+        write!(f, "{how} {amount}, balance / 余额 {balance}; ")?;
+        write!(f, "record / 流水 {serial}, terminal / 终端 {}", record.debit.terminal)
+    }
 }
 
 const fn transaction_name(transaction: TransactionType) -> Words {
