@@ -10,10 +10,13 @@
 )]
 
 mod bad_input;
+mod bank_cards;
 mod bench;
 mod counters;
 mod dialogues;
 mod fixtures;
 mod key_card;
+mod key_confusion;
 mod power_cut;
 mod sequences;
+mod tickets;
