@@ -100,6 +100,12 @@ impl StatusWord {
         StatusWord(0x63C0 | u16::from(left & 0x0F))
     }
 
+    /// `len` bytes wait for GET RESPONSE (0: 256): 61xx.
+    #[must_use]
+    pub fn data_waiting(len: u8) -> StatusWord {
+        StatusWord(0x6100 | u16::from(len))
+    }
+
     /// Wrong Le; the exact length is `exact`: 6Cxx.
     #[must_use]
     pub fn exact_length(exact: u8) -> StatusWord {

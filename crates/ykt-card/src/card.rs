@@ -7,6 +7,7 @@ use crate::image::{self, Blank, BlankError, Factory, PowerOnError};
 use crate::memory::{Memory, MemoryFault, Store};
 use crate::session::{Carried, Session};
 use ykt_base::{Response, Rng, StatusWord};
+use ykt_purse::hard_info;
 
 /// A powered card over its memory.
 pub struct Card<M> {
@@ -30,8 +31,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// [`PowerOnError`] when the memory holds no card of this version, or is damaged.
     pub fn power_on(memory: M) -> Result<Card<M>, PowerOnError> {
-        let factory = Factory::read(&memory)?;
-        let store = Store::power_on(memory, factory.layout)?;
+        let (store, factory) = Store::power_on(memory)?;
         let session = Session::new(master(&store, &factory));
         Ok(Card { store, factory, session })
     }
@@ -40,18 +40,22 @@ impl<M: Memory> Card<M> {
     /// nothing but counted tries has changed then. After a write that failed every command answers 6581 until
     /// [`Card::reset`].
     pub fn process(&mut self, rng: &mut (impl Rng + ?Sized), apdu: &[u8]) -> Response {
+        if let Some(answer) = self.fetch(apdu) {
+            return answer;
+        }
         let mut rng = rng;
         let carried = self.session.carried();
         if self.store.is_faulty() {
             return Response::status(StatusWord::MEMORY_FAILURE);
         }
-        if self.is_blocked() {
+        if self.is_blocked() && !apdu.starts_with(&hard_info::READ) {
             return Response::status(StatusWord::NOT_SUPPORTED);
         }
-        CardCommand::parse(self.factory.kind, apdu)
+        let answer = CardCommand::parse(self.factory.kind, apdu)
             .and_then(|command| self.admit(&command).map(|()| command))
             .and_then(|command| self.execute(&mut rng, command, carried))
-            .unwrap_or_else(Response::status)
+            .unwrap_or_else(Response::status);
+        self.give(apdu, answer)
     }
 
     fn execute(&mut self, rng: &mut dyn Rng, command: CardCommand<'_>, carried: Carried) -> Outcome {
@@ -70,6 +74,14 @@ impl<M: Memory> Card<M> {
     pub fn reset(&mut self) {
         // A memory that still takes no writes leaves the store faulty, and every command answers 6581.
         let _ = self.store.recover();
+        self.restart();
+    }
+
+    /// Begins anew with what the memory says.
+    pub(crate) fn restart(&mut self) {
+        if let Ok(factory) = Factory::read(self.store.memory()) {
+            self.factory = factory;
+        }
         self.session = Session::new(master(&self.store, &self.factory));
     }
 

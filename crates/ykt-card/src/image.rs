@@ -2,7 +2,7 @@
 //!
 //! | from | length | content |
 //! |---|---|---|
-//! | 0 | 96 | factory header, constant for life, ends with its CRC |
+//! | 0 | 96 | factory header, ends with its CRC; constant once the card has a file |
 //! | 96 | 16 | what changes outside of files: tries of the transport key, bytes used in the MF (2), state of the card, what is being erased (4) |
 //! | 112 | 8 | journal mark: length, CRC, commit byte |
 //! | 120 | 392 | journal body |
@@ -13,6 +13,7 @@ use core::fmt;
 use ykt_crypto::Key16;
 use ykt_crypto::sm::Bytes;
 use ykt_purse::create::{Access, Switches};
+use ykt_purse::hard_info::Preset;
 
 /// Smallest memory that makes a card, in bytes.
 pub const IMAGE_LEN_MIN: usize = 1024;
@@ -37,7 +38,7 @@ pub(crate) enum Layout {
 }
 
 impl Layout {
-    const NEWEST: Layout = Layout::V2;
+    pub(crate) const NEWEST: Layout = Layout::V2;
 
     const fn to_byte(self) -> u8 {
         match self {
@@ -73,6 +74,7 @@ const ATR_LEN_AT: usize = 33;
 const ATR_AT: usize = 34;
 /// Switches of the MF, inverted: zeros are the default.
 const MF_SWITCHES_AT: usize = 68;
+const OPERATOR_AT: usize = 70;
 const HEADER_CRC_AT: usize = 92;
 const HEADER_LEN: usize = 96;
 
@@ -92,7 +94,7 @@ pub(crate) const FILES_AT: usize = 512;
 
 /// Fifteen tries for the transport key: a lot of cards is lost when someone types it wrong (`epurse.md` 0,
 /// error counter: allowed, left).
-const TRANSPORT_TRIES: u8 = 0xFF;
+pub(crate) const TRANSPORT_TRIES: u8 = 0xFF;
 
 /// Which card system this is: the command set and the meaning of a key's usage byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +128,7 @@ impl CardKind {
         }
     }
 
-    const fn to_byte(self) -> u8 {
+    pub(crate) const fn to_byte(self) -> u8 {
         match self {
             CardKind::User => 0,
             CardKind::Psam => 1,
@@ -298,12 +300,20 @@ impl From<MemoryFault> for PowerOnError {
 pub(crate) struct Factory {
     pub(crate) layout: Layout,
     pub(crate) kind: CardKind,
+    pub(crate) serial: [u8; 8],
+    /// Who preset the card.
+    pub(crate) operator: [u8; 2],
     pub(crate) mf_create: Access,
     pub(crate) mf_switches: Switches,
     pub(crate) atr: Bytes<ATR_LEN_MAX>,
 }
 
 impl Factory {
+    /// Version of the card system, as GET HARD INFO says it: the layout, then 00.
+    pub(crate) const fn system(&self) -> [u8; 2] {
+        [self.layout.to_byte(), 0]
+    }
+
     /// Reads and checks the header.
     pub(crate) fn read<M: Memory>(memory: &M) -> Result<Factory, PowerOnError> {
         let mut header = [0; HEADER_LEN];
@@ -323,11 +333,32 @@ impl Factory {
         Ok(Factory {
             layout,
             kind: CardKind::from_byte(header[KIND_AT]).ok_or(PowerOnError::NotACard)?,
+            serial: header[SERIAL_AT..].first_chunk().copied().unwrap_or_default(),
+            operator: [header[OPERATOR_AT], header[OPERATOR_AT + 1]],
             mf_create: Access(header[MF_CREATE_AT]),
             mf_switches: mf_switches.ok_or(PowerOnError::NotACard)?,
             atr: atr.and_then(|atr| Bytes::from_parts(&[atr])).ok_or(PowerOnError::NotACard)?,
         })
     }
+}
+
+/// The header of a card with what a preset says.
+pub(crate) fn rewritten_header<M: Memory>(memory: &M, preset: &Preset) -> [u8; HEADER_LEN] {
+    let mut header = [0; HEADER_LEN];
+    memory.read(0, &mut header);
+    header[SERIAL_AT..TRANSPORT_KEY_AT].copy_from_slice(&preset.serial);
+    header[TRANSPORT_KEY_AT..MF_CREATE_AT].copy_from_slice(preset.transport_key.expose());
+    header[MF_CREATE_AT] = preset.mf_create.0;
+    header[MF_SWITCHES_AT..][..2].copy_from_slice(&preset.mf_switches.to_bytes().map(|byte| !byte));
+    header[OPERATOR_AT..][..2].copy_from_slice(&preset.operator);
+    seal(&mut header);
+    header
+}
+
+/// Ends a header with its CRC.
+fn seal(header: &mut [u8; HEADER_LEN]) {
+    let (content, crc) = header.split_at_mut(HEADER_CRC_AT);
+    crc.copy_from_slice(&crc32(&[content]).to_be_bytes());
 }
 
 /// Makes `memory` a blank card. The header is written last: a cut before leaves no card at all.
@@ -352,8 +383,7 @@ pub(crate) fn write_blank<M: Memory>(memory: &mut M, blank: &Blank<'_>) -> Resul
     header[MF_CREATE_AT] = blank.mf_create.0;
     header[ATR_LEN_AT] = atr_len;
     header[MF_SWITCHES_AT..][..2].copy_from_slice(&blank.mf_switches.to_bytes().map(|byte| !byte));
-    let (content, crc) = header.split_at_mut(HEADER_CRC_AT);
-    crc.copy_from_slice(&crc32(&[content]).to_be_bytes());
+    seal(&mut header);
 
     const ZEROS: [u8; 256] = [0; 256];
     for at in (0..found).step_by(ZEROS.len()) {

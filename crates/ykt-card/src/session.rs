@@ -6,7 +6,7 @@ use crate::files::{Directory, File};
 use crate::psam::{Delivered, ExpectedMac2};
 use crate::purse::{CappCache, PendingTransaction};
 use crate::ticket::PendingTicket;
-use ykt_base::StatusWord;
+use ykt_base::{Response, StatusWord};
 use ykt_crypto::mac::MacState;
 use ykt_purse::create::{Access, SecurityStates};
 
@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) pending: Option<Pending>,
     /// Records of the composite purchase that is pending, if one is.
     pub(crate) capp_cache: CappCache,
+    /// The answer that waits for GET RESPONSE.
+    pub(crate) waiting: Option<Response>,
     /// PSAM: the key DELIVERY KEY derived.
     pub(crate) delivered: Option<Delivered>,
 }
@@ -59,6 +61,7 @@ impl Session {
             pin_verified: false,
             challenge: None,
             pending: None,
+            waiting: None,
             capp_cache: CappCache::new(),
             delivered: None,
         }

@@ -18,6 +18,7 @@ pub mod capp;
 pub mod command;
 pub mod create;
 pub mod files;
+pub mod hard_info;
 pub mod key_card;
 pub mod load;
 pub mod log;

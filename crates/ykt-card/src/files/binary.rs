@@ -9,7 +9,6 @@ use crate::security::{Content, MessageClass, Secured};
 use crate::session::Challenge;
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{Command, StatusWord};
-use ykt_crypto::sm::PLAIN_LEN_MAX;
 use ykt_purse::create::Structure;
 
 /// The EF a command means.
@@ -86,7 +85,7 @@ impl<M: Memory> Card<M> {
         let there = file.len.checked_sub(read.offset).filter(|there| *there > 0);
         let there = there.ok_or(StatusWord::WRONG_OFFSET)?;
         let there = match read.secured {
-            Some(_) => there.min(PLAIN_LEN_MAX),
+            Some(_) => there.min(self.line_protection(file.access.read_key_id())?.plain_len_max()),
             None => there,
         };
         let len = read.wanted.up_to(there)?;

@@ -9,9 +9,11 @@ mod tree;
 
 pub(crate) use record::{append, identified_record, record};
 pub use tree::{BlockState, DF_HEADER_LEN, FILE_HEADER_LEN};
-pub(crate) use tree::{Directory, Entry, File, FileId, FileKind, Sfi, entries, file, file_by_sfi, master};
+pub(crate) use tree::{
+    Directory, Entry, File, FileId, FileKind, Sfi, applications, entries, file, file_by_sfi, master,
+};
 
-use crate::answer::Outcome;
+use crate::answer::{GET_RESPONSE, Outcome};
 use crate::card::Card;
 use crate::command::{CardCommand, Form};
 use crate::image::CardKind;
@@ -33,6 +35,8 @@ pub(crate) enum FileCommand<'a> {
     AppendRecord(AppendRecord<'a>),
     CreateFile(NewEntry<'a>),
     EraseDirectory,
+    /// A GET RESPONSE that no answer waits for: one that does is fetched before commands are told apart.
+    GetResponse,
 }
 
 const fn form(
@@ -60,6 +64,10 @@ pub(crate) const FORMS: &[Form] = &[
     form("APPEND RECORD", 0x00, 0xE2, |c| Ok(FileCommand::AppendRecord(AppendRecord::parse(c)?).into())),
     form("APPEND RECORD", 0x04, 0xE2, |c| Ok(FileCommand::AppendRecord(AppendRecord::parse(c)?).into())),
     form("APPEND RECORD", 0x84, 0xE2, |c| Ok(FileCommand::AppendRecord(AppendRecord::parse(c)?).into())),
+    form("GET RESPONSE", GET_RESPONSE.0, GET_RESPONSE.1, |c| {
+        nothing_but_its_header(c)?;
+        Ok(FileCommand::GetResponse.into())
+    }),
     form("CREATE FILE", 0x80, 0xE0, |c| Ok(FileCommand::CreateFile(NewEntry::parse(c)?).into())),
     form("ERASE DF", 0x80, 0x0E, |c| {
         nothing_but_its_header(c)?;
@@ -87,7 +95,10 @@ impl FileCommand<'_> {
     /// Length of the answer when the command alone decides it.
     pub(crate) const fn answer_len(&self) -> Option<usize> {
         match self {
-            FileCommand::Select(_) | FileCommand::ReadBinary(_) | FileCommand::ReadRecord(_) => None,
+            FileCommand::Select(_)
+            | FileCommand::ReadBinary(_)
+            | FileCommand::ReadRecord(_)
+            | FileCommand::GetResponse => None,
             FileCommand::UpdateBinary(_)
             | FileCommand::UpdateRecord(_)
             | FileCommand::AppendRecord(_)
@@ -109,6 +120,7 @@ impl<M: Memory> Card<M> {
             FileCommand::AppendRecord(add) => self.append_record(add, challenge),
             FileCommand::CreateFile(new) => self.create_file(new),
             FileCommand::EraseDirectory => self.erase_directory(),
+            FileCommand::GetResponse => Err(StatusWord::CONDITIONS),
         }
     }
 }

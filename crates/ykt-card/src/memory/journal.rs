@@ -6,7 +6,7 @@
 //! in its write, so a write torn after any prefix has none.
 
 use super::{Memory, MemoryFault};
-use crate::image::{COMMIT_AT, COMMITTED, LOG_AT, LOG_LEN, Layout, MARK_AT, PowerOnError, WIPE_AT};
+use crate::image::{COMMIT_AT, COMMITTED, Factory, LOG_AT, LOG_LEN, Layout, MARK_AT, PowerOnError, WIPE_AT};
 use ykt_crypto::sm::Bytes;
 
 /// Address and length before each logged range.
@@ -80,16 +80,33 @@ pub(crate) struct Store<M> {
 }
 
 impl<M: Memory> Store<M> {
-    /// Takes the memory of a card and finishes what a power cut left unfinished.
-    pub(crate) fn power_on(memory: M, layout: Layout) -> Result<Store<M>, PowerOnError> {
-        let mut store = Store { memory, layout, faulty: false };
-        store.recover()?;
-        Ok(store)
+    /// Takes the memory of a card and finishes what a power cut left unfinished. That may be the factory header
+    /// itself; only what has a header, at last, is a card.
+    pub(crate) fn power_on(memory: M) -> Result<(Store<M>, Factory), PowerOnError> {
+        match Factory::read(&memory) {
+            Ok(_) | Err(PowerOnError::NotACard) => {}
+            Err(other) => return Err(other),
+        }
+        let mut store = Store { memory, layout: Layout::NEWEST, faulty: true };
+        let replayed = store.replay();
+        let factory = Factory::read(&store.memory)?;
+        replayed?;
+        store.faulty = false;
+        store.finish_wipe()?;
+        store.layout = factory.layout;
+        Ok((store, factory))
+    }
+
+    /// Puts right, after a write that failed, what can be put right now.
+    pub(crate) fn recover(&mut self) -> Result<(), PowerOnError> {
+        self.faulty = true;
+        self.replay()?;
+        self.faulty = false;
+        Ok(self.finish_wipe()?)
     }
 
     /// Puts a committed but unfinished command in place.
-    pub(crate) fn recover(&mut self) -> Result<(), PowerOnError> {
-        self.faulty = true;
+    fn replay(&mut self) -> Result<(), PowerOnError> {
         let mark: [u8; 7] = self.read(MARK_AT);
         let [len_high, len_low, crc @ .., commit] = mark;
         if commit == COMMITTED {
@@ -102,8 +119,7 @@ impl<M: Memory> Store<M> {
             }
             self.put_in_place(log)?;
         }
-        self.faulty = false;
-        Ok(self.finish_wipe()?)
+        Ok(())
     }
 
     /// Writes a batch, then zeros over `len` bytes at `at`. Once the batch is committed both happen, at the next
@@ -235,6 +251,11 @@ mod tests {
         batch
     }
 
+    fn recovered<M: Memory>(memory: M) -> Result<Store<M>, PowerOnError> {
+        let mut store = Store { memory, layout: Layout::NEWEST, faulty: true };
+        store.recover().map(|()| store)
+    }
+
     #[test]
     fn crc_of_the_check_string() {
         assert_eq!(crc32(&[b"1234", b"56789"]), 0xCBF4_3926);
@@ -242,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_cut_at_any_byte_of_any_write_leaves_old_or_new() {
-        let mut whole = Store::power_on(ArrayMemory::<1024>::new(), Layout::V2).unwrap();
+        let mut whole = recovered(ArrayMemory::<1024>::new()).unwrap();
         whole.commit(&batch()).unwrap();
         let writes = whole.memory.writes();
         let new: [u8; 40] = whole.read(HOME);
@@ -250,15 +271,15 @@ mod tests {
         for cut in 0..writes {
             for torn in 0..=60 {
                 for cut_again in 0..4 {
-                    let mut store = Store::power_on(ArrayMemory::<1024>::new(), Layout::V2).unwrap();
+                    let mut store = recovered(ArrayMemory::<1024>::new()).unwrap();
                     store.memory.cut_power_after(cut, torn);
                     assert_eq!(store.commit(&batch()), Err(MemoryFault));
                     assert_eq!(store.commit(&batch()), Err(MemoryFault));
                     let mut memory = store.into_memory();
                     memory.cut_power_after(cut_again, torn);
-                    let _ = Store::power_on(&mut memory, Layout::V2);
+                    let _ = recovered(&mut memory);
                     memory.restore_power();
-                    let store = Store::power_on(memory, Layout::V2).unwrap();
+                    let store = recovered(memory).unwrap();
                     let found: [u8; 40] = store.read(HOME);
                     assert!(found == [0; 40] || found == new, "cut {cut} torn {torn}");
                     assert!(cut < 2 || found == new);
@@ -269,13 +290,13 @@ mod tests {
 
     #[test]
     fn a_damaged_log_is_not_put_in_place() {
-        let mut store = Store::power_on(ArrayMemory::<1024>::new(), Layout::V2).unwrap();
+        let mut store = recovered(ArrayMemory::<1024>::new()).unwrap();
         store.memory.cut_power_after(2, 0);
         assert!(store.commit(&batch()).is_err());
         let mut memory = store.into_memory();
         memory.restore_power();
         memory.write(LOG_AT + 5, &[0xEE]).unwrap();
-        assert!(matches!(Store::power_on(memory, Layout::V2), Err(PowerOnError::JournalDamaged)));
+        assert!(matches!(recovered(memory), Err(PowerOnError::JournalDamaged)));
     }
 
     #[test]

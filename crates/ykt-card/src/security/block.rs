@@ -5,8 +5,8 @@
 //! | state | commands |
 //! |---|---|
 //! | temporary | SELECT answers its FCI with 6283; reading, GET CHALLENGE, GET HARD INFO and the block commands go on; other commands on files, keys and PINs answer 6985, those of applications 6A81 |
-//! | permanent | everything answers 9303, except a SELECT of something else |
-//! | card blocked | everything answers 6A81 |
+//! | permanent | everything answers 9303, except GET HARD INFO and a SELECT of something else |
+//! | card blocked | everything answers 6A81, except GET HARD INFO |
 //!
 //! Wrong MACs of APPLICATION UNBLOCK are counted for themselves: the third in a row blocks for good.
 
@@ -75,7 +75,7 @@ fn mac_alone<'a>(command: &Command<'a>) -> Result<Secured<'a>, StatusWord> {
 }
 
 impl<M: Memory> Card<M> {
-    /// Whether the card is blocked.
+    /// Whether the card is blocked for all commands but GET HARD INFO.
     pub(crate) fn is_blocked(&self) -> bool {
         self.store.read(CARD_STATE_AT) != [0]
     }
@@ -84,6 +84,7 @@ impl<M: Memory> Card<M> {
     /// 6A81, 6985 or 9303 for a command that a blocked application does not take.
     pub(crate) fn admit(&self, command: &CardCommand<'_>) -> Result<(), StatusWord> {
         match (self.session.directory.block, command) {
+            (_, CardCommand::Security(SecurityCommand::HardInfo)) => Ok(()),
             (BlockState::Free, _) | (_, CardCommand::Files(FileCommand::Select(_))) => Ok(()),
             (BlockState::Permanent, _) => Err(StatusWord::PERMANENTLY_LOCKED),
             (

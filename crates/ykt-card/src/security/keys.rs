@@ -11,6 +11,7 @@ use crate::files::{Directory, File, FileId, file};
 use crate::image::{TRANSPORT_KEY_AT, TRANSPORT_TRIES_AT};
 use crate::memory::{Batch, BatchFull, Memory, Store};
 use ykt_base::{KeyIndex, KeyVersion, StatusWord};
+use ykt_crypto::sm::CRYPTOGRAM_LEN_MAX;
 use ykt_crypto::{CardKey, Key8, Key16};
 use ykt_purse::Algorithm;
 use ykt_purse::create::Access;
@@ -188,6 +189,12 @@ impl CountedKey {
     pub(crate) fn of_slot<M: Memory>(store: &Store<M>, slot: &KeySlot) -> CountedKey {
         let tries_at = slot.at.saturating_add(TRIES_AT);
         CountedKey { material: slot.material(store), tries: slot.attributes.tries, tries_at }
+    }
+
+    /// Longest data that whole blocks of this key carry in a message, beside their length and some padding.
+    pub(crate) fn plain_len_max(&self) -> usize {
+        let rest = CRYPTOGRAM_LEN_MAX.checked_rem(self.material.block_len()).unwrap_or_default();
+        CRYPTOGRAM_LEN_MAX.saturating_sub(rest).saturating_sub(2)
     }
 
     /// What a check that ended like this writes. A counted key is written after a success too, so that cutting

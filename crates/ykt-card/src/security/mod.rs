@@ -3,6 +3,7 @@
 
 mod authenticate;
 mod block;
+mod info;
 mod keys;
 mod messaging;
 mod pin;
@@ -18,14 +19,17 @@ pub(crate) use write_key::{material_of, pin_material};
 use crate::answer::Outcome;
 use crate::card::Card;
 use crate::command::{CardCommand, Form};
+use crate::files::nothing_but_its_header;
 use crate::image::CardKind;
 use crate::memory::Memory;
 use crate::session::Carried;
 use authenticate::{AUTHENTICATION_LEN, ChallengeLength, ExternalAuthenticate, InternalAuthenticate};
 use block::Block;
+use info::WriteHardInfo;
 use pin::{UnblockPin, Verify};
 use write_key::WriteKey;
 use ykt_base::{Command, Rng, StatusWord};
+use ykt_purse::hard_info;
 use ykt_purse::pin::{ChangePin, ReloadPin};
 
 /// Commands that prove keys and PINs, and those that load them.
@@ -38,6 +42,8 @@ pub(crate) enum SecurityCommand<'a> {
     ReloadPin(ReloadPin),
     UnblockPin(UnblockPin<'a>),
     Block(Block<'a>),
+    WriteHardInfo(WriteHardInfo<'a>),
+    HardInfo,
     WriteKey(WriteKey<'a>),
 }
 
@@ -87,6 +93,13 @@ pub(crate) const FORMS: &[Form] = &[
     form("CARD BLOCK", (0x84, 0x16, None), &CardKind::ALL, |c| {
         Ok(SecurityCommand::Block(Block::parse_card(c)?).into())
     }),
+    form("WRITE HARD INFO", (0x84, 0xF4, None), &CardKind::ALL, |c| {
+        Ok(SecurityCommand::WriteHardInfo(WriteHardInfo::parse(c)?).into())
+    }),
+    form("GET HARD INFO", (0x80, 0xF6, None), &CardKind::ALL, |c| {
+        nothing_but_its_header(c)?;
+        Ok(SecurityCommand::HardInfo.into())
+    }),
     form("WRITE KEY", (0x80, 0xD4, None), BY_ID, |c| {
         Ok(SecurityCommand::WriteKey(WriteKey::parse_by_id(c)?).into())
     }),
@@ -110,12 +123,14 @@ impl SecurityCommand<'_> {
         match self {
             SecurityCommand::GetChallenge(_) => None,
             SecurityCommand::InternalAuthenticate(_) => Some(AUTHENTICATION_LEN),
+            SecurityCommand::HardInfo => Some(hard_info::ANSWER_LEN),
             SecurityCommand::ExternalAuthenticate(_)
             | SecurityCommand::Verify(_)
             | SecurityCommand::ChangePin(_)
             | SecurityCommand::ReloadPin(_)
             | SecurityCommand::UnblockPin(_)
             | SecurityCommand::Block(_)
+            | SecurityCommand::WriteHardInfo(_)
             | SecurityCommand::WriteKey(_) => Some(0),
         }
     }
@@ -138,6 +153,8 @@ impl<M: Memory> Card<M> {
             SecurityCommand::ReloadPin(reload) => self.reload_pin(&reload),
             SecurityCommand::UnblockPin(unblock) => self.unblock_pin(&unblock, challenge),
             SecurityCommand::Block(block) => self.block(block, challenge),
+            SecurityCommand::WriteHardInfo(write) => self.write_hard_info(write, challenge),
+            SecurityCommand::HardInfo => self.hard_info(),
             SecurityCommand::WriteKey(write) => self.write_key(write, challenge),
         }
     }

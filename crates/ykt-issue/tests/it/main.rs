@@ -9,7 +9,6 @@ use ykt_card::{ArrayMemory, Blank, Card, CardKind, IMAGE_LEN_DEMO};
 use ykt_crypto::Key16;
 use ykt_issue::{CardData, IssueError, Profile, PsamData, personalise_card, personalise_psam};
 use ykt_purse::command;
-use ykt_purse::create::Access;
 use ykt_purse::files::{CITY_AID, PublicData, SAM_APPLICATION_FID, SamApplicationData, SamCardData};
 use ykt_purse::write_key::Pin;
 use ykt_vault::{DEMO_TRANSPORT_KEY, KeysFile, Levels, Origin, SoftVault};
@@ -38,12 +37,11 @@ struct Desk {
 
 impl Desk {
     fn blank(profile: &Profile, transport: [u8; 16]) -> Desk {
+        let transport = Key16::from_bytes(transport);
         let blank = Blank {
             kind: profile.kind,
             atr: &profile.atr,
-            serial: [0, 0, 0, 0, 0, 0, 0, 7],
-            transport_key: &Key16::from_bytes(transport),
-            mf_create: Access::STATE_1,
+            ..Blank::user_card([0, 0, 0, 0, 0, 0, 0, 7], &transport)
         };
         let card = Card::blank(ArrayMemory::new(), &blank).unwrap();
         Desk { card, rng: Counting(1), pulled_after: None, dialogue: String::new() }
