@@ -1,9 +1,11 @@
-//! WRITE KEY (写密钥, `epurse.md` 0, 3.1, 3.3): keys and PINs enter as cryptograms under a control key.
+//! WRITE KEY (写密钥, `epurse.md` 0, 3.1 to 3.3): keys and PINs enter as cryptograms under a control key.
 //!
 //! Who controls: the transport key admits the card master key (CCK); the CCK admits itself and the application
 //! master keys; in each directory its own master key admits the rest. In a user card a master key is the one for
-//! external authentication with id 0. A PSAM says what it is given only under the cryptogram, so there the
-//! directory's own master key controls as soon as it exists, and before that the one above it.
+//! external authentication with id 0. Where only the cryptogram says which key it is (a PSAM, and layouts of other
+//! families), the directory's own master key controls as soon as it exists, and before that the one above it.
+//!
+//! The layout of a user card's key is a switch of the directory ([`KeyLayout`](ykt_purse::write_key::KeyLayout)).
 //!
 //! The right of the key file (to add) and of the present key (to change) must be given too, except that a master
 //! key is added by whoever has the control key. In clear a key enters only where that right asks for a state, and
@@ -26,8 +28,11 @@ use ykt_purse::Algorithm;
 use ykt_purse::create::{Access, SecurityStates};
 use ykt_purse::psam::SamKeyType;
 use ykt_purse::write_key::{
-    CONTROL_KEY_ID, ErrorCounter, KeyForm, KeyHeader, KeyTarget, KeyUsage, SamKeyHeader,
+    CONTROL_KEY_ID, ErrorCounter, KeyForm, KeyOrder, KeyUsage, SamKeyHeader, WrittenKey,
 };
+
+/// Largest id of a key: its slot keeps it in seven bits.
+const KEY_ID_MAX: u8 = 0x7F;
 
 /// Tries of a PSAM's own keys.
 const SAM_OWN_TRIES: Tries = Tries(ErrorCounter::THREE);
@@ -37,8 +42,8 @@ const SAM_WORKING_TRIES: Tries = Tries(ErrorCounter(0xFF));
 /// WRITE KEY.
 #[derive(Clone, Copy)]
 pub(crate) enum WriteKey<'a> {
-    /// `80 D4` and `84 D4` of a user card.
-    User(KeyTarget, Content<'a>),
+    /// `80 D4 P1 P2` and `84 D4 P1 P2` of a user card.
+    User([u8; 2], Content<'a>),
     /// `84 D4 00 00` of a PSAM.
     Sam(Secured<'a>),
 }
@@ -47,10 +52,9 @@ impl<'a> WriteKey<'a> {
     /// `80 D4` and `84 D4` of a card that names its keys by id.
     ///
     /// # Errors
-    /// 6A86, 6700, 6987.
+    /// 6700, 6987.
     pub(crate) fn parse_by_id(command: &Command<'a>) -> Result<WriteKey<'a>, StatusWord> {
-        let target = KeyTarget::from_p1p2(command.p1, command.p2)?;
-        Ok(WriteKey::User(target, MessageClass::of(command).of_write(command)?))
+        Ok(WriteKey::User([command.p1, command.p2], MessageClass::of(command).of_write(command)?))
     }
 
     /// `84 D4 00 00` of a card that names its keys by usage.
@@ -65,70 +69,100 @@ impl<'a> WriteKey<'a> {
     }
 }
 
+/// Where a user card's key goes, and what for.
+struct Place {
+    name: KeyName,
+    present: Option<KeySlot>,
+    /// The right to put it there.
+    right: Access,
+}
+
+impl Place {
+    fn is_of_master(&self) -> bool {
+        self.name == MASTER
+    }
+}
+
 impl<M: Memory> Card<M> {
     /// # Errors
-    /// 6982, 6983, 6984, 6988, 6A80, 6A84, 6A88.
+    /// 6A86, 6982, 6983, 6984, 6988, 6A80, 6A84, 6A88.
     pub(crate) fn write_key(&mut self, command: WriteKey<'_>, challenge: Option<Challenge>) -> Outcome {
-        let file = key_file(&self.store, &self.session.directory).ok_or(StatusWord::KEY_NOT_FOUND)?;
         match command {
-            WriteKey::User(target, content) => self.write_user_key(&file, target, content, challenge),
-            WriteKey::Sam(secured) => self.write_sam_key(&file, &secured, challenge),
+            WriteKey::User(p1p2, content) => self.write_user_key(p1p2, content, challenge),
+            WriteKey::Sam(secured) => self.write_sam_key(&secured, challenge),
         }
     }
 
     fn write_user_key(
         &mut self,
-        file: &File,
-        target: KeyTarget,
+        [p1, p2]: [u8; 2],
         content: Content<'_>,
         challenge: Option<Challenge>,
     ) -> Outcome {
-        let (KeyTarget::Add { id, usage } | KeyTarget::Change { id, usage }) = target;
-        let name = KeyName::User(usage, KeyIndex(id));
-        let is_master = name == MASTER;
-        let present = key(&self.store, &self.session.directory, name);
-        let right = match (target, present) {
-            (KeyTarget::Add { .. }, Some(_)) => return Err(StatusWord::WRONG_DATA),
-            (KeyTarget::Change { .. }, None) => return Err(StatusWord::KEY_NOT_FOUND),
-            (KeyTarget::Add { .. }, None) if is_master => Access::ALWAYS,
-            (KeyTarget::Add { .. }, None) => file.write,
-            (KeyTarget::Change { .. }, Some(slot)) => slot.attributes.change_right,
+        let directory = self.session.directory;
+        let layout = directory.switches.key_layout;
+        let request = layout.request(p1, p2)?;
+        let file = self.key_file_here()?;
+        let told = match (request.usage, request.id) {
+            (Some(usage), Some(id)) => Some(self.place(&file, request.order, usage, id)?),
+            _ => None,
         };
-        self.session.require(right)?;
         let (plain, batch) = match content {
             Content::EncipheredMac(secured) => {
-                let control = self.control_of_user_key(is_master).ok_or(StatusWord::KEY_NOT_FOUND)?;
-                self.open_key(&secured, &control, challenge)?
-            }
-            Content::Plain(_) if is_master || right.allows(SecurityStates::default()) => {
-                return Err(StatusWord::SECURITY_STATUS);
+                let control = match &told {
+                    Some(place) => self.control_of_user_key(place.is_of_master()),
+                    None => self.master_key_of(&directory).or_else(|| self.key_above(&directory)),
+                };
+                self.open_key(&secured, &control.ok_or(StatusWord::KEY_NOT_FOUND)?, challenge)?
             }
             Content::Plain(data) => {
                 (Text::from_parts(&[data]).ok_or(StatusWord::WRONG_LENGTH)?, Batch::new())
             }
             Content::Mac(_) => return Err(StatusWord::UNKNOWN_CLA),
         };
-        let (header, field) = KeyHeader::parse(&plain).ok_or(StatusWord::WRONG_DATA)?;
-        if header.usage != usage {
-            return Err(StatusWord::WRONG_DATA);
+        let written = layout.read(request, &plain).ok_or(StatusWord::WRONG_DATA)?;
+        let place = match told {
+            Some(place) => place,
+            None => self.place(&file, written.order, written.usage, written.id)?,
+        };
+        let is_open = place.is_of_master() || place.right.allows(SecurityStates::default());
+        if is_open && matches!(content, Content::Plain(_)) {
+            return Err(StatusWord::SECURITY_STATUS);
         }
-        let (algorithm, material) = match header.form {
-            KeyForm::Key(algorithm) => (algorithm.code(), material_of(algorithm, field)?),
-            KeyForm::Pin { len } => (len, pin_material(field, len)?),
-        };
-        let attributes = KeyAttributes {
-            version: header.version,
-            algorithm,
-            use_right: header.use_right,
-            leads_to: header.follow_up,
-            change_right: header.change_right,
-            tries: Tries(header.tries),
-        };
-        self.store_key(file, present, &NewKey { name, attributes, material }, batch)
+        if !place.is_of_master() && self.master_key_of(&directory).is_none() {
+            return Err(StatusWord::KEY_NOT_FOUND);
+        }
+        let (attributes, material) = contents(&written, place.present)?;
+        self.store_key(&file, place.present, &NewKey { name: place.name, attributes, material }, batch)
     }
 
-    fn write_sam_key(&mut self, file: &File, secured: &Secured<'_>, challenge: Option<Challenge>) -> Outcome {
+    /// # Errors
+    /// 6A80 for a key to add that is there, or an id that is none, 6A88 for one to change that is not, 6982 without
+    /// the right to.
+    fn place(&self, file: &File, order: KeyOrder, usage: KeyUsage, id: u8) -> Result<Place, StatusWord> {
+        if id > KEY_ID_MAX {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        let name = KeyName::User(usage, KeyIndex(id));
+        let present = key(&self.store, &self.session.directory, name);
+        let right = match (order, present) {
+            (KeyOrder::Add, Some(_)) => return Err(StatusWord::WRONG_DATA),
+            (KeyOrder::Change, None) => return Err(StatusWord::KEY_NOT_FOUND),
+            (_, None) if name == MASTER => Access::ALWAYS,
+            (_, None) => file.write,
+            (_, Some(slot)) => slot.attributes.change_right,
+        };
+        self.session.require(right)?;
+        Ok(Place { name, present, right })
+    }
+
+    fn key_file_here(&self) -> Result<File, StatusWord> {
+        key_file(&self.store, &self.session.directory).ok_or(StatusWord::KEY_NOT_FOUND)
+    }
+
+    fn write_sam_key(&mut self, secured: &Secured<'_>, challenge: Option<Challenge>) -> Outcome {
         let directory = self.session.directory;
+        let file = self.key_file_here()?;
         let own = self.master_key_of(&directory);
         let is_own_there = own.is_some();
         let control = own.or_else(|| self.key_above(&directory)).ok_or(StatusWord::KEY_NOT_FOUND)?;
@@ -157,7 +191,7 @@ impl<M: Memory> Card<M> {
             tries,
         };
         let material = material_of(header.algorithm, field)?;
-        self.store_key(file, present, &NewKey { name, attributes, material }, batch)
+        self.store_key(&file, present, &NewKey { name, attributes, material }, batch)
     }
 
     /// Header and key under a cryptogram. Padding is always there (`epurse.md` 0), whatever the application's
@@ -217,6 +251,45 @@ impl<M: Memory> Card<M> {
 const MASTER: KeyName = KeyName::User(KeyUsage::ExternalAuthentication, KeyIndex(CONTROL_KEY_ID));
 /// The master key of a PSAM's directory.
 const SAM_MASTER: KeyName = KeyName::SamOwn(SamKeyType::Master);
+
+/// What stands in the slot of a key. A key that comes alone keeps the attributes of the present one, and has all
+/// tries.
+///
+/// # Errors
+/// 6A80 for a field that does not fit them.
+fn contents(
+    written: &WrittenKey<'_>,
+    present: Option<KeySlot>,
+) -> Result<(KeyAttributes, Key16), StatusWord> {
+    let Some(header) = written.header else {
+        let kept = present.ok_or(StatusWord::KEY_NOT_FOUND)?.attributes;
+        let (algorithm, material) = match written.usage {
+            KeyUsage::Pin => {
+                let len = u8::try_from(written.field.len()).map_err(|_| StatusWord::WRONG_DATA)?;
+                (len, pin_material(written.field, len)?)
+            }
+            _ => {
+                let algorithm = Algorithm::from_code(kept.algorithm).ok_or(StatusWord::WRONG_DATA)?;
+                (kept.algorithm, material_of(algorithm, written.field)?)
+            }
+        };
+        let tries = Tries(kept.tries.0.after_success());
+        return Ok((KeyAttributes { algorithm, tries, ..kept }, material));
+    };
+    let (algorithm, material) = match header.form {
+        KeyForm::Key(algorithm) => (algorithm.code(), material_of(algorithm, written.field)?),
+        KeyForm::Pin { len } => (len, pin_material(written.field, len)?),
+    };
+    let attributes = KeyAttributes {
+        version: header.version,
+        algorithm,
+        use_right: header.use_right,
+        leads_to: header.follow_up,
+        change_right: header.change_right,
+        tries: Tries(header.tries),
+    };
+    Ok((attributes, material))
+}
 
 /// # Errors
 /// 6A80 for a field of another length than the algorithm's keys.
