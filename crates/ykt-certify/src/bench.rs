@@ -269,7 +269,11 @@ impl<'a> Bench<'a> {
         Ok(response.sw().is_ok().then(|| response.data().to_vec()))
     }
 
-    fn reset(&mut self) -> Result<(), Stop> {
+    /// Power off and on.
+    ///
+    /// # Errors
+    /// [`Stop`] when the card does not come back.
+    pub fn reset(&mut self) -> Result<(), Stop> {
         let done = self.channel.reset();
         let answer = done.is_ok().then(String::new);
         self.note(Exchange { title: "reset".to_owned(), command: String::new(), answer });

@@ -78,6 +78,8 @@ pub struct Case {
     pub harm: Harm,
     /// Features it needs.
     pub needs: Vec<Need>,
+    /// Where it begins.
+    pub start: Start,
     /// Steps that make the ground ready.
     pub setup: Vec<Step>,
     /// The steps.
@@ -86,13 +88,26 @@ pub struct Case {
     pub cleanup: Vec<Step>,
 }
 
-/// What a case costs the card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a case costs the card; what may be run is stated by the most harm that is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Harm {
     /// Counters and records only.
     None,
-    /// It may block or use up something: done on demand only (tag `destructive`).
+    /// It may block or use up something, if the card is wrong or keys are missing (tag `destructive`).
     Destructive,
+    /// Afterwards the card is of no use any more (tag `fatal`).
+    Fatal,
+}
+
+/// Where a case begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// Power was off, the application is selected.
+    #[default]
+    Application,
+    /// Power was off.
+    Reset,
 }
 
 impl Case {

@@ -3,7 +3,7 @@
 
 use crate::action::{KeyName, Step};
 use crate::bench::{Bench, Desk, Finding, Holder, Stop};
-use crate::plan::{CardSort, Case, Feature, Harm, Plan};
+use crate::plan::{CardSort, Case, Feature, Harm, Plan, Start};
 use crate::report::{CaseReport, Failure, FeatureLine, MoneyLine, Report, Stage, Verdict};
 use crate::words::Text;
 use std::collections::BTreeSet;
@@ -201,7 +201,7 @@ impl Run<'_> {
             id: case.id.clone(),
             purpose: case.purpose.clone(),
             clause: case.clause.clone(),
-            is_destructive: case.harm == Harm::Destructive,
+            is_destructive: case.harm != Harm::None,
             verdict,
             dialogue,
         };
@@ -209,7 +209,11 @@ impl Run<'_> {
             return report(Verdict::NotApplicable { reason }, Vec::new());
         }
         let mut bench = self.bench();
-        let started = bench.start().map_err(|stop| (Stage::Setup, 0, stop));
+        let started = match case.start {
+            Start::Application => bench.start(),
+            Start::Reset => bench.reset(),
+        };
+        let started = started.map_err(|stop| (Stage::Setup, 0, stop));
         let outcome = started
             .and_then(|()| steps(&mut bench, Stage::Setup, &case.setup))
             .and_then(|()| steps(&mut bench, Stage::Steps, &case.steps));
@@ -227,8 +231,14 @@ impl Run<'_> {
 
     /// Why a case is not run on this card.
     fn reason_against(&self, case: &Case) -> Option<Text> {
-        if case.harm == Harm::Destructive && self.job.harm == Harm::None {
-            return Some(Text::new("destructive: only with --destructive", "破坏性用例：须加 --destructive"));
+        if case.harm > self.job.harm {
+            return Some(match case.harm {
+                Harm::Fatal => Text::new(
+                    "the card is of no use afterwards: only with --fatal",
+                    "测试后卡片报废：须加 --fatal",
+                ),
+                _ => Text::new("destructive: only with --destructive", "破坏性用例：须加 --destructive"),
+            });
         }
         if let Some(need) = case.needs.iter().find(|need| !need.is_met(&self.features)) {
             let title = self.job.plan.features.iter().find(|feature| feature.id == need.feature);
@@ -257,7 +267,7 @@ impl Run<'_> {
             id: case.id.clone(),
             purpose: case.purpose.clone(),
             clause: case.clause.clone(),
-            is_destructive: case.harm == Harm::Destructive,
+            is_destructive: case.harm != Harm::None,
             verdict: Verdict::NotApplicable {
                 reason: Text::new("the card does not answer any more", "卡片不再应答"),
             },

@@ -5,10 +5,12 @@ use crate::action::{KeyName, PinChoice, ProofFault, SecureFault};
 use crate::template::{Masked, Pattern, Secrecy, Template};
 use crate::words::{Text, Words};
 use ykt_base::hex::Hex;
-use ykt_base::{Mac4, StatusWord};
+use ykt_base::{KeyIndex, Mac4, StatusWord};
 use ykt_crypto::CardKey;
 use ykt_crypto::sm::{Padding, iv_from_challenge};
 use ykt_purse::command::{self, ChallengeLen};
+use ykt_purse::pin::{self, ReloadPin};
+use ykt_purse::write_key::Pin;
 
 /// Length of a MAC.
 const MAC_LEN: usize = 4;
@@ -120,12 +122,15 @@ impl Bench<'_> {
         sw: &Words,
     ) -> Result<StatusWord, Stop> {
         let pin = self.pin(choice)?;
-        let Mac4([a, b, c, d]) = self.card_key(KeyName::Drpk)?.tac_key().mac(&[&pin]);
-        let turned = u8::from(fault == ProofFault::WrongBit);
-        let len = u8::try_from(pin.len().saturating_add(MAC_LEN)).unwrap_or(u8::MAX);
-        let mut command = Masked::open(&[0x80, 0x5E, 0x00, self.desk.settings.pin_id, len]);
-        command.push(&pin, Secrecy::Secret);
-        command.push(&[a, b, c, d ^ turned], Secrecy::Open);
+        let new = Pin::from_bytes(&pin).ok_or_else(|| lacks_key(KeyName::Pin))?;
+        let Mac4([a, b, c, d]) = pin::reload_mac(&self.card_key(KeyName::Drpk)?.tac_key(), &new);
+        let mac = Mac4([a, b, c, d ^ u8::from(fault == ProofFault::WrongBit)]);
+        let id = KeyIndex(self.desk.settings.pin_id);
+        let apdu = ReloadPin { id, new, mac }.to_apdu();
+        let (head, rest) = apdu.as_bytes().split_at_checked(5).unwrap_or_default();
+        let mut command = Masked::open(head);
+        command.push(rest.get(..pin.len()).unwrap_or_default(), Secrecy::Secret);
+        command.push(rest.get(pin.len()..).unwrap_or_default(), Secrecy::Open);
         self.ask("RELOAD PIN", command, sw, None)
     }
 

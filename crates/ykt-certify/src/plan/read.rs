@@ -1,7 +1,9 @@
 //! From text to [`Plan`]: parts are joined, parameters and rows put in place, then every table becomes a type.
 //! What is wrong is named by file, line, case and step.
 
-use super::{CASES_MAX, CardSort, Case, Feature, Harm, Overrides, Plan, PlanError, Settings, asks_the_card};
+use super::{
+    CASES_MAX, CardSort, Case, Feature, Harm, Overrides, Plan, PlanError, Settings, Start, asks_the_card,
+};
 use crate::action::{Action, Need, Step};
 use crate::words::{Text, Words};
 use serde::Deserialize;
@@ -24,6 +26,9 @@ built_in! {
     "purse-load",
     "purse-purchase",
     "purse-proof",
+    "purse-composite",
+    "purse-deposit",
+    "purse-block",
     "psam",
     "m1",
 }
@@ -88,6 +93,8 @@ struct CaseTable {
     #[serde(default)]
     needs: Vec<String>,
     #[serde(default)]
+    start: Start,
+    #[serde(default)]
     setup: Vec<Value>,
     steps: Vec<Value>,
     #[serde(default)]
@@ -98,6 +105,7 @@ struct CaseTable {
 #[serde(rename_all = "kebab-case")]
 enum Tag {
     Destructive,
+    Fatal,
 }
 
 /// A text that a table came from, for its name and lines.
@@ -261,11 +269,16 @@ impl Reader {
         let wrong = |what: String| source.wrong(place.to_owned(), what);
         let table = self.substituted(table, row).map_err(wrong)?;
         let case = CaseTable::deserialize(table).map_err(|error| wrong(error.message().to_owned()))?;
-        let harm = if case.tags.contains(&Tag::Destructive) { Harm::Destructive } else { Harm::None };
+        let harm = case.tags.iter().map(|tag| match tag {
+            Tag::Destructive => Harm::Destructive,
+            Tag::Fatal => Harm::Fatal,
+        });
+        let harm = harm.max().unwrap_or(Harm::None);
         let case = Case {
             purpose: Text::new(case.purpose, case.zh),
             clause: case.clause,
             harm,
+            start: case.start,
             needs: case.needs.iter().map(|need| Need::parse(need)).collect(),
             setup: steps(source, place, "setup", case.setup)?,
             steps: steps(source, place, "steps", case.steps)?,

@@ -45,6 +45,9 @@ pub enum Fault {
     PinTriesNotRestored,
     ProofOfPreviousTransaction,
     ProofLostByReset,
+    ReloadMacNotChecked,
+    DepositWithoutPin,
+    BlockIgnored,
     SamSequenceStuck,
     SamSequenceByTwo,
     SamMac2NotChecked,
@@ -211,6 +214,14 @@ impl Broken {
                 let secured = ykt_crypto::sm::plain_with_mac(&key, iv, [0x04, 0xD6, *p1, *p2], data).unwrap();
                 secured.as_bytes().to_vec()
             }
+            (Fault::ReloadMacNotChecked, [0x80, 0x5E, 0x00, _, 0x07, a, b, c, ..]) => {
+                let Mac4(mac) = self.key(KeyKind::PinReload).tac_key().mac(&[&[*a, *b, *c]]);
+                [&command[..8], &mac].concat()
+            }
+            (Fault::DepositWithoutPin, [0x80, 0x50, _, 0x01, ..]) => {
+                self.forward(&PIN);
+                command.to_vec()
+            }
             (Fault::RetryAfterWrongMac, [0x80, 0x54, ..]) => {
                 let (last, answer) = self.last.clone();
                 if last.starts_with(&[0x80, 0x54]) && answer == [0x93, 0x02] {
@@ -236,11 +247,11 @@ impl Broken {
             }
             (Fault::LastFenUnspendable, [0x80, 0x50, 0x01, ..]) if command.len() == 17 => {
                 let balance = self.forward(&[0x80, 0x5C, 0x00, 0x02, 0x04]);
-                (balance[..4] == command[6..10]).then(|| vec![0x94, 0x01])
+                (balance.get(..4) == command.get(6..10)).then(|| vec![0x94, 0x01])
             }
             (Fault::FundsBeforeKey, [0x80, 0x50, 0x01, ..]) if command.len() == 17 => {
                 let balance = self.forward(&[0x80, 0x5C, 0x00, 0x02, 0x04]);
-                (balance[..4] < command[6..10]).then(|| vec![0x94, 0x01])
+                (balance.get(..4) < command.get(6..10)).then(|| vec![0x94, 0x01])
             }
             (Fault::SignOfAmountIgnored, [0x80, 0x50, 0x01, _, _, _, 0x80..=0xFF, ..]) => {
                 Some([&[0; 9][..], &[1, 0, 9, 9, 9, 9, 0x90, 0]].concat())
@@ -249,6 +260,7 @@ impl Broken {
                 let [.., previous, _] = self.proofs.as_slice() else { return None };
                 Some(previous.clone())
             }
+            (Fault::BlockIgnored, [0x84, 0x1E | 0x18, 0x00, ..]) => Some(vec![0x90, 0x00]),
             (Fault::ProofLostByReset, [0x80, 0x5A, ..]) if self.was_reset => Some(vec![0x94, 0x06]),
             _ => None,
         }

@@ -92,14 +92,6 @@ pub fn psam() -> Bench {
     bench
 }
 
-/// The city card as it is shipped, but with a PIN before every load.
-pub fn city_card_with_pin() -> Bench {
-    let text = include_str!("../../../ykt-issue/profiles/city-cpu.toml");
-    let marked = "create = \"01\"\n";
-    assert!(text.contains(marked), "the step that makes the application");
-    card(&Profile::parse(&text.replace(marked, "create = \"01\"\nload_needs_pin = true\n")).unwrap())
-}
-
 /// The documented keys.
 pub fn keys() -> DeskKeys {
     DeskKeys::from_keys(KeysFile::parse(KEYS).unwrap()).unwrap()
@@ -107,8 +99,30 @@ pub fn keys() -> DeskKeys {
 
 /// Runs a plan on a card with the documented keys.
 pub fn judge(channel: &mut dyn CardChannel, plan: &Plan, harm: Harm, only: &[String]) -> Report {
-    let keys = keys();
+    judge_with(&keys(), channel, plan, harm, only)
+}
+
+/// Runs a plan on a card with these keys.
+pub fn judge_with(
+    keys: &DeskKeys,
+    channel: &mut dyn CardChannel,
+    plan: &Plan,
+    harm: Harm,
+    only: &[String],
+) -> Report {
     let at = DateTime::start_of(day("20261122"));
-    let job = Job { plan, keys: &keys, only, harm, at, place: "a test", atr: &[0x3B, 0x00] };
+    let job = Job { plan, keys, only, harm, at, place: "a test", atr: &[0x3B, 0x00] };
     run(channel, &job, &mut |_| {}).unwrap()
+}
+
+/// A card with everything a purse application may have: deposit, cash, composite purchase, PIN before loads.
+pub fn full_card() -> Bench {
+    let text = include_str!("../../../ykt-issue/profiles/city-cpu.toml");
+    let text = text
+        .replace("size = 1024\ncreate = \"01\"\n", "size = 2048\ncreate = \"01\"\nload_needs_pin = true\n");
+    let (head, tail) = text.split_once("[[step]]\ntitle = \"electronic purse (EF 0002)\"").unwrap();
+    let more = "[[step]]\ntitle = \"electronic deposit (EF 0001)\"\ndo = \"create-purse\"\nfid = \"0001\"\nlog = \"18\"\n\n\
+                [[step]]\ntitle = \"rides (EF 001E)\"\ndo = \"create-cyclic\"\nfid = \"001E\"\ncount = 10\nlen = 48\nwrite = \"F0\"\n\n";
+    let text = format!("{head}{more}[[step]]\ntitle = \"electronic purse (EF 0002)\"{tail}");
+    card(&Profile::parse(&text).unwrap())
 }

@@ -5,3 +5,5 @@ mod broken;
 mod desk;
 mod mutants;
 mod own_cards;
+mod plans;
+mod reports;

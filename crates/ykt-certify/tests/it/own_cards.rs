@@ -1,6 +1,6 @@
 //! Our own cards, made by their profiles, pass every case that applies to them, and keep their money.
 
-use crate::desk::{Bench, card, city_card_with_pin, judge, psam};
+use crate::desk::{Bench, card, full_card, judge, psam};
 use ykt_certify::report::{Language, text};
 use ykt_certify::{Harm, Overrides, Plan, Report};
 use ykt_issue::Profile;
@@ -21,8 +21,10 @@ fn the_city_card_passes() {
 }
 
 #[test]
-fn the_city_card_with_a_pin_passes() {
-    passes("purse", &mut city_card_with_pin(), Harm::Destructive);
+fn a_card_with_everything_passes() {
+    let report = passes("purse", &mut full_card(), Harm::Fatal);
+    let has = |id: &str| report.features.iter().any(|feature| feature.id == id && feature.is_there);
+    assert!(has("deposit") && has("composite-record") && has("pin-unblock") && has("pin-for-load"));
 }
 
 #[test]
