@@ -46,20 +46,27 @@ impl ProveTransaction {
     }
 }
 
-/// The answer: MAC2 || TAC.
+/// The answer: MAC || TAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
-    /// MAC2 of a purchase; zero for a load, which has none of the card's.
+    /// The MAC the card answered with: MAC2 of a purchase or grey lock, MAC3 of an unload or online unlock. Zero where
+    /// it answered a TAC alone, as for a load.
     pub mac2: Mac4,
-    /// The TAC.
+    /// The TAC, or GTAC of a grey lock; zero where there is none.
     pub tac: Mac4,
 }
 
 impl Proof {
-    /// Proof of a load: 00000000 || TAC.
+    /// Proof of a load and whatever else answers a TAC alone: 00000000 || TAC.
     #[must_use]
-    pub const fn of_load(tac: Mac4) -> Proof {
+    pub const fn of_tac(tac: Mac4) -> Proof {
         Proof { mac2: Mac4([0; 4]), tac }
+    }
+
+    /// Proof of an unload or online unlock: MAC3 || 00000000.
+    #[must_use]
+    pub const fn of_mac3(mac3: Mac4) -> Proof {
+        Proof { mac2: mac3, tac: Mac4([0; 4]) }
     }
 
     /// Reads the eight bytes, or `None` for another length.
@@ -96,7 +103,8 @@ mod tests {
         let proof = Proof { mac2: Mac4(hex!("DA387326")), tac: Mac4(hex!("72E0147D")) };
         assert_eq!(proof.to_bytes(), hex!("DA38732672E0147D"));
         assert_eq!(Proof::from_bytes(&proof.to_bytes()), Some(proof));
-        assert_eq!(Proof::of_load(Mac4([9; 4])).to_bytes()[..4], [0; 4]);
+        assert_eq!(Proof::of_tac(Mac4([9; 4])).to_bytes()[..4], [0; 4]);
+        assert_eq!(Proof::of_mac3(Mac4([9; 4])).to_bytes()[4..], [0; 4]);
     }
 
     #[test]

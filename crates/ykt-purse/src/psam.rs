@@ -184,6 +184,16 @@ impl CardFactors {
         bytes
     }
 
+    /// A command of a PSAM with P1 and P2 00 whose data end with the factors.
+    pub(crate) fn command(&self, [cla, ins]: [u8; 2], head: &[u8], le: u8) -> CommandBytes {
+        let factors = self.to_bytes();
+        let lc = head.len().saturating_add(factors.len());
+        let start = [cla, ins, 0x00, 0x00, u8::try_from(lc).unwrap_or(u8::MAX)];
+        let apdu = CommandBytes::from_parts(&[&start, head, &factors, &[le]]);
+        debug_assert!(apdu.is_some(), "at most 50 bytes");
+        apdu.unwrap_or_default()
+    }
+
     /// Reads them from command data: card first, then upwards. `None` when they are not one, two or three
     /// factors of eight bytes.
     #[must_use]
@@ -258,12 +268,7 @@ impl InitSamForPurchase {
             &self.at.to_bcd(),
             &[self.key_version.0, self.algorithm],
         ]);
-        let factors = self.factors.to_bytes();
-        let lc = head.len().saturating_add(factors.len());
-        let start = [0x80, 0x70, 0x00, 0x00, u8::try_from(lc).unwrap_or(u8::MAX)];
-        let apdu = CommandBytes::from_parts(&[&start, &head, &factors, &[0x08]]);
-        debug_assert!(apdu.is_some(), "at most 50 bytes");
-        apdu.unwrap_or_default()
+        self.factors.command([0x80, 0x70], &head, 0x08)
     }
 
     /// The terms a PSAM signs, with its own terminal id.

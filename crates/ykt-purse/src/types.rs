@@ -31,13 +31,15 @@ pub enum TransactionType {
     EpGreyLock,
     /// 93: EP debit for unlock (解扣).
     EpDebitForUnlock,
-    /// 95: EP online grey unlock (联机解扣).
-    EpGreyUnlock,
+    /// 94: ED debit for unlock (解扣); the platform's reading of a code that sources leave open.
+    EdDebitForUnlock,
+    /// 95: online grey unlock (联机解扣), of either purse.
+    GreyUnlock,
 }
 
 impl TransactionType {
     /// Every type, in the order of its codes.
-    pub const ALL: [TransactionType; 13] = [
+    pub const ALL: [TransactionType; 14] = [
         TransactionType::EdLoad,
         TransactionType::EpLoad,
         TransactionType::EdUnload,
@@ -50,7 +52,8 @@ impl TransactionType {
         TransactionType::EdGreyLock,
         TransactionType::EpGreyLock,
         TransactionType::EpDebitForUnlock,
-        TransactionType::EpGreyUnlock,
+        TransactionType::EdDebitForUnlock,
+        TransactionType::GreyUnlock,
     ];
 
     /// The byte of the wire.
@@ -69,7 +72,8 @@ impl TransactionType {
             TransactionType::EdGreyLock => 0x91,
             TransactionType::EpGreyLock => 0x92,
             TransactionType::EpDebitForUnlock => 0x93,
-            TransactionType::EpGreyUnlock => 0x95,
+            TransactionType::EdDebitForUnlock => 0x94,
+            TransactionType::GreyUnlock => 0x95,
         }
     }
 
@@ -88,7 +92,7 @@ impl TransactionType {
                 | TransactionType::EpLoad
                 | TransactionType::EdUnload
                 | TransactionType::EdOverdraftUpdate
-                | TransactionType::EpGreyUnlock
+                | TransactionType::GreyUnlock
         )
     }
 }

@@ -47,6 +47,8 @@ pub enum KeyUsage {
     ExternalAuthentication,
     /// 3A: PIN.
     Pin,
+    /// 3B: online grey unlock. No source gives it a code; this one is free between its neighbours.
+    GreyUnlock,
     /// 3C: overdraft limit.
     Overdraft,
     /// 3D: unload.
@@ -65,7 +67,7 @@ pub enum KeyUsage {
 
 impl KeyUsage {
     /// Every usage, in the order of its codes.
-    pub const ALL: [KeyUsage; 16] = [
+    pub const ALL: [KeyUsage; 17] = [
         KeyUsage::Encipher,
         KeyUsage::Decipher,
         KeyUsage::Mac,
@@ -75,6 +77,7 @@ impl KeyUsage {
         KeyUsage::PinReload,
         KeyUsage::ExternalAuthentication,
         KeyUsage::Pin,
+        KeyUsage::GreyUnlock,
         KeyUsage::Overdraft,
         KeyUsage::Unload,
         KeyUsage::Purchase,
@@ -97,6 +100,7 @@ impl KeyUsage {
             KeyUsage::PinReload => 0x38,
             KeyUsage::ExternalAuthentication => 0x39,
             KeyUsage::Pin => 0x3A,
+            KeyUsage::GreyUnlock => 0x3B,
             KeyUsage::Overdraft => 0x3C,
             KeyUsage::Unload => 0x3D,
             KeyUsage::Purchase => 0x3E,
@@ -475,7 +479,7 @@ mod tests {
         assert!(!with(2, 0x35, 16), "no usage 35");
         let pin = [0, 7, 0x3A, 0xF0, 1, 0xF0, 0x33, 1, 2, 3, 4, 5, 6];
         assert_eq!(KeyHeader::parse(&pin), None, "a PIN has at most 6 bytes");
-        assert_eq!(KeyTarget::from_p1p2(0x81, 0x3B), Err(StatusWord::WRONG_P1P2));
+        assert_eq!(KeyTarget::from_p1p2(0x81, 0x33), Err(StatusWord::WRONG_P1P2));
         assert_eq!(KeyHeader::parse(&good[..6]), None);
     }
 

@@ -83,7 +83,7 @@ impl PendingTransaction {
             PendingTransaction::Purchase(pending) => {
                 matches!(pending.purchase.kind, PurchaseKind::Composite(_))
             }
-            PendingTransaction::Load(_) => false,
+            _ => false,
         }
     }
 }

@@ -71,7 +71,7 @@ impl<M: Memory> Card<M> {
             amount: load.amount,
             terminal: load.terminal,
             at,
-            proof: Proof::of_load(tac),
+            proof: Proof::of_tac(tac),
         };
         self.finish(batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
         answer(tac.as_bytes())

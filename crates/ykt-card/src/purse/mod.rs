@@ -1,11 +1,15 @@
 //! The electronic purse (电子钱包) and deposit (电子存折): balance, load, purchase, proof (`epurse.md` 4).
 
 mod capp;
+mod grey;
 mod load;
 mod open;
+mod overdraft;
 mod proof;
 mod purchase;
 mod state;
+mod unload;
+mod unlock;
 
 pub(crate) use capp::CappCache;
 pub(crate) use open::draw;
@@ -17,14 +21,26 @@ use crate::command::{CardCommand, Form};
 use crate::image::CardKind;
 use crate::memory::Memory;
 use crate::session::{Carried, Pending};
+use grey::PendingLock;
 use load::PendingLoad;
+use overdraft::PendingUpdate;
 use purchase::PendingPurchase;
+use unload::PendingUnload;
+use unlock::PendingUnlock;
 use ykt_base::{Command, Rng, StatusWord};
 use ykt_purse::capp::UpdateCappData;
+use ykt_purse::grey::{
+    DebitForUnlock, GetLockProof, GreyUnlock, InitializeForGreyLock, InitializeForGreyUnlock, LockPurse,
+};
 use ykt_purse::load::{CREDIT_ANSWER_LEN, CreditForLoad, InitializeForLoad};
+use ykt_purse::overdraft::{InitializeForUpdate, UpdateOverdraft};
 use ykt_purse::prove::{self, ProveTransaction};
 use ykt_purse::purchase::{DEBIT_ANSWER_LEN, DebitForPurchase, InitializeForPurchase};
-use ykt_purse::{Purse, load as load_layout, purchase as purchase_layout};
+use ykt_purse::unload::{DebitForUnload, InitializeForUnload};
+use ykt_purse::{
+    Purse, grey as grey_layout, load as load_layout, overdraft as overdraft_layout,
+    purchase as purchase_layout, unload as unload_layout,
+};
 
 /// Length of a GET BALANCE answer.
 const BALANCE_LEN: usize = 4;
@@ -37,6 +53,16 @@ pub(crate) enum PurseCommand<'a> {
     InitializeForPurchase(InitializeForPurchase),
     UpdateCappData(UpdateCappData<'a>),
     DebitForPurchase(DebitForPurchase),
+    InitializeForUnload(InitializeForUnload),
+    DebitForUnload(DebitForUnload),
+    InitializeForUpdate(InitializeForUpdate),
+    UpdateOverdraft(UpdateOverdraft),
+    InitializeForGreyLock(InitializeForGreyLock),
+    GreyLock(LockPurse),
+    DebitForUnlock(DebitForUnlock),
+    InitializeForGreyUnlock(InitializeForGreyUnlock),
+    GreyUnlock(GreyUnlock),
+    GetLockProof(GetLockProof),
     Prove(ProveTransaction),
 }
 
@@ -44,6 +70,10 @@ pub(crate) enum PurseCommand<'a> {
 pub(crate) enum PendingTransaction {
     Load(PendingLoad),
     Purchase(PendingPurchase),
+    Unload(PendingUnload),
+    Update(PendingUpdate),
+    Lock(PendingLock),
+    Unlock(PendingUnlock),
 }
 
 const fn form(
@@ -55,35 +85,73 @@ const fn form(
     Form { name, cla: 0x80, ins, p1, kinds: &[CardKind::User], parse }
 }
 
+/// Commands of the grey lock have a class of their own.
+const fn grey_form(
+    name: &'static str,
+    ins: u8,
+    p1: Option<u8>,
+    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
+) -> Form {
+    Form { cla: 0xE0, ..form(name, ins, p1, parse) }
+}
+
 /// Their rows of the command table.
-pub(crate) const FORMS: &[Form] = &[
-    form("GET BALANCE", 0x5C, None, |c| Ok(PurseCommand::GetBalance(parse_balance(c)?).into())),
-    form("INITIALIZE FOR LOAD", 0x50, Some(0x00), |c| {
-        Ok(PurseCommand::InitializeForLoad(InitializeForLoad::parse(c)?).into())
-    }),
-    form("CREDIT FOR LOAD", 0x52, None, |c| Ok(PurseCommand::CreditForLoad(CreditForLoad::parse(c)?).into())),
-    form("INITIALIZE FOR PURCHASE", 0x50, Some(0x01), |c| {
-        Ok(PurseCommand::InitializeForPurchase(InitializeForPurchase::parse(c)?).into())
-    }),
-    form("INITIALIZE FOR CASH WITHDRAW", 0x50, Some(0x02), |c| {
-        Ok(PurseCommand::InitializeForPurchase(InitializeForPurchase::parse(c)?).into())
-    }),
-    form("INITIALIZE FOR CAPP PURCHASE", 0x50, Some(0x03), |c| {
-        Ok(PurseCommand::InitializeForPurchase(InitializeForPurchase::parse(c)?).into())
-    }),
-    form("UPDATE CAPP DATA CACHE", 0xDC, None, |c| {
-        Ok(PurseCommand::UpdateCappData(UpdateCappData::parse(c)?).into())
-    }),
-    form("DEBIT FOR PURCHASE", 0x54, Some(0x01), |c| {
-        Ok(PurseCommand::DebitForPurchase(DebitForPurchase::parse(c)?).into())
-    }),
-    form(
-        "GET TRANSACTION PROVE",
-        0x5A,
-        None,
-        |c| Ok(PurseCommand::Prove(ProveTransaction::parse(c)?).into()),
-    ),
-];
+pub(crate) const FORMS: &[Form] =
+    &[
+        form("GET BALANCE", 0x5C, None, |c| Ok(PurseCommand::GetBalance(parse_balance(c)?).into())),
+        form("INITIALIZE FOR LOAD", 0x50, Some(0x00), |c| {
+            Ok(PurseCommand::InitializeForLoad(InitializeForLoad::parse(c)?).into())
+        }),
+        form("CREDIT FOR LOAD", 0x52, None, |c| {
+            Ok(PurseCommand::CreditForLoad(CreditForLoad::parse(c)?).into())
+        }),
+        form("INITIALIZE FOR PURCHASE", 0x50, Some(0x01), |c| {
+            Ok(PurseCommand::InitializeForPurchase(InitializeForPurchase::parse(c)?).into())
+        }),
+        form("INITIALIZE FOR CASH WITHDRAW", 0x50, Some(0x02), |c| {
+            Ok(PurseCommand::InitializeForPurchase(InitializeForPurchase::parse(c)?).into())
+        }),
+        form("INITIALIZE FOR CAPP PURCHASE", 0x50, Some(0x03), |c| {
+            Ok(PurseCommand::InitializeForPurchase(InitializeForPurchase::parse(c)?).into())
+        }),
+        form("UPDATE CAPP DATA CACHE", 0xDC, None, |c| {
+            Ok(PurseCommand::UpdateCappData(UpdateCappData::parse(c)?).into())
+        }),
+        form("DEBIT FOR PURCHASE", 0x54, Some(0x01), |c| {
+            Ok(PurseCommand::DebitForPurchase(DebitForPurchase::parse(c)?).into())
+        }),
+        form("INITIALIZE FOR UNLOAD", 0x50, Some(0x05), |c| {
+            Ok(PurseCommand::InitializeForUnload(InitializeForUnload::parse(c)?).into())
+        }),
+        form("DEBIT FOR UNLOAD", 0x54, Some(0x03), |c| {
+            Ok(PurseCommand::DebitForUnload(DebitForUnload::parse(c)?).into())
+        }),
+        form("INITIALIZE FOR UPDATE", 0x50, Some(0x04), |c| {
+            Ok(PurseCommand::InitializeForUpdate(InitializeForUpdate::parse(c)?).into())
+        }),
+        form("UPDATE OVERDRAW LIMIT", 0x58, None, |c| {
+            Ok(PurseCommand::UpdateOverdraft(UpdateOverdraft::parse(c)?).into())
+        }),
+        form("GET TRANSACTION PROVE", 0x5A, None, |c| {
+            Ok(PurseCommand::Prove(ProveTransaction::parse(c)?).into())
+        }),
+        grey_form("INITIALIZE FOR GREY LOCK", 0x7A, Some(0x08), |c| {
+            Ok(PurseCommand::InitializeForGreyLock(InitializeForGreyLock::parse(c)?).into())
+        }),
+        grey_form("GREY LOCK", 0x7C, None, |c| Ok(PurseCommand::GreyLock(LockPurse::parse(c)?).into())),
+        grey_form("DEBIT FOR UNLOCK", 0x7E, Some(0x08), |c| {
+            Ok(PurseCommand::DebitForUnlock(DebitForUnlock::parse(c)?).into())
+        }),
+        grey_form("INITIALIZE FOR GREY UNLOCK", 0x7A, Some(0x09), |c| {
+            Ok(PurseCommand::InitializeForGreyUnlock(InitializeForGreyUnlock::parse(c)?).into())
+        }),
+        grey_form("GREY UNLOCK", 0x7E, Some(0x09), |c| {
+            Ok(PurseCommand::GreyUnlock(GreyUnlock::parse(c)?).into())
+        }),
+        grey_form("GET LOCK PROOF", 0xCA, None, |c| {
+            Ok(PurseCommand::GetLockProof(GetLockProof::parse(c)?).into())
+        }),
+    ];
 
 impl<'a> From<PurseCommand<'a>> for CardCommand<'a> {
     fn from(command: PurseCommand<'a>) -> CardCommand<'a> {
@@ -101,6 +169,16 @@ impl PurseCommand<'_> {
             PurseCommand::InitializeForPurchase(_) => purchase_layout::INITIALIZE_ANSWER_LEN,
             PurseCommand::UpdateCappData(_) => 0,
             PurseCommand::DebitForPurchase(_) => DEBIT_ANSWER_LEN,
+            PurseCommand::InitializeForUnload(_) => load_layout::INITIALIZE_ANSWER_LEN,
+            PurseCommand::DebitForUnload(_) => unload_layout::DEBIT_ANSWER_LEN,
+            PurseCommand::InitializeForUpdate(_) => overdraft_layout::INITIALIZE_ANSWER_LEN,
+            PurseCommand::UpdateOverdraft(_) => overdraft_layout::UPDATE_ANSWER_LEN,
+            PurseCommand::InitializeForGreyLock(_) => grey_layout::INITIALIZE_ANSWER_LEN,
+            PurseCommand::GreyLock(_) => grey_layout::LOCK_ANSWER_LEN,
+            PurseCommand::DebitForUnlock(_) => grey_layout::DEBIT_ANSWER_LEN,
+            PurseCommand::InitializeForGreyUnlock(_) => grey_layout::UNLOCK_INITIALIZE_ANSWER_LEN,
+            PurseCommand::GreyUnlock(_) => grey_layout::UNLOCK_ANSWER_LEN,
+            PurseCommand::GetLockProof(_) => grey_layout::PROOF_LEN,
             PurseCommand::Prove(_) => prove::ANSWER_LEN,
         })
     }
@@ -124,6 +202,16 @@ impl<M: Memory> Card<M> {
             PurseCommand::InitializeForPurchase(init) => self.initialize_for_purchase(rng, init),
             PurseCommand::UpdateCappData(update) => self.update_capp_data(update, pending),
             PurseCommand::DebitForPurchase(debit) => self.debit_for_purchase(debit, pending),
+            PurseCommand::InitializeForUnload(init) => self.initialize_for_unload(rng, init),
+            PurseCommand::DebitForUnload(debit) => self.debit_for_unload(debit, pending),
+            PurseCommand::InitializeForUpdate(init) => self.initialize_for_update(rng, init),
+            PurseCommand::UpdateOverdraft(update) => self.update_overdraft(update, pending),
+            PurseCommand::InitializeForGreyLock(init) => self.initialize_for_grey_lock(rng, init),
+            PurseCommand::GreyLock(lock) => self.grey_lock(lock, pending),
+            PurseCommand::DebitForUnlock(debit) => self.debit_for_unlock(debit),
+            PurseCommand::InitializeForGreyUnlock(init) => self.initialize_for_grey_unlock(rng, init),
+            PurseCommand::GreyUnlock(unlock) => self.grey_unlock(unlock, pending),
+            PurseCommand::GetLockProof(form) => self.lock_proof(form),
             PurseCommand::Prove(asked) => self.prove(asked),
         }
     }

@@ -1,15 +1,16 @@
 //! What every transaction does with a purse: open it, check holder, key and lock in the order of `epurse.md` 4.2,
 //! and write its end in one piece.
 
-use super::state::{LastProof, PurseState};
+use super::state::{LastProof, PurseState, has_room_for_lock};
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::files::{File, FileId, FileKind, file, file_by_sfi};
-use crate::memory::{Batch, Memory, Store};
+use crate::memory::{Batch, BatchFull, Memory, Store};
 use crate::security::{Check, CountedKey, KeyName, KeySlot, key};
 use ykt_base::{CardCounter, DateTime, KeyIndex, Mac4, Random4, Rng, StatusWord, TerminalId};
 use ykt_crypto::{SessionKey, macs_equal};
 use ykt_purse::create::Structure;
+use ykt_purse::grey::LockStage;
 use ykt_purse::log::{self, LogRecord};
 use ykt_purse::prove::Proof;
 use ykt_purse::write_key::KeyUsage;
@@ -43,6 +44,11 @@ impl OpenPurse {
         (usize::from(len) == log::RECORD_LEN).then_some(OpenPurse { file, log, state })
     }
 
+    /// Puts another state of the purse into a batch.
+    pub(super) fn put_state(&self, batch: &mut Batch, new: &PurseState) -> Result<(), BatchFull> {
+        new.put(batch, &self.file)
+    }
+
     fn put<M: Memory>(
         &self,
         batch: &mut Batch,
@@ -50,7 +56,7 @@ impl OpenPurse {
         new: &PurseState,
         record: &LogRecord,
     ) -> Result<(), StatusWord> {
-        new.put(batch, &self.file)?;
+        self.put_state(batch, new)?;
         crate::files::append(batch, store, &self.log, &record.to_bytes())?;
         Ok(())
     }
@@ -74,13 +80,40 @@ pub(super) enum Transaction {
     Load,
     /// Purchase, cash withdrawal, composite purchase.
     Purchase,
+    Unload,
+    Overdraft,
+    GreyLock,
+    GreyUnlock,
 }
 
 impl Transaction {
     const fn key(self) -> KeyUsage {
         match self {
             Transaction::Load => KeyUsage::Load,
-            Transaction::Purchase => KeyUsage::Purchase,
+            Transaction::Purchase | Transaction::GreyLock => KeyUsage::Purchase,
+            Transaction::Unload => KeyUsage::Unload,
+            Transaction::Overdraft => KeyUsage::Overdraft,
+            Transaction::GreyUnlock => KeyUsage::GreyUnlock,
+        }
+    }
+
+    /// Whether it ends with a TAC.
+    const fn gives_tac(self) -> bool {
+        !matches!(self, Transaction::Unload | Transaction::GreyUnlock)
+    }
+
+    /// Whether it may begin in this state of the lock (4.2, 4.11). A purse whose debit has not had its TAC read pays
+    /// again; only another lock would lose the TAC.
+    ///
+    /// # Errors
+    /// 9408 while the purse is locked, 6985 when the lock is not as the transaction needs it.
+    fn admitted(self, lock: Option<LockStage>) -> Result<(), StatusWord> {
+        match (self, lock) {
+            (Transaction::Load, _) | (Transaction::GreyUnlock, Some(LockStage::Locked)) => Ok(()),
+            (_, Some(LockStage::Locked)) => Err(StatusWord::GREY_LOCKED),
+            (Transaction::GreyUnlock, _) => Err(StatusWord::CONDITIONS),
+            (Transaction::GreyLock, Some(LockStage::Debited)) => Err(StatusWord::CONDITIONS),
+            (_, None | Some(LockStage::Debited)) => Ok(()),
         }
     }
 }
@@ -112,17 +145,24 @@ impl<M: Memory> Card<M> {
     /// What every INITIALIZE asks before it looks at counter and balance.
     ///
     /// # Errors
-    /// In the order of 4.2: 6985 no such purse, 6982/6983 rights and PIN, 9403 transaction key or TAC key.
+    /// In the order of 4.2: 6985 no such purse, 6982/6983 rights and PIN, 9403 transaction key or TAC key, 9408/6985 grey
+    /// lock.
     pub(super) fn begin(
         &self,
         purse: Purse,
         transaction: Transaction,
         index: KeyIndex,
     ) -> Result<Begun, StatusWord> {
-        let state = self.open_purse(purse)?.state;
+        let OpenPurse { state, file, .. } = self.open_purse(purse)?;
         self.require_holder(purse, transaction)?;
         let slot = self.usable_key(KeyName::User(transaction.key(), index), StatusWord::KEY_INDEX)?;
-        self.tac_slot(index)?;
+        if transaction.gives_tac() {
+            self.tac_slot(index)?;
+        }
+        transaction.admitted(state.lock.map(|lock| lock.proof.stage))?;
+        if transaction == Transaction::GreyLock && !has_room_for_lock(&file) {
+            return Err(StatusWord::CONDITIONS);
+        }
         Ok(Begun { state, slot })
     }
 

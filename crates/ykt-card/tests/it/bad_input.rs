@@ -90,6 +90,28 @@ const USER: &[Good] = &[
         (0x6700, 0x6700),
         Some(8),
     ),
+    good("INITIALIZE FOR UNLOAD", "805005010B0100000001001122334455", &[0x80], (0x6700, 0x6700), Some(0x10)),
+    good("DEBIT FOR UNLOAD", "805403000B2024013112345600000000", &[0x80], (0x6700, 0x6700), Some(4)),
+    good("INITIALIZE FOR UPDATE", "805004010701001122334455", &[0x80], (0x6700, 0x6700), Some(0x13)),
+    good(
+        "UPDATE OVERDRAW LIMIT",
+        "805800000E0186A02024013112345600000000",
+        &[0x80],
+        (0x6700, 0x6700),
+        Some(4),
+    ),
+    good("INITIALIZE FOR GREY LOCK", "E07A08020701001122334455", &[0xE0], (0x6700, 0x6700), Some(0x0F)),
+    good("GREY LOCK", "E07C08001300000011E1E2E3E42024013112345600000000", &[0xE0], (0x6700, 0x6700), Some(8)),
+    good(
+        "DEBIT FOR UNLOCK",
+        "E07E08021B000000010001001122334455000000122024013112345600000000",
+        &[0xE0],
+        (0x6700, 0x6700),
+        Some(4),
+    ),
+    good("INITIALIZE FOR GREY UNLOCK", "E07A09020701001122334455", &[0xE0], (0x6700, 0x6700), Some(0x12)),
+    good("GREY UNLOCK", "E07E09020F000000012024013112345600000000", &[0xE0], (0x6700, 0x6700), Some(4)),
+    good("GET LOCK PROOF", "E0CA0000", &[0xE0], (0x6700, 0x6700), Some(0x1E)),
     good("GET TRANSACTION PROVE", "805A0006020000", &[0x80], (0x6700, 0x6700), Some(8)),
 ];
 
@@ -302,7 +324,7 @@ fn every_class_and_instruction_has_an_answer() {
         for cla in 0..=u8::MAX {
             for ins in 0..=u8::MAX {
                 let sw = refused(&mut bench, &[cla, ins, 0xEE, 0xEE], "four bytes");
-                let known_class = [0x00, 0x04, 0x80, 0x84].contains(&cla);
+                let known_class = [0x00, 0x04, 0x80, 0x84, 0xE0].contains(&cla);
                 match sw {
                     0x6E00 => {}
                     0x6D00 => assert!(known_class, "{cla:02X}{ins:02X}"),

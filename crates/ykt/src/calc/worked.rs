@@ -228,7 +228,7 @@ impl LoadCase {
             worked.push("tac_input", &input, how);
             let tac = load::tac(&key, load, new_balance, *counter, *at);
             worked.push("tac", &tac.0, "TMAC(TAC key)");
-            after.prove(&mut worked, Proof::of_load(tac));
+            after.prove(&mut worked, Proof::of_tac(tac));
         }
         worked
     }
