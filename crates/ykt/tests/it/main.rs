@@ -13,3 +13,5 @@ mod pcsc;
 #[cfg(feature = "pcsc")]
 mod pcsc_desk;
 mod token;
+#[cfg(feature = "pcsc")]
+mod token_driver;

@@ -14,7 +14,7 @@ const START_S_MAX: u64 = 30;
 const POLL_MS: u64 = 50;
 
 /// A process that ends with its owner.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -47,27 +47,16 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let port = two_free_ports();
         let path = |name: &str| folder.path().join(name);
-        std::fs::create_dir(path("run")).unwrap();
-        std::fs::create_dir(path("readers")).unwrap();
         let reader = format!(
             "FRIENDLYNAME \"City Desk\"\nDEVICENAME /dev/null:{port}\nLIBPATH {DRIVER}\nCHANNELID {port}\n"
         );
-        std::fs::write(path("readers").join("vpcd"), reader).unwrap();
         assert!(Path::new(DRIVER).exists(), "no {DRIVER}: install vsmartcard-vpcd");
 
         run(ykt(&folder)
             .args(["card", "new", "--keys", keys(), "--serial", "2144000000000031"])
             .arg(path("card.img")));
         run(ykt(&folder).args(["psam", "new", "--keys", keys()]).arg(path("psam.img")));
-        let script = "mkdir -p /run/pcscd && mount --bind \"$1\" /run/pcscd && exec pcscd -f -e -c \"$2\"";
-        let mut daemon = Command::new("unshare");
-        daemon.args(["-m", "--propagation", "private"]);
-        if !run(Command::new("id").arg("-u")).starts_with("0\n") {
-            daemon.arg("--map-root-user");
-        }
-        daemon.args(["sh", "-c", script, "pcscd"]).args([path("run"), path("readers")]);
-        let mut running = vec![start(&mut daemon, &path("pcscd.log"))];
-        wait("pcscd", &path("pcscd.log"), || path("run/pcscd.comm").exists());
+        let mut running = vec![pcscd(folder.path(), &reader, &[])];
         let served = |kind: &str, port: u16| {
             let mut serve = ykt(&folder);
             serve.args([kind, "serve", "--vpcd", &format!("127.0.0.1:{port}")]);
@@ -79,13 +68,8 @@ impl Desk {
             running.push(start(&mut serve, &path(&format!("slot{slot}.log"))));
         }
         let desk = Desk { folder, _running: running };
-        for slot in ["0", "1"] {
-            let present = || {
-                let output = desk.tool("opensc-tool").args(["-r", slot, "-a"]).output();
-                output.expect("opensc-tool: install opensc").status.success()
-            };
-            wait(&format!("card in slot {slot}"), &desk.path("pcscd.log"), present);
-        }
+        wait_for_card(desk.folder.path(), 0);
+        wait_for_card(desk.folder.path(), 1);
         desk
     }
 
@@ -101,18 +85,48 @@ impl Desk {
 
     /// A program that talks to this desk's pcscd.
     pub fn tool(&self, name: &str) -> Command {
-        tool(name, &self.folder)
+        tool(name, self.folder.path())
     }
 }
 
-fn tool(name: &str, folder: &tempfile::TempDir) -> Command {
+/// A pcscd of its own with one reader, an entry of its reader file; its socket and its log are in `folder`.
+pub fn pcscd(folder: &Path, reader: &str, environment: &[(&str, String)]) -> Running {
+    let path = |name: &str| folder.join(name);
+    std::fs::create_dir(path("run")).unwrap();
+    std::fs::create_dir(path("readers")).unwrap();
+    std::fs::write(path("readers/entry"), reader).unwrap();
+    let script = "mkdir -p /run/pcscd && mount --bind \"$1\" /run/pcscd && shift && exec env \"$@\"";
+    let mut daemon = Command::new("unshare");
+    daemon.args(["-m", "--propagation", "private"]);
+    if !run(Command::new("id").arg("-u")).starts_with("0\n") {
+        daemon.arg("--map-root-user");
+    }
+    daemon.args(["sh", "-c", script, "pcscd"]).arg(path("run"));
+    daemon.args(environment.iter().map(|(name, value)| format!("{name}={value}")));
+    daemon.args(["pcscd", "-f", "-e", "-c"]).arg(path("readers"));
+    let running = start(&mut daemon, &path("pcscd.log"));
+    wait("pcscd", &path("pcscd.log"), || path("run/pcscd.comm").exists());
+    running
+}
+
+/// Waits until the pcscd of `folder` shows a card in this reader.
+pub fn wait_for_card(folder: &Path, reader: usize) {
+    let present = || {
+        let output = tool("opensc-tool", folder).args(["-r", &reader.to_string(), "-a"]).output();
+        output.expect("opensc-tool: install opensc").status.success()
+    };
+    wait(&format!("card in reader {reader}"), &folder.join("pcscd.log"), present);
+}
+
+/// A program that talks to the pcscd of `folder`.
+pub fn tool(name: &str, folder: &Path) -> Command {
     let mut command = Command::new(name);
-    command.env("PCSCLITE_CSOCK_NAME", folder.path().join("run/pcscd.comm"));
+    command.env("PCSCLITE_CSOCK_NAME", folder.join("run/pcscd.comm"));
     command
 }
 
 fn ykt(folder: &tempfile::TempDir) -> Command {
-    tool(env!("CARGO_BIN_EXE_ykt"), folder)
+    tool(env!("CARGO_BIN_EXE_ykt"), folder.path())
 }
 
 /// The documented key file.

@@ -158,13 +158,13 @@ fn a_person_may_stop_anywhere() {
 }
 
 /// `ykt token serve`, killed when the test lets go of it.
-struct Server {
+pub struct Server {
     child: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Server {
-    fn start(folder: &Path, listen: &str) -> Server {
+    pub fn start(folder: &Path, listen: &str) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ykt"))
             .current_dir(folder)
             .args(["token", "serve", "--image", "token.img", "--listen", listen])
