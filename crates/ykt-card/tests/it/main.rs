@@ -17,6 +17,8 @@ mod dialogues;
 mod fixtures;
 mod key_card;
 mod key_confusion;
+mod key_matrix;
 mod power_cut;
 mod sequences;
 mod tickets;
+mod volatile;
