@@ -100,6 +100,8 @@ pub struct Desk<'a> {
     pub keys: &'a DeskKeys,
     /// What the plan takes for granted.
     pub settings: &'a Settings,
+    /// Its secret parameters.
+    pub secrets: &'a Values,
     /// What sort of card it is.
     pub card: CardSort,
     /// Date and time of transactions.
@@ -421,7 +423,7 @@ fn title_of(command: &[u8]) -> String {
 
 fn values(desk: &Desk<'_>, holder: &Holder) -> Values {
     let settings = desk.settings;
-    let mut values = Values::new();
+    let mut values = desk.secrets.clone();
     let mut put = |name: &str, bytes: &[u8], secrecy| {
         values.insert(name.to_owned(), Value { bytes: bytes.to_vec(), secrecy });
     };

@@ -6,6 +6,7 @@
 mod read;
 
 use crate::action::{Action, KeyName, Need, Step};
+use crate::template::Values;
 use crate::words::{Text, Words};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,9 @@ use ykt_purse::Purse;
 
 /// Most cases of a plan.
 pub const CASES_MAX: usize = 1000;
+
+/// How the names of parameters begin that no report shows.
+pub const SECRET: &str = "key_";
 
 /// Names of the built-in plans.
 pub const BUILT_IN: &[&str] = &["purse", "psam", "m1"];
@@ -33,6 +37,8 @@ pub struct Plan {
     pub card: CardSort,
     /// What it takes for granted.
     pub settings: Settings,
+    /// Parameters whose name begins with [`SECRET`]: keys that stand in commands and not in reports.
+    pub secrets: Values,
     /// What a card may have or lack.
     pub features: Vec<Feature>,
     /// The cases, in order.

@@ -90,6 +90,7 @@ pub fn run(
     let desk = Desk {
         keys: job.keys,
         settings: &plan.settings,
+        secrets: &plan.secrets,
         card: plan.card,
         at: plan.settings.at.unwrap_or(job.at),
     };

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use ykt_base::apdu::COMMAND_LEN_MAX;
+use ykt_base::hex::Hex;
 
 /// A value that a command can name.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,6 +17,16 @@ pub struct Value {
     pub bytes: Vec<u8>,
     /// Whether reports must not show them.
     pub secrecy: Secrecy,
+}
+
+/// As a report shows it.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.secrecy {
+            Secrecy::Open => fmt::Display::fmt(&Hex(&self.bytes), f),
+            Secrecy::Secret => f.write_str("**"),
+        }
+    }
 }
 
 /// Whether a report shows bytes.
@@ -239,11 +250,12 @@ impl Pattern {
     /// A name without a value.
     pub fn matches(&self, data: &[u8], values: &mut Values) -> Result<bool, String> {
         let mut rest = data;
-        let mut kept = Vec::new();
+        // What is kept has a value for the rest of the pattern, and for the case when all of it fits.
+        let mut known = values.clone();
         for place in &self.places {
             let len = match place {
                 Place::Digits(..) => 1,
-                Place::Name(name) => values.get(name).ok_or_else(|| unknown(name))?.bytes.len(),
+                Place::Name(name) => known.get(name).ok_or_else(|| unknown(name))?.bytes.len(),
                 Place::Capture(_, len) => *len,
             };
             let Some((here, behind)) = rest.split_at_checked(len) else { return Ok(false) };
@@ -252,9 +264,10 @@ impl Pattern {
                 Place::Digits(high, low) => here.iter().all(|byte| {
                     high.is_none_or(|high| byte >> 4 == high) && low.is_none_or(|low| byte & 0x0F == low)
                 }),
-                Place::Name(name) => values.get(name).is_some_and(|value| value.bytes == here),
+                Place::Name(name) => known.get(name).is_some_and(|value| value.bytes == here),
                 Place::Capture(name, _) => {
-                    kept.push((name.clone(), here.to_vec()));
+                    let value = Value { bytes: here.to_vec(), secrecy: Secrecy::Open };
+                    known.insert(name.clone(), value);
                     true
                 }
             };
@@ -265,9 +278,7 @@ impl Pattern {
         if !rest.is_empty() && !self.is_open {
             return Ok(false);
         }
-        for (name, bytes) in kept {
-            values.insert(name, Value { bytes, secrecy: Secrecy::Open });
-        }
+        *values = known;
         Ok(true)
     }
 }
@@ -403,6 +414,7 @@ mod tests {
         assert!(!fits("00 ?1", &[0, 0x22]));
         assert!(!fits("00", &[0, 0]) && !fits("00 00", &[0]) && fits("00*", &[0, 1, 2]) && fits("", &[]));
         assert!(fits("{kid} [seq:2]", &[1, 7, 8]) && !fits("{kid}", &[2]));
+        assert!(fits("[twice:1] {twice}", &[5, 5]) && !fits("[twice:1] {twice}", &[5, 6]));
         assert!(fits("{seq}", &[7, 8]), "what was kept has a value");
         assert_eq!(Pattern::parse("0? {kid} [a:2] *").unwrap().to_string(), "0?{kid}[a:2]*");
     }

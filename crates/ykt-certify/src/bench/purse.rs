@@ -160,7 +160,7 @@ impl Bench<'_> {
             (books.balance, books.online) = (Some(balance), next);
             let done =
                 self.record(load.transaction_type(), answer.counter, load.amount, OverdraftLimit::NONE);
-            self.books.of(load.purse).done.push(Done { proof: Proof::of_load(tac), ..done });
+            self.books.of(load.purse).done.push(Done { proof: Proof::of_tac(tac), ..done });
         }
         Ok(response.sw())
     }
@@ -236,7 +236,7 @@ impl Bench<'_> {
         };
         let terminal = self.desk.settings.terminal;
         let record = LogRecord { counter, overdraft, amount, transaction, terminal, at: self.desk.at };
-        Done { transaction, used, record, proof: Proof::of_load(Mac4([0; 4])) }
+        Done { transaction, used, record, proof: Proof::of_tac(Mac4([0; 4])) }
     }
 
     pub(super) fn balance(&mut self, purse: Purse, sw: &Words) -> Result<StatusWord, Stop> {

@@ -2,9 +2,12 @@
 //! What is wrong is named by file, line, case and step.
 
 use super::{
-    CASES_MAX, CardSort, Case, Feature, Harm, Overrides, Plan, PlanError, Settings, Start, asks_the_card,
+    CASES_MAX, CardSort, Case, Feature, Harm, Overrides, Plan, PlanError, SECRET, Settings, Start,
+    asks_the_card,
 };
 use crate::action::{Action, Need, Step};
+use crate::bench::VALUES;
+use crate::template::{self, Secrecy, Values};
 use crate::words::{Text, Words};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -153,7 +156,8 @@ pub(super) fn plan(
 ) -> Result<Plan, PlanError> {
     let source = Source { name: name.to_owned(), text: text.to_owned() };
     let header: Header = source.parse()?;
-    let parameters = overridden(&source, header.parameters, overrides)?;
+    let mut parameters = overridden(&source, header.parameters, overrides)?;
+    let secrets = secrets(&source, &mut parameters)?;
     let mut reader = Reader { parameters, used: BTreeSet::new(), features: Vec::new(), cases: Vec::new() };
     reader.take(&source, header.features, header.cases)?;
     for name in header.parts {
@@ -168,6 +172,7 @@ pub(super) fn plan(
         version: header.version,
         card: header.card,
         settings,
+        secrets,
         features: reader.features,
         cases: reader.cases,
     };
@@ -191,6 +196,23 @@ fn overridden(source: &Source, mut parameters: Table, overrides: &Overrides) -> 
         };
     }
     Ok(parameters)
+}
+
+/// Takes the secret parameters out: they are put into commands only when these are sent.
+fn secrets(source: &Source, parameters: &mut Table) -> Result<Values, PlanError> {
+    let names: Vec<String> = parameters.keys().filter(|name| name.starts_with(SECRET)).cloned().collect();
+    let mut secrets = Values::new();
+    for name in names {
+        let value = parameters.remove(&name);
+        let digits: String =
+            value.as_ref().and_then(Value::as_str).unwrap_or("-").split_whitespace().collect();
+        let mut bytes = vec![0; digits.len().div_ceil(2)];
+        // The text of a key stays out of the error.
+        ykt_base::hex::decode_into(&digits, &mut bytes)
+            .map_err(|_| source.wrong(format!("parameter {name}"), "expected hex digits"))?;
+        secrets.insert(name, template::Value { bytes, secrecy: Secrecy::Secret });
+    }
+    Ok(secrets)
 }
 
 struct Reader {
@@ -383,7 +405,7 @@ fn check(source: &Source, plan: &Plan) -> Result<(), PlanError> {
         if !feature.probe.last().is_some_and(|step| asks_the_card(&step.action)) {
             return Err(source.wrong(place, "expected a probe that ends with a command"));
         }
-        check_names(source, &place, &feature.probe)?;
+        check_names(source, plan, &place, &feature.probe)?;
     }
     for case in &plan.cases {
         let place = format!("case {}", case.id);
@@ -392,13 +414,14 @@ fn check(source: &Source, plan: &Plan) -> Result<(), PlanError> {
             step.when.as_ref().map_or(Ok(()), |need| known(need, place.clone()))?;
         }
         let all: Vec<Step> = case.all_steps().cloned().collect();
-        check_names(source, &place, &all)?;
+        check_names(source, plan, &place, &all)?;
     }
     Ok(())
 }
 
-fn check_names(source: &Source, place: &str, steps: &[Step]) -> Result<(), PlanError> {
-    let mut names: BTreeSet<String> = crate::bench::VALUES.iter().map(|name| (*name).to_owned()).collect();
+fn check_names(source: &Source, plan: &Plan, place: &str, steps: &[Step]) -> Result<(), PlanError> {
+    let given = VALUES.iter().map(|name| (*name).to_owned());
+    let mut names: BTreeSet<String> = given.chain(plan.secrets.keys().cloned()).collect();
     check_steps(steps, &mut names).map_err(|name| {
         let list: Vec<&str> = names.iter().map(String::as_str).collect();
         let what = format!("expected a name that has a value ({}), found `{{{name}}}`", list.join(", "));
@@ -421,12 +444,15 @@ fn check_steps(steps: &[Step], names: &mut BTreeSet<String>) -> Result<(), Strin
             _ => continue,
         };
         let named = templates.into_iter().flat_map(|template| template.names());
-        for name in named.chain(pattern.into_iter().flat_map(|pattern| pattern.names())) {
-            if !names.contains(name) {
-                return Err(name.to_owned());
-            }
+        if let Some(name) = named.into_iter().find(|name| !names.contains(*name)) {
+            return Err(name.to_owned());
         }
         names.extend(pattern.into_iter().flat_map(|pattern| pattern.captures()).map(str::to_owned));
+        if let Some(name) =
+            pattern.into_iter().flat_map(|pattern| pattern.names()).find(|name| !names.contains(*name))
+        {
+            return Err(name.to_owned());
+        }
     }
     Ok(())
 }
