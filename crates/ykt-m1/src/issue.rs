@@ -123,7 +123,7 @@ pub fn personalise<C: CardChannel + ?Sized>(
     let identity = data.identity(uid);
     let image = order.blocks(&data, layout).ok_or(IssueError::Balance { found: order.balance })?;
     for sector in SECTORS {
-        let key = |kind| masters.sector_key(&identity, sector, kind);
+        let key = |kind| masters.sector_key(&identity, sector, kind, layout);
         match card.open(sector, KeyKind::A, &SectorKey::TRANSPORT) {
             Err(DialogueError::Refused { sw: FAILED, .. }) => {
                 card.open(sector, KeyKind::B, &key(KeyKind::B))?
@@ -265,7 +265,7 @@ mod tests {
             let mut card = Dialogue::new(&mut reader);
             for sector in SECTORS {
                 for kind in [KeyKind::A, KeyKind::B] {
-                    card.open(sector, kind, &masters.sector_key(&identity, sector, kind)).unwrap();
+                    card.open(sector, kind, &masters.sector_key(&identity, sector, kind, &layout)).unwrap();
                 }
                 assert!(card.open(sector, KeyKind::A, &SectorKey::TRANSPORT).is_err(), "{sector}");
             }
@@ -275,8 +275,12 @@ mod tests {
                 card.read(BlockNo::ISSUE_COPY).map(|block| IssueData::from_block(&block)),
                 Ok(Some(data))
             );
-            card.open(Sector::PURSE, KeyKind::A, &masters.sector_key(&identity, Sector::PURSE, KeyKind::A))
-                .unwrap();
+            card.open(
+                Sector::PURSE,
+                KeyKind::A,
+                &masters.sector_key(&identity, Sector::PURSE, KeyKind::A, &layout),
+            )
+            .unwrap();
             let value = card.read(BlockNo::PURSE_BACKUP).map(|block| ValueBlock::from_block(&block));
             assert_eq!(value, Ok(Some(ValueBlock { value: 5_000, address: 10 })));
             assert!(card.update(BlockNo::PURSE, &[0; 16]).is_err(), "key A writes no purse");

@@ -1,7 +1,7 @@
 //! Sector keys and authentication codes: each card its own, from a city's master keys (`epurse.md` 8.5).
 
 use crate::block::{Sector, Uid, join};
-use crate::layout::{AuthCodeRule, Directory, KEY_B_IDS};
+use crate::layout::{AuthCodeRule, KEY_B_IDS, M1Layout};
 use core::fmt;
 use subtle::ConstantTimeEq;
 use ykt_base::hex::{self, HexError};
@@ -157,19 +157,17 @@ pub struct M1Masters {
 }
 
 impl M1Masters {
-    /// A card's key of a sector: by the directory for A, by the table of ids for B; the transport key where
-    /// the sector has no application.
+    /// A card's key of a sector, by the ids of the layout; the transport key where the sector has no application.
     #[must_use]
-    pub fn sector_key(&self, card: &Identity, sector: Sector, kind: KeyKind) -> SectorKey {
-        let directory = Directory::CITY;
-        let id = directory.key_a_id(sector).and_then(|id| match kind {
-            KeyKind::A => Some((&self.sector_a, id)),
-            KeyKind::B => KEY_B_IDS[sector.index()].map(|id| (&self.sector_b, id)),
-        });
-        match (sector, kind, id) {
+    pub fn sector_key(&self, card: &Identity, sector: Sector, kind: KeyKind, layout: &M1Layout) -> SectorKey {
+        let (master, ids) = match kind {
+            KeyKind::A => (&self.sector_a, layout.key_a_ids),
+            KeyKind::B => (&self.sector_b, &KEY_B_IDS),
+        };
+        match (sector, kind, ids[sector.index()]) {
             (Sector::DIRECTORY, KeyKind::A, _) => SectorKey::DIRECTORY_A,
             (Sector::ISSUE, KeyKind::A, _) => SectorKey::issue_a(card.uid),
-            (_, _, Some((master, id))) => SectorKey::derive(master, &card.key_factor(id)),
+            (_, _, Some(id)) => SectorKey::derive(master, &card.key_factor(id)),
             (_, _, None) => SectorKey::TRANSPORT,
         }
     }
@@ -233,13 +231,13 @@ mod tests {
         for card in [CARD, other] {
             for sector in [Sector::PURSE, Sector::RECORDS[0], Sector::PUBLIC] {
                 for kind in [KeyKind::A, KeyKind::B] {
-                    let key = masters.sector_key(&card, sector, kind);
+                    let key = masters.sector_key(&card, sector, kind, &M1Layout::CLAIMED);
                     keys.insert(hex::Hex(key.expose()).to_string());
                 }
             }
         }
         assert_eq!(keys.len(), 12);
         let unused = Sector::new(9).unwrap();
-        assert!(masters.sector_key(&CARD, unused, KeyKind::A) == SectorKey::TRANSPORT);
+        assert!(masters.sector_key(&CARD, unused, KeyKind::A, &M1Layout::CLAIMED) == SectorKey::TRANSPORT);
     }
 }

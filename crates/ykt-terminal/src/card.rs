@@ -49,6 +49,8 @@ pub enum Step {
     InitSam,
     /// CREDIT SAM.
     CreditSam,
+    /// Keys of an M1 card from the PSAM.
+    M1Keys,
 }
 
 impl fmt::Display for Step {
@@ -70,6 +72,7 @@ impl fmt::Display for Step {
             Step::ReadSamApplication => "READ BINARY PSAM EF 0017 (00B09700)",
             Step::InitSam => "INIT SAM FOR PURCHASE (80700000)",
             Step::CreditSam => "CREDIT SAM (80720000)",
+            Step::M1Keys => "keys of an M1 card from the PSAM (80FC0101)",
         })
     }
 }

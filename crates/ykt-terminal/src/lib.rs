@@ -11,6 +11,7 @@ pub mod blacklist;
 pub mod card;
 pub mod host;
 pub mod load;
+pub mod m1;
 pub mod pos;
 pub mod psam;
 pub mod record;

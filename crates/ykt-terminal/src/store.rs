@@ -5,10 +5,11 @@
 //! ending before the beep. Power may go at any moment; reading the journal again gives the same book.
 
 mod file;
-mod format;
+pub(crate) mod format;
 mod memory;
 
 pub use file::FileStore;
+pub(crate) use file::JournalFile;
 pub use memory::MemoryStore;
 
 use crate::record::{BatchId, Debit, Ending, LocalSerial, Record};

@@ -6,7 +6,7 @@ mod public;
 mod purse;
 mod record;
 
-pub use directory::{Directory, KEY_B_IDS};
+pub use directory::{Directory, KEY_A_IDS, KEY_A_IDS_PSAM, KEY_B_IDS};
 pub use issue::{CardFlag, IssueData, IssueDates, LastLoad};
 pub use public::{BlackFlag, Claim, ProcessFlag, PublicInfo, Transfer};
 pub use purse::LoadTotals;
@@ -23,8 +23,12 @@ pub struct M1Layout {
     pub process: ProcessRule,
     /// Where the black flag stands in block 24.
     pub black: BlackFlagPlace,
+    /// The file flag beside it, the same on every card.
+    pub file_flag: u8,
     /// What the authentication code is computed over.
     pub auth_code: AuthCodeRule,
+    /// Ids of keys A by sector.
+    pub key_a_ids: &'static [Option<u8>; 16],
 }
 
 impl M1Layout {
@@ -36,14 +40,18 @@ impl M1Layout {
         copy: PublicCopy::Complement,
         process: ProcessRule::Flagged,
         black: BlackFlagPlace::Offset6,
+        file_flag: 0x10,
         auth_code: AuthCodeRule::ShortCity,
+        key_a_ids: &KEY_A_IDS,
     };
-    /// Block 25 is the same again, no process flag, the black flag stands at offset 7.
+    /// Block 25 is the same again, no process flag, the black flag stands at offset 7, keys as PSAMs make them.
     pub const IDENTICAL: M1Layout = M1Layout {
         copy: PublicCopy::Identical,
         process: ProcessRule::Unflagged,
         black: BlackFlagPlace::Offset7,
+        file_flag: 0x10,
         auth_code: AuthCodeRule::WholeCity,
+        key_a_ids: &KEY_A_IDS_PSAM,
     };
     /// Every layout with its name in commands and files.
     pub const NAMED: [(&'static str, M1Layout); 3] = [

@@ -69,11 +69,15 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The device, then day 5 bits, hour 5, minute 6, second 6, right-aligned in three bytes.
+    /// Last bits of a claim: neither cleared nor set cells have them, so a torn claim is none.
+    const END: u32 = 0b10;
+
+    /// The device, then in three bytes day 5 bits, hour 5, minute 6, second 6, end 2.
     fn to_bytes(self) -> [u8; 7] {
         let [day, hour, minute, second] =
             self.time.map(|byte| bcd::to_number(&[byte]).and_then(|n| u32::try_from(n).ok()).unwrap_or(0));
-        let [_, packed @ ..] = (day << 17 | hour << 12 | minute << 6 | second).to_be_bytes();
+        let time = day << 17 | hour << 12 | minute << 6 | second;
+        let [_, packed @ ..] = (time << 2 | Claim::END).to_be_bytes();
         join(&[&self.device, &packed])
     }
 
@@ -81,7 +85,7 @@ impl Claim {
         let [a, b, c, d, x, y, z] = bytes;
         let packed = u32::from_be_bytes([0, x, y, z]);
         let digits = |number: u32| bcd::from_number::<1>(u64::from(number)).map_or(0, |[byte]| byte);
-        let time = [packed >> 17, packed >> 12 & 0x1F, packed >> 6 & 0x3F, packed & 0x3F].map(digits);
+        let time = [packed >> 19, packed >> 14 & 0x1F, packed >> 8 & 0x3F, packed >> 2 & 0x3F].map(digits);
         let claim = Claim { device: [a, b, c, d], time };
         (claim.device != [0; 4] && claim.to_bytes() == bytes).then_some(claim)
     }
@@ -100,8 +104,7 @@ pub struct PublicInfo {
     pub month: u16,
     /// Whether the card is blacklisted.
     pub black: BlackFlag,
-    /// File flag, 10.
-    pub file: u8,
+
     /// Bytes 8 to 14: kept as they are, except for a [`Claim`].
     pub reserved: [u8; 7],
 }
@@ -114,11 +117,11 @@ impl PublicInfo {
         process: ProcessFlag::Done,
         month: 0,
         black: BlackFlag::Clear,
-        file: 0x10,
+
         reserved: [0; 7],
     };
 
-    /// Reads block 24, or `None` when its XOR is wrong or its pointer points nowhere.
+    /// Reads block 24, or `None` when its XOR or its file flag is wrong or its pointer points nowhere.
     #[must_use]
     pub fn from_block(block: &Block, layout: &M1Layout) -> Option<PublicInfo> {
         let content = opened_by_xor(block)?;
@@ -130,13 +133,13 @@ impl PublicInfo {
             BlackFlagPlace::Offset6 => (sixth, seventh),
             BlackFlagPlace::Offset7 => (seventh, sixth),
         };
+        (file == layout.file_flag).then_some(())?;
         Some(PublicInfo {
             pointer: RecordPointer::new(pointer)?,
             count,
             process: ProcessFlag::from_code(process),
             month,
             black: BlackFlag::from_code(black),
-            file,
             reserved: fields.take()?,
         })
     }
@@ -145,8 +148,8 @@ impl PublicInfo {
     #[must_use]
     pub fn to_block(&self, layout: &M1Layout) -> Block {
         let flags = match layout.black {
-            BlackFlagPlace::Offset6 => [self.black.code(), self.file],
-            BlackFlagPlace::Offset7 => [self.file, self.black.code()],
+            BlackFlagPlace::Offset6 => [self.black.code(), layout.file_flag],
+            BlackFlagPlace::Offset7 => [layout.file_flag, self.black.code()],
         };
         closed_by_xor(&join(&[
             &[self.pointer.number()],
@@ -167,14 +170,18 @@ impl PublicInfo {
 
     /// What the two blocks say together, or `None` when neither can be read.
     ///
-    /// Block 24 is written first and is believed, unless a torn write left it with a right XOR by accident: then it
-    /// is no step that could follow what block 25 says.
+    /// Block 24 is written first and is believed where it could follow block 25. Where it could not, a torn write left
+    /// one of them with a right XOR by accident; the pointer, which comes first in a block, tells which.
     #[must_use]
     pub fn from_blocks([main, copy]: [&Block; 2], layout: &M1Layout) -> Option<PublicInfo> {
         let main = PublicInfo::from_block(main, layout);
         let copy = PublicInfo::from_block(&layout.copy.apply(copy), layout);
         match (main, copy) {
-            (Some(main), Some(copy)) if main.may_follow(&copy, layout) => Some(main),
+            (Some(main), Some(copy))
+                if main.may_follow(&copy, layout) || copy.is_torn_after(&main, layout) =>
+            {
+                Some(main)
+            }
             (_, Some(copy)) => Some(copy),
             (main, None) => main,
         }
@@ -188,12 +195,20 @@ impl PublicInfo {
         let process = self.process == earlier.process || known(self.process);
         let black = self.black == earlier.black || self.black == BlackFlag::Black;
         let reserved = match (layout.process, self.process) {
-            (ProcessRule::Claimed, ProcessFlag::Running) => true,
-            (ProcessRule::Claimed, _) if earlier.process == ProcessFlag::Running => self.reserved == [0; 7],
+            (ProcessRule::Claimed, ProcessFlag::Running) if earlier.process != ProcessFlag::Running => true,
+            (ProcessRule::Claimed, ProcessFlag::Done) if earlier.process == ProcessFlag::Running => {
+                self.reserved == [0; 7]
+            }
             _ => self.reserved == earlier.reserved,
         };
-        let same = self.file == earlier.file && reserved;
-        (stayed || moved) && process && black && same
+        (stayed || moved) && process && black && reserved
+    }
+
+    /// Whether these are bytes of `later` in front of bytes of what stood there before it.
+    fn is_torn_after(&self, later: &PublicInfo, layout: &M1Layout) -> bool {
+        let more_claim = self.claim(layout).is_some() && later.claim(layout).is_none();
+        let stays = self.process == later.process && !more_claim;
+        self.pointer == later.pointer && (self.count != later.count || stays)
     }
 
     /// Whether a transaction may be unfinished: the flag says so, or the city's cards do not tell.
@@ -317,10 +332,10 @@ mod tests {
         }
     }
 
-    /// Every step a terminal takes, torn at every byte with old, cleared or set bytes behind: what the two blocks
-    /// say together is the state before or after, or a transaction in progress on one of the two.
+    /// Every step a terminal takes, either block torn at every byte with old, cleared or set bytes behind: what the
+    /// two blocks say together is the state before or after, or a transaction in progress on one of the two.
     #[test]
-    fn a_torn_block_24_is_never_believed_in_a_third_state() {
+    fn a_torn_block_is_never_believed_in_a_third_state() {
         let counts = [0, 1, 2, 3, 6, 7, 8, 0xFE, 0xFF, 0x100, 0x1FF, 0x2FF, 0xFFFF];
         for (layout, count, pointer) in LAYOUTS.iter().flat_map(|layout| {
             counts.iter().flat_map(move |count| RecordPointer::all().map(move |at| (layout, *count, at)))
@@ -329,13 +344,23 @@ mod tests {
             let running = old.running(CLAIM, layout).unwrap_or(old);
             let steps = [(old, running), (running, old), (running, running.recorded(layout))];
             for (old, new) in steps.into_iter().chain([(old, old.blacklisted())]) {
-                let ([before, copy], [after, _]) = (old.to_blocks(layout), new.to_blocks(layout));
+                let ([before, copy], [after, copy_after]) = (old.to_blocks(layout), new.to_blocks(layout));
                 for (arrived, rest) in (0..=16).flat_map(|n| [(n, None), (n, Some(0)), (n, Some(0xFF))]) {
-                    let mut torn = before;
-                    torn[arrived..].iter_mut().for_each(|byte| *byte = rest.unwrap_or(*byte));
-                    torn[..arrived].copy_from_slice(&after[..arrived]);
-                    let found = PublicInfo::from_blocks([&torn, &copy], layout).unwrap();
-                    let place = |info: PublicInfo| (info.pointer, info.count, info.black, info.file);
+                    let tear = |before: Block, after: Block| {
+                        let mut torn = before.map(|byte| rest.unwrap_or(byte));
+                        torn[..arrived].copy_from_slice(&after[..arrived]);
+                        torn
+                    };
+                    let second = [&after, &tear(copy, copy_after)];
+                    assert_eq!(PublicInfo::from_blocks(second, layout), Some(new), "{arrived} {rest:?}");
+                    let found = PublicInfo::from_blocks([&tear(before, after), &copy], layout).unwrap();
+                    let place = |info: PublicInfo| (info.pointer, info.count, info.black);
+                    // The same over a block that is to be repaired: it says what the copy says.
+                    let claimed = |info: PublicInfo| (place(info), info.process, info.claim(layout));
+                    for garbage in [[0; 16], [0xFF; 16]] {
+                        let repaired = PublicInfo::from_blocks([&tear(garbage, after), &copy_after], layout);
+                        assert_eq!(repaired.map(claimed), Some(claimed(new)), "{arrived} {rest:?}");
+                    }
                     let known = [place(old), place(new)].contains(&place(found));
                     let running = found.process == ProcessFlag::Running && found.may_be_unfinished(layout);
                     assert!(found == old || found == new || known && running, "{found:?}");
@@ -348,7 +373,7 @@ mod tests {
     fn a_claim_stands_as_long_as_the_transaction() {
         let running = PublicInfo::NEW.running(CLAIM, &M1Layout::CLAIMED).unwrap();
         assert_eq!(running.claim(&M1Layout::CLAIMED), Some(CLAIM));
-        assert_eq!(running.reserved, hex!("00112233 3F7EFA"));
+        assert_eq!(running.reserved, hex!("00112233 FDFBEA"));
         let block = running.to_block(&M1Layout::CLAIMED);
         assert_eq!(PublicInfo::from_block(&block, &M1Layout::CLAIMED), Some(running));
         assert_eq!(running.claim(&M1Layout::COMPLEMENT), None, "another city's reserved bytes");

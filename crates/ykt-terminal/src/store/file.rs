@@ -10,9 +10,13 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use ykt_base::hex::Hex;
 
-/// A journal file, locked against other processes while it is open.
+/// The journal of a POS in a file that is locked against other processes while it is open.
 #[derive(Debug)]
-pub struct FileStore {
+pub struct FileStore(JournalFile);
+
+/// A file of sealed frames, whatever their entries are.
+#[derive(Debug)]
+pub(crate) struct JournalFile {
     path: PathBuf,
     file: File,
     /// Where the next entry goes: behind the whole ones.
@@ -27,6 +31,23 @@ impl FileStore {
     /// # Errors
     /// [`StoreError`] when the file cannot be opened, is in use, or is no journal.
     pub fn open(path: &Path) -> Result<FileStore, StoreError> {
+        JournalFile::open(path, MAGIC).map(FileStore)
+    }
+}
+
+impl RecordStore for FileStore {
+    fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        self.0.append(&format::encode(entry))
+    }
+
+    fn replay(&mut self, each: &mut dyn FnMut(Entry) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.0.replay(format::decode, each)
+    }
+}
+
+impl JournalFile {
+    /// Opens the file, or starts one that begins with `magic`.
+    pub(crate) fn open(path: &Path, magic: [u8; 8]) -> Result<JournalFile, StoreError> {
         let path = path.to_owned();
         let io = |doing| {
             let path = path.clone();
@@ -45,31 +66,29 @@ impl FileStore {
             Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
         }
         let mut head = Vec::new();
-        (&file).take(len_u64(MAGIC.len())).read_to_end(&mut head).map_err(io("read"))?;
-        if !MAGIC.starts_with(&head) {
+        (&file).take(len_u64(magic.len())).read_to_end(&mut head).map_err(io("read"))?;
+        if !magic.starts_with(&head) {
             return Err(StoreError::Foreign {
                 path,
-                expected: Hex(&MAGIC).to_string(),
+                expected: Hex(&magic).to_string(),
                 found: Hex(&head).to_string(),
             });
         }
-        if head.len() < MAGIC.len() {
+        if head.len() < magic.len() {
             file.rewind().map_err(io("write"))?;
-            file.write_all(&MAGIC).and_then(|()| file.sync_all()).map_err(io("write"))?;
+            file.write_all(&magic).and_then(|()| file.sync_all()).map_err(io("write"))?;
             sync_folder(&path).map_err(io("sync the folder of"))?;
         }
-        Ok(FileStore { path, file, end: len_u64(MAGIC.len()), torn: false })
+        Ok(JournalFile { path, file, end: len_u64(magic.len()), torn: false })
     }
 
     fn io(&self, doing: &'static str) -> impl FnOnce(std::io::Error) -> StoreError {
         let path = self.path.clone();
         move |source| StoreError::Io { doing, path, source }
     }
-}
 
-impl RecordStore for FileStore {
-    fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let frame = format::encode(entry);
+    /// Adds a frame; it is on the disk when this returns.
+    pub(crate) fn append(&mut self, frame: &[u8]) -> Result<(), StoreError> {
         if self.torn {
             self.file.set_len(self.end).map_err(self.io("shorten"))?;
         }
@@ -77,7 +96,7 @@ impl RecordStore for FileStore {
         let written = self
             .file
             .seek(SeekFrom::Start(self.end))
-            .and_then(|_| self.file.write_all(&frame))
+            .and_then(|_| self.file.write_all(frame))
             .and_then(|()| self.file.sync_data());
         written.map_err(self.io("write"))?;
         self.torn = false;
@@ -85,7 +104,12 @@ impl RecordStore for FileStore {
         Ok(())
     }
 
-    fn replay(&mut self, each: &mut dyn FnMut(Entry) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    /// Calls `each` with every entry that `decode` finds; what was cut short at the end is cut off.
+    pub(crate) fn replay<E>(
+        &mut self,
+        decode: impl Fn(&[u8]) -> Frame<E>,
+        each: &mut dyn FnMut(E) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let mut bytes = Vec::new();
         let start = len_u64(MAGIC.len());
         let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_to_end(&mut bytes));
@@ -93,7 +117,7 @@ impl RecordStore for FileStore {
         let mut rest = bytes.as_slice();
         let mut at = start;
         while !rest.is_empty() {
-            match format::decode(rest) {
+            match decode(rest) {
                 Frame::Whole { entry, len } => {
                     each(entry)?;
                     rest = rest.get(len..).unwrap_or_default();

@@ -7,8 +7,6 @@ use ykt_crypto::chain::sm3;
 
 /// First bytes of a journal: a name and the version of this format.
 pub(super) const MAGIC: [u8; 8] = *b"YKTPOS\x00\x01";
-/// Longest entry with its frame.
-const FRAME_LEN_MAX: usize = 72;
 /// Bytes of the checksum at the end of a frame: the start of an SM3 hash.
 const CHECK_LEN: usize = 8;
 
@@ -18,9 +16,9 @@ const BATCHED: u8 = 3;
 
 /// What stands at the start of some bytes of a journal.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame {
+pub(crate) enum Frame<E> {
     /// An entry that takes `len` bytes.
-    Whole { entry: Entry, len: usize },
+    Whole { entry: E, len: usize },
     /// An entry whose stated length runs past the end of the bytes.
     CutShort,
     /// Bytes that are no entry.
@@ -64,6 +62,16 @@ pub(super) fn encode(entry: &Entry) -> Vec<u8> {
             bytes.extend(id.sequence.to_be_bytes());
         }
     }
+    seal(bytes)
+}
+
+/// The entry at the start of `bytes`.
+pub(super) fn decode(bytes: &[u8]) -> Frame<Entry> {
+    unseal(bytes, body_len, entry)
+}
+
+/// Closes a frame of kind and fields, whose first byte is kept for its length.
+pub(crate) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     let len = bytes.len().saturating_add(CHECK_LEN);
     bytes[0] = u8::try_from(len).unwrap_or(u8::MAX);
     let check = sm3(&[&bytes]);
@@ -71,8 +79,12 @@ pub(super) fn encode(entry: &Entry) -> Vec<u8> {
     bytes
 }
 
-/// The entry at the start of `bytes`.
-pub(super) fn decode(bytes: &[u8]) -> Frame {
+/// The entry at the start of `bytes`, whose kinds have fields of `body_len` bytes that `entry` reads.
+pub(crate) fn unseal<E>(
+    bytes: &[u8],
+    body_len: impl FnOnce(u8) -> Option<usize>,
+    entry: impl FnOnce(&[u8]) -> Option<E>,
+) -> Frame<E> {
     let Some(&len) = bytes.first() else { return Frame::CutShort };
     let len = usize::from(len);
     // Length and kind must agree: a flipped length near the end is damage, not an entry cut short.
@@ -83,7 +95,7 @@ pub(super) fn decode(bytes: &[u8]) -> Frame {
             None => return Frame::Damaged("unknown kind"),
         },
     };
-    if len != stated || len > FRAME_LEN_MAX {
+    if len != stated {
         return Frame::Damaged("impossible length");
     }
     let Some((body, check)) = bytes.get(..len).and_then(|frame| frame.split_last_chunk::<CHECK_LEN>()) else {
@@ -151,16 +163,17 @@ fn entry(body: &[u8]) -> Option<Entry> {
     rest.0.is_empty().then_some(entry)
 }
 
-struct Fields<'a>(&'a [u8]);
+/// Takes fields from the front.
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (field, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*field)
     }
 
-    fn serial(&mut self) -> Option<LocalSerial> {
+    pub(crate) fn serial(&mut self) -> Option<LocalSerial> {
         LocalSerial::new(u32::from_be_bytes(self.take()?))
     }
 }
@@ -188,7 +201,6 @@ mod tests {
     fn every_kind_goes_there_and_back() {
         for entry in samples() {
             let bytes = encode(&entry);
-            assert!(bytes.len() <= FRAME_LEN_MAX);
             assert_eq!(decode(&bytes), Frame::Whole { entry, len: bytes.len() });
         }
     }

@@ -10,4 +10,7 @@
 mod batch;
 mod desk;
 mod load;
+mod m1;
+mod m1_desk;
+mod m1_several;
 mod purchase;
