@@ -51,6 +51,32 @@ pub enum Step {
     CreditSam,
     /// Keys of an M1 card from the PSAM.
     M1Keys,
+    /// SELECT of the ticket application.
+    SelectTickets,
+    /// Write_ET_Init.
+    WriteTicketInit,
+    /// Write_ET_Info.
+    WriteTicketInfo,
+    /// Write_ET_End.
+    WriteTicketEnd,
+    /// Read_ET_Init.
+    ReadTicketInit,
+    /// Read_ET_Info.
+    ReadTicketInfo,
+    /// Read_ET_End.
+    ReadTicketEnd,
+    /// Reset, and SELECT of a bank card's application.
+    SelectBankCard,
+    /// READ BINARY of a bank card's EF 0015.
+    ReadBankCard,
+    /// InitMC.
+    InitMc,
+    /// ReadMC.
+    ReadMc,
+    /// Transmit_Consume_Note.
+    TransmitNote,
+    /// Read_Share_Sign.
+    ReadSign,
 }
 
 impl fmt::Display for Step {
@@ -73,6 +99,19 @@ impl fmt::Display for Step {
             Step::InitSam => "INIT SAM FOR PURCHASE (80700000)",
             Step::CreditSam => "CREDIT SAM (80720000)",
             Step::M1Keys => "keys of an M1 card from the PSAM (80FC0101)",
+            Step::SelectTickets => "SELECT ticket application (00A40400)",
+            Step::WriteTicketInit => "Write_ET_Init (8030)",
+            Step::WriteTicketInfo => "Write_ET_Info (8032)",
+            Step::WriteTicketEnd => "Write_ET_End (8034)",
+            Step::ReadTicketInit => "Read_ET_Init (8036)",
+            Step::ReadTicketInfo => "Read_ET_Info (8038)",
+            Step::ReadTicketEnd => "Read_ET_End (803A)",
+            Step::SelectBankCard => "reset and SELECT bank card (00A40400)",
+            Step::ReadBankCard => "READ BINARY bank card EF 0015 (00B09500)",
+            Step::InitMc => "InitMC (80400000)",
+            Step::ReadMc => "ReadMC (80420000)",
+            Step::TransmitNote => "Transmit_Consume_Note (80440000)",
+            Step::ReadSign => "Read_Share_Sign (8046)",
         })
     }
 }

@@ -6,9 +6,11 @@
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
 
+pub mod bankcard;
 pub mod batch;
 pub mod blacklist;
 pub mod card;
+pub mod flow;
 pub mod host;
 pub mod load;
 pub mod m1;
@@ -17,4 +19,5 @@ pub mod psam;
 pub mod record;
 mod recovery;
 pub mod store;
+pub mod tickets;
 pub mod transport;

@@ -1,11 +1,11 @@
 //! One bank card: InitMC, ReadMC, Transmit_Consume_Note, Read_Share_Sign.
 //!
-//! Body of EF 0004: counter (2), whether there is a last note (1), the last note (43).
+//! Body of EF 0004: counter (2).
 
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::command::Wanted;
-use crate::files::{File, FileId, FileKind, Sfi, append, file, file_by_sfi};
+use crate::files::{File, FileId, FileKind, Sfi, append, file, file_by_sfi, record};
 use crate::memory::{Memory, Store};
 use crate::purse::draw;
 use crate::security::{KeyName, KeySlot};
@@ -21,11 +21,8 @@ use ykt_purse::bank::{
 use ykt_purse::create::{Access, Structure};
 use ykt_purse::write_key::KeyUsage;
 
-const NOTE_AT: usize = 2;
 /// Length of the body.
-pub(crate) const BODY_LEN: usize = NOTE_AT + 1 + NOTE_LEN;
-/// Before the last note, when there is one.
-const NOTED: u8 = 0x01;
+pub(crate) const BODY_LEN: usize = 2;
 /// Bytes of a signature file before the picture: its length.
 const PICTURE_AT: usize = 2;
 
@@ -116,13 +113,12 @@ impl<M: Memory> Card<M> {
         if note.counter >= counter(&self.store, &card.file) {
             return Err(StatusWord::CONDITIONS);
         }
-        let (bytes, last_at) = (note.to_bytes(), card.file.body.saturating_add(NOTE_AT));
-        let [is_there, last @ ..] = self.store.read::<{ NOTE_LEN + 1 }>(last_at);
-        let is_new = is_there != NOTED || last != bytes;
+        let log = file_by_sfi(&self.store, &self.session.directory, card.log);
+        let log = log.filter(|log| is_log(log.kind)).ok_or(StatusWord::CONDITIONS)?;
+        let bytes = note.to_bytes();
+        let mut notes = (1..=u8::MAX).map_while(|number| record(&self.store, &log, number));
+        let is_new = !notes.any(|(at, _)| self.store.read::<NOTE_LEN>(at) == bytes);
         if is_new {
-            let log = file_by_sfi(&self.store, &self.session.directory, card.log);
-            let log = log.filter(|log| is_log(log.kind)).ok_or(StatusWord::CONDITIONS)?;
-            batch.write(last_at, &[&[NOTED], &bytes])?;
             append(&mut batch, &self.store, &log, &bytes)?;
         }
         if !batch.is_empty() {

@@ -9,7 +9,7 @@ use ykt_purse::PurseFen;
 use ykt_purse::bank::{self, InitAnswer, InitMc, ReadMc, Terms, Tracks};
 
 /// What CREATE FILE of EF 0004 said, as its header keeps it; its body follows the header's 16 bytes.
-const HEADER: &str = "07000431 1617F000FF18";
+const HEADER: &str = "070004311617F000FF18";
 
 /// The personalised card with bank card 1 selected.
 fn bank_card() -> Bench {
@@ -46,7 +46,7 @@ fn read(bench: &mut Bench) -> (u16, Option<Tracks>) {
 
 /// Where a file's body begins.
 fn body(bench: &Bench, header: &str) -> usize {
-    let header = unhex(&header.replace(' ', ""));
+    let header = unhex(header);
     let image = bench.card.memory().image();
     image.windows(header.len()).position(|bytes| bytes == header).unwrap() + 16
 }
@@ -66,7 +66,7 @@ fn the_counter_ends() {
 #[test]
 fn tracks_that_were_not_made_rightly_stay_where_they_are() {
     let mut bench = bank_card();
-    let file = body(&bench, "070016E8 0049EFF0FFFF");
+    let file = body(&bench, "070016E80049EFF0FFFF");
     for (at, value) in [(file - 16 + 6, 0xF0), (file - 16 + 6, 0x0F), (file, 0)] {
         let mut bench =
             Bench { card: Card::power_on(bench.card.memory().clone()).unwrap(), dice: Dice::default() };

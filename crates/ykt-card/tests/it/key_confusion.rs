@@ -91,7 +91,7 @@ fn everything() -> Bench {
 }
 
 fn ticket() -> Vec<u8> {
-    unhex("01010101010101014D30303030303030303030303030310120240101202412310 3".replace(' ', "").as_str())
+    unhex("01010101010101014D303030303030303030303030303101202401012024123103")
 }
 
 /// Stores the ticket with a host that signs with the key of `usage`.

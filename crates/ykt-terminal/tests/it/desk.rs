@@ -44,20 +44,35 @@ fn personalised(kind: CardKind, dialogue: &str) -> Memory {
         CardKind::KeyCard => Blank::key_card([7; 8], &transport),
     };
     let mut card = Card::blank(Memory::new(), &blank).unwrap();
+    play(&mut card, dialogue);
+    card.into_memory()
+}
+
+/// A card with tickets or bank cards, as a dialogue of the card system makes it of its user card.
+pub fn citizen_card(dialogue: &str) -> Memory {
+    let transport = Key16::from_hex("57494E4E4552313233343536373839AA").unwrap();
+    let mut card = Card::blank(Memory::new(), &Blank::user_card([7; 8], &transport)).unwrap();
+    play(&mut card, include_str!("../../../ykt-card/tests/dialogues/user-card.apdu"));
+    play(&mut card, dialogue);
+    card.into_memory()
+}
+
+/// Sends what a dialogue sends and compares every answer; the answers say which challenges to give.
+fn play(card: &mut Card<Memory>, dialogue: &str) {
     let bytes = |line: &str| -> Vec<u8> {
-        let mut bytes = vec![0; line.len() / 2];
-        ykt_base::hex::decode_into(line, &mut bytes).unwrap();
+        let text: String = line[1..].split_whitespace().collect();
+        let mut bytes = vec![0; text.len() / 2];
+        ykt_base::hex::decode_into(&text, &mut bytes).unwrap();
         bytes
     };
-    let lines: Vec<&str> = dialogue.lines().collect();
+    let lines = dialogue.lines().map(|line| line.split('#').next().unwrap());
+    let lines: Vec<&str> = lines.filter(|line| line.starts_with(['>', '<'])).collect();
     for pair in lines.chunks(2) {
-        let command = bytes(pair[0].strip_prefix("> ").unwrap());
-        let expected = bytes(pair[1].strip_prefix("< ").unwrap());
+        let (command, expected) = (bytes(pair[0]), bytes(pair[1]));
         let challenge = expected[..expected.len() - 2].iter().copied().collect();
         let answer = card.process(&mut Recorded(challenge), &command);
         assert_eq!(answer.as_bytes(), expected, "{}", pair[0]);
     }
-    card.into_memory()
 }
 
 /// Random bytes from a seed.

@@ -7,6 +7,7 @@
     reason = "a test stops at what it did not expect"
 )]
 
+mod bankcard;
 mod batch;
 mod desk;
 mod load;
@@ -14,3 +15,4 @@ mod m1;
 mod m1_desk;
 mod m1_several;
 mod purchase;
+mod tickets;
