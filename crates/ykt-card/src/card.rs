@@ -63,7 +63,7 @@ impl<M: Memory> Card<M> {
             CardCommand::Files(command) => self.execute_files(command, carried),
             CardCommand::Security(command) => self.execute_security(rng, command, carried),
             CardCommand::Purse(command) => self.execute_purse(rng, command, carried),
-            CardCommand::Psam(command) => self.execute_psam(command, carried),
+            CardCommand::Psam(command) => self.execute_psam(rng, command, carried),
             CardCommand::KeyCard(command) => self.execute_key_card(command, carried),
             CardCommand::Ticket(command) => self.execute_ticket(rng, command, carried),
             CardCommand::Bank(command) => self.execute_bank(rng, command, carried),

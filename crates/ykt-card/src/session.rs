@@ -3,11 +3,12 @@
 
 use crate::bank::PendingBank;
 use crate::files::{Directory, File};
-use crate::psam::{Delivered, ExpectedMac2};
+use crate::psam::{Delivered, ExpectedMac2, PendingSamLock, SamLock};
 use crate::purse::{CappCache, PendingTransaction};
 use crate::ticket::PendingTicket;
 use ykt_base::{Response, StatusWord};
 use ykt_crypto::mac::MacState;
+use ykt_purse::auth_code::AuthenticationCode;
 use ykt_purse::create::{Access, SecurityStates};
 
 /// A challenge (随机数), 4-byte ones filled with zeros: IV of secure messaging and block of EXTERNAL AUTHENTICATE.
@@ -19,6 +20,7 @@ pub(crate) struct Challenge(pub(crate) [u8; 8]);
 pub(crate) enum Pending {
     Purse(PendingTransaction),
     SamPurchase(ExpectedMac2),
+    SamLock(PendingSamLock),
     /// A MAC of CIPHER DATA that waits for more blocks.
     SamMac(MacState),
     Ticket(PendingTicket),
@@ -48,6 +50,10 @@ pub(crate) struct Session {
     pub(crate) waiting: Option<Response>,
     /// PSAM: the key DELIVERY KEY derived.
     pub(crate) delivered: Option<Delivered>,
+    /// PSAM: the grey lock it will vouch for.
+    pub(crate) sam_lock: Option<SamLock>,
+    /// PSAM: the authentication code that was shown last, when it was genuine.
+    pub(crate) genuine: Option<AuthenticationCode>,
 }
 
 impl Session {
@@ -64,6 +70,8 @@ impl Session {
             waiting: None,
             capp_cache: CappCache::new(),
             delivered: None,
+            sam_lock: None,
+            genuine: None,
         }
     }
 
@@ -78,6 +86,8 @@ impl Session {
         self.file = None;
         self.drop_application_state();
         self.delivered = None;
+        self.sam_lock = None;
+        self.genuine = None;
     }
 
     /// The application's state falls back to 0 and its PIN counts as not verified.

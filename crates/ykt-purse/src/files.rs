@@ -12,6 +12,8 @@ pub const PUBLIC_DATA_SFI: u8 = 0x15;
 pub const PUBLIC_DATA_LEN: usize = 30;
 /// Short file id of the PSAM's terminal id, in its MF.
 pub const TERMINAL_ID_SFI: u8 = 0x16;
+/// Short file id of a user card's authentication code (安全认证码), which GET DATA answers.
+pub const AUTHENTICATION_CODE_SFI: u8 = 0x09;
 /// Short file id of the PSAM's serial number, in its MF.
 pub const SAM_SERIAL_SFI: u8 = 0x15;
 /// Short file id of the PSAM's application data, in its ADF.

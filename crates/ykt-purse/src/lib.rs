@@ -29,6 +29,7 @@ pub mod prove;
 pub mod psam;
 pub mod psam_cipher;
 pub mod psam_grey;
+pub mod psam_m1;
 pub mod purchase;
 pub mod ticket;
 pub mod types;

@@ -39,10 +39,12 @@ pub enum SamKeyType {
     Encipher,
     /// 8: MAC and encipherment.
     MacAndEncipher,
+    /// A, the platform's own: keys of M1 sectors ([`crate::psam_m1`]).
+    M1Sectors,
 }
 
 impl SamKeyType {
-    const ALL: [SamKeyType; 9] = [
+    const ALL: [SamKeyType; 10] = [
         SamKeyType::Master,
         SamKeyType::Maintenance,
         SamKeyType::Purchase,
@@ -52,6 +54,7 @@ impl SamKeyType {
         SamKeyType::Mac,
         SamKeyType::Encipher,
         SamKeyType::MacAndEncipher,
+        SamKeyType::M1Sectors,
     ];
 
     const fn code(self) -> u8 {
@@ -65,6 +68,7 @@ impl SamKeyType {
             SamKeyType::Mac => 6,
             SamKeyType::Encipher => 7,
             SamKeyType::MacAndEncipher => 8,
+            SamKeyType::M1Sectors => 0x0A,
         }
     }
 }
@@ -83,6 +87,8 @@ impl SamUsage {
     pub const MASTER: SamUsage = SamUsage { levels: 0, kind: SamKeyType::Master };
     /// 06h: the key of authentication codes ([`crate::auth_code`]), one for all cards.
     pub const AUTHENTICATION_CODE: SamUsage = SamUsage { levels: 0, kind: SamKeyType::Mac };
+    /// 0Ah: the key above those of M1 sectors.
+    pub const M1_SECTORS: SamUsage = SamUsage { levels: 0, kind: SamKeyType::M1Sectors };
     /// 01h: the PSAM's own maintenance key.
     pub const MAINTENANCE: SamUsage = SamUsage { levels: 0, kind: SamKeyType::Maintenance };
 
@@ -399,7 +405,7 @@ mod tests {
     #[test]
     fn usage_bytes_are_closed() {
         let known = (0..=u8::MAX).filter_map(|code| Some((code, SamUsage::from_code(code)?)));
-        assert_eq!(known.clone().count(), 4 * 9);
+        assert_eq!(known.clone().count(), 4 * 10);
         known.for_each(|(code, usage)| assert_eq!(usage.code(), code));
         assert_eq!(SamUsage::PURCHASE_TWO_LEVELS.code(), 0x42);
         assert_eq!(SamUsage::new(4, SamKeyType::Mac), None);

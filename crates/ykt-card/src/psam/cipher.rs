@@ -8,7 +8,7 @@ use crate::security::KeyName;
 use crate::session::Pending;
 use ykt_base::StatusWord;
 use ykt_crypto::CardKey;
-use ykt_purse::psam::SamKeyType;
+use ykt_purse::psam::{SamKeyType, SamUsage};
 use ykt_purse::psam_cipher::{CipherData, CipherMode, DATA_LEN_MAX, DeliverKey};
 
 /// The key DELIVERY KEY left behind, until the next one, another application, or reset.
@@ -24,7 +24,12 @@ impl<M: Memory> Card<M> {
     pub(crate) fn deliver_key(&mut self, command: DeliverKey) -> Outcome {
         self.session.delivered = None;
         let kind = command.usage.kind();
-        if matches!(kind, SamKeyType::Master | SamKeyType::Maintenance | SamKeyType::Purchase) {
+        let has_own_command = command.usage == SamUsage::AUTHENTICATION_CODE
+            || matches!(
+                kind,
+                SamKeyType::Master | SamKeyType::Maintenance | SamKeyType::Purchase | SamKeyType::M1Sectors
+            );
+        if has_own_command {
             return Err(StatusWord::CONDITIONS);
         }
         let name = KeyName::SamWorking(command.usage, command.version);

@@ -35,7 +35,7 @@ pub(crate) struct ExpectedMac2 {
 impl<M: Memory> Card<M> {
     /// # Errors
     /// 6A88 no purchase key of this version and number of levels, 6983 key locked, 9403 other algorithm, 6985 no
-    /// terminal id or sequence file.
+    /// authentication code shown where one is asked for, no terminal id or sequence file.
     pub(super) fn begin_signing(
         &self,
         factors: &CardFactors,
@@ -49,6 +49,7 @@ impl<M: Memory> Card<M> {
         if algorithm != slot.attributes.algorithm || matches!(above, CardKey::Des(_)) {
             return Err(StatusWord::KEY_INDEX);
         }
+        self.require_genuine(&factors.card())?;
         let master = master(&self.store, &self.factory);
         let terminal = self.bytes_of(&master, TERMINAL_ID_SFI, TerminalId::LEN);
         let terminal = terminal.ok_or(StatusWord::CONDITIONS)?;

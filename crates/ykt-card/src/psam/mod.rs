@@ -2,10 +2,14 @@
 
 mod cipher;
 mod counting;
+mod genuine;
+mod grey;
+mod m1;
 mod purchase;
 
 pub(crate) use cipher::Delivered;
 pub(crate) use counting::ExpectedMac2;
+pub(crate) use grey::{PendingSamLock, SamLock};
 
 use crate::answer::Outcome;
 use crate::card::Card;
@@ -13,16 +17,24 @@ use crate::command::{CardCommand, Form};
 use crate::image::CardKind;
 use crate::memory::Memory;
 use crate::session::Carried;
-use ykt_base::{Command, StatusWord};
+use ykt_base::{Command, Rng, StatusWord};
+use ykt_purse::auth_code::AuthenticationCode;
 use ykt_purse::psam::{self, CreditSam, InitSamForPurchase};
 use ykt_purse::psam_cipher::{CipherData, DeliverKey};
+use ykt_purse::psam_grey::{self, CalculateGmac, CertifySamGreyLock, InitSamGreyLock};
+use ykt_purse::psam_m1::{self, DeriveM1Keys};
 
 /// Commands of a PSAM.
 pub(crate) enum SamCommand<'a> {
     InitSamForPurchase(InitSamForPurchase),
     CreditSam(CreditSam),
+    InitSamGreyLock(InitSamGreyLock),
+    CertifySamGreyLock(CertifySamGreyLock),
+    CalculateGmac(CalculateGmac),
+    CheckCode(AuthenticationCode),
     DeliverKey(DeliverKey),
     CipherData(CipherData<'a>),
+    DeriveM1Keys(DeriveM1Keys),
 }
 
 const fn form(
@@ -33,14 +45,34 @@ const fn form(
     Form { name, cla: 0x80, ins, p1: None, kinds: &[CardKind::Psam], parse }
 }
 
+/// Commands of the grey lock have a class of their own.
+const fn grey_form(
+    name: &'static str,
+    ins: u8,
+    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
+) -> Form {
+    Form { cla: 0xE0, ..form(name, ins, parse) }
+}
+
 /// Their rows of the command table.
 pub(crate) const FORMS: &[Form] = &[
     form("INIT SAM FOR PURCHASE", 0x70, |c| {
         Ok(SamCommand::InitSamForPurchase(InitSamForPurchase::parse(c)?).into())
     }),
     form("CREDIT SAM FOR PURCHASE", 0x72, |c| Ok(SamCommand::CreditSam(CreditSam::parse(c)?).into())),
+    grey_form("INIT SAM GREY LOCK", 0x40, |c| {
+        Ok(SamCommand::InitSamGreyLock(InitSamGreyLock::parse(c)?).into())
+    }),
+    grey_form("CERTIFY SAM GREY LOCK", 0x42, |c| {
+        Ok(SamCommand::CertifySamGreyLock(CertifySamGreyLock::parse(c)?).into())
+    }),
+    grey_form("CALCULATE GMAC", 0x44, |c| Ok(SamCommand::CalculateGmac(CalculateGmac::parse(c)?).into())),
+    form("CHECK AUTHENTICATION CODE", 0xCA, |c| {
+        Ok(SamCommand::CheckCode(AuthenticationCode::parse(c)?).into())
+    }),
     form("DELIVERY KEY", 0x1A, |c| Ok(SamCommand::DeliverKey(DeliverKey::parse(c)?).into())),
     form("CIPHER DATA", 0xFA, |c| Ok(SamCommand::CipherData(CipherData::parse(c)?).into())),
+    form("DERIVE M1 KEYS", 0xFC, |c| Ok(SamCommand::DeriveM1Keys(DeriveM1Keys::parse(c)?).into())),
 ];
 
 impl<'a> From<SamCommand<'a>> for CardCommand<'a> {
@@ -54,19 +86,35 @@ impl SamCommand<'_> {
     pub(crate) const fn answer_len(&self) -> Option<usize> {
         Some(match self {
             SamCommand::InitSamForPurchase(_) => psam::INIT_ANSWER_LEN,
-            SamCommand::CreditSam(_) | SamCommand::DeliverKey(_) => 0,
+            SamCommand::InitSamGreyLock(_) => psam_grey::INIT_ANSWER_LEN,
+            SamCommand::CalculateGmac(_) => psam_grey::GMAC_ANSWER_LEN,
+            SamCommand::CreditSam(_)
+            | SamCommand::CertifySamGreyLock(_)
+            | SamCommand::CheckCode(_)
+            | SamCommand::DeliverKey(_) => 0,
             SamCommand::CipherData(command) => command.answer_len(),
+            SamCommand::DeriveM1Keys(_) => psam_m1::ANSWER_LEN,
         })
     }
 }
 
 impl<M: Memory> Card<M> {
-    pub(crate) fn execute_psam(&mut self, command: SamCommand<'_>, carried: Carried) -> Outcome {
+    pub(crate) fn execute_psam(
+        &mut self,
+        rng: &mut dyn Rng,
+        command: SamCommand<'_>,
+        carried: Carried,
+    ) -> Outcome {
         match command {
             SamCommand::InitSamForPurchase(init) => self.init_sam_for_purchase(init),
             SamCommand::CreditSam(credit) => self.credit_sam(credit, carried.pending),
+            SamCommand::InitSamGreyLock(init) => self.init_sam_grey_lock(rng, init),
+            SamCommand::CertifySamGreyLock(certify) => self.certify_sam_grey_lock(certify, carried.pending),
+            SamCommand::CalculateGmac(ask) => self.calculate_gmac(ask),
+            SamCommand::CheckCode(code) => self.check_authentication_code(code),
             SamCommand::DeliverKey(deliver) => self.deliver_key(deliver),
             SamCommand::CipherData(cipher) => self.cipher_data(cipher, carried.pending),
+            SamCommand::DeriveM1Keys(derive) => self.derive_m1_keys(derive),
         }
     }
 }

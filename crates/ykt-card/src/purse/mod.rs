@@ -1,6 +1,7 @@
 //! The electronic purse (电子钱包) and deposit (电子存折): balance, load, purchase, proof (`epurse.md` 4).
 
 mod capp;
+mod code;
 mod grey;
 mod load;
 mod open;
@@ -28,6 +29,7 @@ use purchase::PendingPurchase;
 use unload::PendingUnload;
 use unlock::PendingUnlock;
 use ykt_base::{Command, Rng, StatusWord};
+use ykt_purse::auth_code::CODE_LEN;
 use ykt_purse::capp::UpdateCappData;
 use ykt_purse::grey::{
     DebitForUnlock, GetLockProof, GreyUnlock, InitializeForGreyLock, InitializeForGreyUnlock, LockPurse,
@@ -64,6 +66,7 @@ pub(crate) enum PurseCommand<'a> {
     GreyUnlock(GreyUnlock),
     GetLockProof(GetLockProof),
     Prove(ProveTransaction),
+    AuthenticationCode,
 }
 
 /// A transaction of a purse between its INITIALIZE and its follow-up.
@@ -135,6 +138,10 @@ pub(crate) const FORMS: &[Form] =
         form("GET TRANSACTION PROVE", 0x5A, None, |c| {
             Ok(PurseCommand::Prove(ProveTransaction::parse(c)?).into())
         }),
+        form("GET DATA", 0xCA, None, |c| {
+            code::parse(c)?;
+            Ok(PurseCommand::AuthenticationCode.into())
+        }),
         grey_form("INITIALIZE FOR GREY LOCK", 0x7A, Some(0x08), |c| {
             Ok(PurseCommand::InitializeForGreyLock(InitializeForGreyLock::parse(c)?).into())
         }),
@@ -180,6 +187,7 @@ impl PurseCommand<'_> {
             PurseCommand::GreyUnlock(_) => grey_layout::UNLOCK_ANSWER_LEN,
             PurseCommand::GetLockProof(_) => grey_layout::PROOF_LEN,
             PurseCommand::Prove(_) => prove::ANSWER_LEN,
+            PurseCommand::AuthenticationCode => CODE_LEN,
         })
     }
 }
@@ -213,6 +221,7 @@ impl<M: Memory> Card<M> {
             PurseCommand::GreyUnlock(unlock) => self.grey_unlock(unlock, pending),
             PurseCommand::GetLockProof(form) => self.lock_proof(form),
             PurseCommand::Prove(asked) => self.prove(asked),
+            PurseCommand::AuthenticationCode => self.authentication_code(),
         }
     }
 }
