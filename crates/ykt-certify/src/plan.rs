@@ -64,11 +64,23 @@ pub struct Feature {
     pub id: String,
     /// What it is.
     pub title: Text,
-    /// Steps that show it.
-    pub probe: Vec<Step>,
-    /// Status words of the last step that say it is absent; every other answer says it is there. Without them it
-    /// is there when every step goes as written.
-    pub absent: Option<Words>,
+    /// How a card is asked whether it has it.
+    pub sign: Sign,
+}
+
+/// How a card is asked whether it has a feature.
+#[derive(Debug, Clone)]
+pub enum Sign {
+    /// By steps.
+    Probe {
+        /// The steps.
+        steps: Vec<Step>,
+        /// Status words of the last step that say it is absent; every other answer says it is there. Without them it
+        /// is there when every step goes as written.
+        absent: Option<Words>,
+    },
+    /// By its answer to reset: the transmission protocol it is spoken to by. Over T=0 readers correct Le themselves.
+    Protocol(u8),
 }
 
 /// A case.
@@ -114,6 +126,23 @@ pub enum Start {
     Application,
     /// Power was off.
     Reset,
+}
+
+/// The transmission protocol that PC/SC services choose for an answer to reset (ISO 7816-3, TD1, TD2, ..): T=1 where
+/// it is offered, else T=0.
+#[must_use]
+pub fn protocol_of(atr: &[u8]) -> u8 {
+    let mut bytes = atr.iter().skip(1);
+    let mut format = bytes.next();
+    while let Some(indicator) = format.filter(|indicator| **indicator & 0x80 != 0) {
+        // TAi, TBi and TCi stand before TDi where the high digit has their bits.
+        let before = usize::try_from((indicator >> 4 & 0x07).count_ones()).unwrap_or(0);
+        format = bytes.nth(before);
+        if format.is_some_and(|protocol| protocol & 0x0F == 1) {
+            return 1;
+        }
+    }
+    0
 }
 
 impl Case {
@@ -376,4 +405,19 @@ fn purse<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Purse, D::Error> {
 /// Whether an action is sure to leave the answer that a feature's `absent` looks at.
 pub(crate) fn asks_the_card(action: &Action) -> bool {
     !matches!(action, Action::Reset {} | Action::Fund { .. } | Action::Drain { .. } | Action::Repeat { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_protocol_of_an_answer_to_reset() {
+        assert_eq!(protocol_of(&[0x3B, 0x88, 0x80, 0x01]), 1, "T=0 and T=1, as contactless cards have it");
+        assert_eq!(protocol_of(&[0x3B, 0x88, 0x01]), 1);
+        assert_eq!(protocol_of(&[0x3B, 0xF8, 0x13, 0x00, 0x00, 0x81, 0x31]), 1, "behind TA1, TB1, TC1");
+        assert_eq!(protocol_of(&[0x3B, 0x98, 0x13, 0x00]), 0, "TD1 states T=0");
+        assert_eq!(protocol_of(&[0x3B, 0x00]), 0);
+        assert_eq!(protocol_of(&[]), 0);
+    }
 }

@@ -3,9 +3,9 @@
 
 use crate::action::{KeyName, Step};
 use crate::bench::{Bench, Desk, Finding, Holder, Stop};
-use crate::plan::{CardSort, Case, Feature, Harm, Plan, Start};
+use crate::plan::{CardSort, Case, Feature, Harm, Plan, Sign, Start, protocol_of};
 use crate::report::{CaseReport, Failure, FeatureLine, MoneyLine, Report, Stage, Verdict};
-use crate::words::Text;
+use crate::words::{Text, Words};
 use std::collections::BTreeSet;
 use ykt_base::hex::Hex;
 use ykt_base::{CardChannel, ChannelError, DateTime};
@@ -176,25 +176,30 @@ impl Run<'_> {
 
     /// Whether the card has a feature.
     fn probe(&mut self, feature: &Feature) -> FeatureLine {
-        let mut bench = self.bench();
-        let mut last = bench.start().map(|()| None);
-        for step in &feature.probe {
-            if last.is_ok() {
-                last = bench.step(step);
-            }
-        }
-        let moved = bench.finished();
-        self.moved = self.moved.saturating_add(moved);
-        // Only the last step may be answered by one of the absent words.
-        let is_there = match (&feature.absent, last) {
-            (Some(absent), Ok(Some(sw))) => !absent.accept(sw),
-            (Some(_), Ok(None) | Err(_)) => false,
-            (None, outcome) => outcome.is_ok(),
+        let is_there = match &feature.sign {
+            Sign::Protocol(protocol) => protocol_of(self.job.atr) == *protocol,
+            Sign::Probe { steps, absent } => self.shows(steps, absent.as_ref()),
         };
         if is_there {
             self.features.insert(feature.id.clone());
         }
         FeatureLine { id: feature.id.clone(), title: feature.title.clone(), is_there }
+    }
+
+    /// Whether the card does these steps; where words say that it does not, the last of them is judged by these.
+    fn shows(&mut self, steps: &[Step], absent: Option<&Words>) -> bool {
+        let mut bench = self.bench();
+        let mut last = bench.start().map(|()| None);
+        for step in steps {
+            last = last.and_then(|_| bench.step(step));
+        }
+        let moved = bench.finished();
+        self.moved = self.moved.saturating_add(moved);
+        match (absent, last) {
+            (Some(absent), Ok(Some(sw))) => !absent.accept(sw),
+            (Some(_), Ok(None) | Err(_)) => false,
+            (None, outcome) => outcome.is_ok(),
+        }
     }
 
     fn case(&mut self, case: &Case) -> CaseReport {
@@ -246,11 +251,11 @@ impl Run<'_> {
             let title = title
                 .map_or_else(|| Text::new(&need.feature, &need.feature), |feature| feature.title.clone());
             return Some(if need.is_wanted {
-                Text::new(format!("the card has no {}", title.en), format!("此卡不支持：{}", title.zh))
+                Text::new(format!("not on this card: {}", title.en), format!("此卡不支持：{}", title.zh))
             } else {
                 Text::new(
-                    format!("only for cards without {}", title.en),
-                    format!("仅适用于不支持“{}”的卡", title.zh),
+                    format!("not for cards with: {}", title.en),
+                    format!("不适用于具有此项的卡：{}", title.zh),
                 )
             });
         }

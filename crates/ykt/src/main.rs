@@ -4,6 +4,7 @@
 
 mod calc;
 mod card;
+mod certify;
 mod chip;
 mod clearing;
 mod demo;
@@ -41,6 +42,7 @@ enum Command {
     /// PSAMs in image files: make, show, talk to, and put into a virtual reader
     Psam(psam::Args),
     Pos(pos::Args),
+    Certify(certify::Args),
     Token(token::Args),
     Selftest(selftest::Args),
     Calc(calc::Args),
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Card(args) => card::run(&args),
         Command::Psam(args) => psam::run(&args),
         Command::Pos(args) => pos::run(&args),
+        Command::Certify(args) => certify::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Selftest(args) => selftest::run(&args),
         Command::Calc(args) => calc::run(&args),

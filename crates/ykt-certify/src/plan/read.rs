@@ -2,7 +2,7 @@
 //! What is wrong is named by file, line, case and step.
 
 use super::{
-    CASES_MAX, CardSort, Case, Feature, Harm, Overrides, Plan, PlanError, SECRET, Settings, Start,
+    CASES_MAX, CardSort, Case, Feature, Harm, Overrides, Plan, PlanError, SECRET, Settings, Sign, Start,
     asks_the_card,
 };
 use crate::action::{Action, Need, Step};
@@ -80,8 +80,9 @@ struct FeatureTable {
     id: String,
     title: String,
     zh: String,
-    probe: Vec<Value>,
+    probe: Option<Vec<Value>>,
     absent: Option<Words>,
+    protocol: Option<u8>,
 }
 
 #[derive(Deserialize)]
@@ -260,10 +261,17 @@ impl Reader {
         let place = source.place("feature", &id);
         let table =
             self.substituted(&table, &Table::new()).map_err(|what| source.wrong(place.clone(), what))?;
-        let FeatureTable { id, title, zh, probe, absent } =
+        let table =
             FeatureTable::deserialize(table).map_err(|error| source.wrong(place.clone(), error.message()))?;
-        let probe = steps(source, &place, "probe", probe)?;
-        Ok(Feature { id, title: Text::new(title, zh), probe, absent })
+        let FeatureTable { id, title, zh, probe, absent, protocol } = table;
+        let sign = match (probe, absent, protocol) {
+            (Some(probe), absent, None) => {
+                Sign::Probe { steps: steps(source, &place, "probe", probe)?, absent }
+            }
+            (None, None, Some(protocol)) => Sign::Protocol(protocol),
+            _ => return Err(source.wrong(place, "expected either `probe` or `protocol`")),
+        };
+        Ok(Feature { id, title: Text::new(title, zh), sign })
     }
 
     /// One case, or one for every row of `with`.
@@ -402,10 +410,11 @@ fn check(source: &Source, plan: &Plan) -> Result<(), PlanError> {
     };
     for feature in &plan.features {
         let place = format!("feature {}", feature.id);
-        if !feature.probe.last().is_some_and(|step| asks_the_card(&step.action)) {
+        let Sign::Probe { steps, .. } = &feature.sign else { continue };
+        if !steps.last().is_some_and(|step| asks_the_card(&step.action)) {
             return Err(source.wrong(place, "expected a probe that ends with a command"));
         }
-        check_names(source, plan, &place, &feature.probe)?;
+        check_names(source, plan, &place, steps)?;
     }
     for case in &plan.cases {
         let place = format!("case {}", case.id);

@@ -57,25 +57,19 @@ fn write_text(out: &mut String, report: &Report, language: Language) -> std::fmt
         writeln!(out, "{} {card}", pick("card", "卡号"))?;
     }
     for case in &report.cases {
-        let word = verdict_word(&case.verdict, language);
-        match &case.verdict {
-            Verdict::Passed => {}
-            Verdict::NotApplicable { reason } => {
-                writeln!(out, "{word}  {}: {}", case.id, language.of(reason))?;
+        if let Verdict::Failed(failure) = &case.verdict {
+            writeln!(out, "\n{}  {}  ({})", verdict_word(&case.verdict, language), case.id, case.clause)?;
+            writeln!(out, "  {}", language.of(&case.purpose))?;
+            write_failure(out, failure, language)?;
+            for exchange in &case.dialogue {
+                writeln!(out, "    {:<28} > {}", exchange.title, exchange.command)?;
+                let answer = exchange.answer.as_deref().unwrap_or(pick("no answer", "无应答"));
+                writeln!(out, "    {:<28} < {answer}", "")?;
             }
-            Verdict::Failed(failure) => {
-                writeln!(out, "\n{word}  {}  ({})", case.id, case.clause)?;
-                writeln!(out, "  {}", language.of(&case.purpose))?;
-                write_failure(out, failure, language)?;
-                for exchange in &case.dialogue {
-                    writeln!(out, "    {:<28} > {}", exchange.title, exchange.command)?;
-                    let answer = exchange.answer.as_deref().unwrap_or(pick("no answer", "无应答"));
-                    writeln!(out, "    {:<28} < {answer}", "")?;
-                }
-                writeln!(out)?;
-            }
+            writeln!(out)?;
         }
     }
+    write_not_applicable(out, report, language)?;
     let counts = report.counts();
     writeln!(
         out,
@@ -103,6 +97,24 @@ fn write_text(out: &mut String, report: &Report, language: Language) -> std::fmt
             Fen::new(line.before),
             line.after.map_or_else(|| "?".to_owned(), |fen| Fen::new(fen).to_string()),
         )?;
+    }
+    Ok(())
+}
+
+/// The cases that say nothing about this card, by reason.
+fn write_not_applicable(out: &mut String, report: &Report, language: Language) -> std::fmt::Result {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for case in &report.cases {
+        let Verdict::NotApplicable { reason } = &case.verdict else { continue };
+        let reason = language.of(reason);
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, ids)) => ids.push(&case.id),
+            None => reasons.push((reason, vec![&case.id])),
+        }
+    }
+    for (reason, ids) in reasons {
+        let word = language.pick("not applicable", "不适用");
+        writeln!(out, "{word}  {} ({reason}): {}", ids.len(), ids.join(", "))?;
     }
     Ok(())
 }

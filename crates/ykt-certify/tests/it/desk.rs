@@ -111,7 +111,8 @@ pub fn judge_with(
     only: &[String],
 ) -> Report {
     let at = DateTime::start_of(day("20261122"));
-    let job = Job { plan, keys, only, harm, at, place: "a test", atr: &[0x3B, 0x00] };
+    // T=1, so that Le is the card's business.
+    let job = Job { plan, keys, only, harm, at, place: "a test", atr: &[0x3B, 0x80, 0x01] };
     run(channel, &job, &mut |_| {}).unwrap()
 }
 

@@ -33,7 +33,7 @@ fn a_feature_the_card_lacks_is_said_and_not_passed() {
     let report = judge(&mut card(&Profile::city_cpu()), &purse(), Harm::None, &[]);
     let deposit = report.cases.iter().find(|case| case.id == "deposit.load").unwrap();
     let Verdict::NotApplicable { reason } = &deposit.verdict else { panic!("{:?}", deposit.verdict) };
-    assert_eq!(reason.en, "the card has no electronic deposit (ED)");
+    assert_eq!(reason.en, "not on this card: electronic deposit (ED)");
     assert_eq!(reason.zh, "此卡不支持：电子存折");
 }
 

@@ -440,7 +440,9 @@ const fn transaction_name(transaction: TransactionType) -> Words {
         TransactionType::CreditPurchase => Words("credit purchase", "信用消费"),
         TransactionType::CompositePurchase => Words("composite purchase", "复合消费"),
         TransactionType::EdGreyLock | TransactionType::EpGreyLock => Words("grey lock", "灰锁"),
-        TransactionType::EpDebitForUnlock => Words("debit for unlock", "解扣"),
-        TransactionType::EpGreyUnlock => Words("online unlock", "联机解扣"),
+        TransactionType::EdDebitForUnlock | TransactionType::EpDebitForUnlock => {
+            Words("debit for unlock", "解扣")
+        }
+        TransactionType::GreyUnlock => Words("online unlock", "联机解扣"),
     }
 }
