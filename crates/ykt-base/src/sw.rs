@@ -31,6 +31,8 @@ status_words! {
     OK = 0x9000, "ok";
     /// Selected file or application is locked.
     SELECTED_LOCKED = 0x6283, "selected application is locked";
+    /// What was to be verified is wrong.
+    VERIFICATION_FAILED = 0x6300, "verification failed";
     /// Nothing was changed.
     STATE_UNCHANGED = 0x6400, "state unchanged";
     /// The memory did not take a write.

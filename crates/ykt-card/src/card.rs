@@ -67,6 +67,8 @@ impl<M: Memory> Card<M> {
             CardCommand::KeyCard(command) => self.execute_key_card(command, carried),
             CardCommand::Ticket(command) => self.execute_ticket(rng, command, carried),
             CardCommand::Bank(command) => self.execute_bank(rng, command, carried),
+            CardCommand::Identity(command) => self.prove_card(rng, command),
+            CardCommand::Token(command) => self.execute_token(rng, command, carried),
         }
     }
 

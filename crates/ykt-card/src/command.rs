@@ -6,14 +6,18 @@
 
 use crate::bank::{self, BankCommand};
 use crate::files::{self, FileCommand};
+use crate::identity;
 use crate::image::CardKind;
 use crate::key_card::{self, KeyCardCommand};
 use crate::psam::{self, SamCommand};
 use crate::purse::{self, PurseCommand};
 use crate::security::{self, SecurityCommand};
 use crate::ticket::{self, TicketCommand};
+use crate::token::{self, TokenCommand};
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{Command, StatusWord};
+use ykt_crypto::sm2::SIGNATURE_LEN;
+use ykt_purse::identity::InternalAuthenticate;
 
 /// Le: how long the terminal wants the answer (`epurse.md` 0: absent, 00 or exact).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +71,17 @@ pub struct Form {
 }
 
 /// The command table: one slice for each family.
-const FAMILIES: [&[Form]; 7] =
-    [files::FORMS, security::FORMS, purse::FORMS, psam::FORMS, key_card::FORMS, ticket::FORMS, bank::FORMS];
+const FAMILIES: [&[Form]; 9] = [
+    files::FORMS,
+    security::FORMS,
+    purse::FORMS,
+    psam::FORMS,
+    key_card::FORMS,
+    ticket::FORMS,
+    bank::FORMS,
+    identity::FORMS,
+    token::FORMS,
+];
 
 /// Every form of every command the card system knows.
 pub fn forms() -> impl Iterator<Item = &'static Form> {
@@ -84,6 +97,8 @@ pub(crate) enum CardCommand<'a> {
     KeyCard(KeyCardCommand<'a>),
     Ticket(TicketCommand<'a>),
     Bank(BankCommand),
+    Identity(InternalAuthenticate<'a>),
+    Token(TokenCommand<'a>),
 }
 
 impl<'a> CardCommand<'a> {
@@ -111,6 +126,8 @@ impl<'a> CardCommand<'a> {
             CardCommand::KeyCard(command) => command.answer_len(),
             CardCommand::Ticket(command) => command.answer_len(),
             CardCommand::Bank(command) => command.answer_len(),
+            CardCommand::Identity(_) => Some(SIGNATURE_LEN),
+            CardCommand::Token(command) => Some(command.answer_len()),
         }
     }
 }

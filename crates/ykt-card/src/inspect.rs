@@ -8,9 +8,12 @@ use crate::memory::{Memory, Store};
 use crate::purse;
 use crate::security::{KeySlot, key_slots};
 use crate::ticket;
+use crate::token;
 use ykt_base::{CardCounter, KeyVersion};
+use ykt_crypto::sm2::PublicKey;
 use ykt_purse::PurseFen;
 use ykt_purse::create::{Access, Protection, Structure};
+use ykt_purse::token::{PinPolicy, Purpose};
 use ykt_purse::write_key::ErrorCounter;
 
 /// One thing on a card.
@@ -66,6 +69,17 @@ pub enum Sight<'a> {
         fid: [u8; 2],
         /// Its counter.
         counter: CardCounter,
+    },
+    /// An SM2 key pair.
+    KeyPair {
+        /// File id.
+        fid: [u8; 2],
+        /// What it signs.
+        purpose: Purpose,
+        /// When the holder's PIN is asked for.
+        pin: PinPolicy,
+        /// The public key; `None` before the card made one.
+        public: Option<PublicKey>,
     },
     /// The key file of the directory; its keys follow.
     Keys {
@@ -138,6 +152,9 @@ fn inspect_file<M: Memory>(store: &Store<M>, file: &File, see: &mut dyn FnMut(Si
             see(Sight::Tickets { fid, places, len, stored: ticket::occupied(store, file) });
         }
         FileKind::BankCard { .. } => see(Sight::BankCard { fid, counter: bank::counter(store, file) }),
+        FileKind::KeyPair { purpose, pin } => {
+            see(Sight::KeyPair { fid, purpose, pin, public: token::public_key(store, file) });
+        }
         FileKind::Keys => {
             see(Sight::Keys { add: file.write, size: file.len });
             for KeySlot { usage, id, attributes, .. } in key_slots(store, file) {

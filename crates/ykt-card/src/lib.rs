@@ -42,6 +42,7 @@ mod bank;
 mod card;
 mod command;
 mod files;
+mod identity;
 mod image;
 mod inspect;
 mod key_card;
@@ -51,6 +52,7 @@ mod purse;
 mod security;
 mod session;
 mod ticket;
+mod token;
 
 pub use card::Card;
 pub use command::{Form, forms};

@@ -6,10 +6,12 @@ use crate::files::{Directory, File};
 use crate::psam::{Delivered, ExpectedMac2, PendingSamLock, SamLock};
 use crate::purse::{CappCache, PendingTransaction};
 use crate::ticket::PendingTicket;
+use crate::token::PendingDigest;
 use ykt_base::{Response, StatusWord};
 use ykt_crypto::mac::MacState;
 use ykt_purse::auth_code::AuthenticationCode;
 use ykt_purse::create::{Access, SecurityStates};
+use ykt_purse::token::PinPolicy;
 
 /// A challenge (随机数), 4-byte ones filled with zeros: IV of secure messaging and block of EXTERNAL AUTHENTICATE.
 /// It serves the very next command only.
@@ -25,6 +27,8 @@ pub(crate) enum Pending {
     SamMac(MacState),
     Ticket(PendingTicket),
     Bank(PendingBank),
+    /// A message that is hashed block by block.
+    Digest(PendingDigest),
 }
 
 /// What the command before left for this one. It is taken from the session before the command is even read, so
@@ -42,6 +46,8 @@ pub(crate) struct Session {
     mf_state: u8,
     df_state: u8,
     pin_verified: bool,
+    /// No signature was made since the PIN was verified.
+    pin_unspent: bool,
     pub(crate) challenge: Option<Challenge>,
     pub(crate) pending: Option<Pending>,
     /// Records of the composite purchase that is pending, if one is.
@@ -65,6 +71,7 @@ impl Session {
             mf_state: 0,
             df_state: 0,
             pin_verified: false,
+            pin_unspent: false,
             challenge: None,
             pending: None,
             waiting: None,
@@ -115,6 +122,21 @@ impl Session {
     /// The holder's PIN was verified in the current directory.
     pub(crate) const fn pin_was_verified(&mut self) {
         self.pin_verified = true;
+        self.pin_unspent = true;
+    }
+
+    /// Whether the PIN was verified as often as a key pair wants it.
+    pub(crate) const fn satisfies(&self, policy: PinPolicy) -> bool {
+        match policy {
+            PinPolicy::Never => true,
+            PinPolicy::OncePerSession => self.pin_verified,
+            PinPolicy::EachTime => self.pin_verified && self.pin_unspent,
+        }
+    }
+
+    /// A signature was made: the next one that wants the PIN each time wants it again.
+    pub(crate) const fn spend_pin(&mut self) {
+        self.pin_unspent = false;
     }
 
     pub(crate) const fn is_pin_verified(&self) -> bool {

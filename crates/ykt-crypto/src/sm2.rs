@@ -8,6 +8,10 @@
 //! The `sm2` crate computes in constant time and, of the two that were compared, is the one without `std`; it derives
 //! k as RFC 6979 does from key and message, with the random bytes mixed in, so weak randomness gives no key away.
 
+mod digest;
+
+pub use digest::Hasher;
+
 use crate::sm::Bytes;
 use ::sm2::SecretKey;
 use ::sm2::dsa::signature::rand_core::{TryCryptoRng, TryRng};

@@ -1,5 +1,6 @@
 //! CREATE FILE (建文件, `epurse.md` 3.1): files, their rights and their protection, in the layout FMCOS cards use.
 
+use crate::token::{PinPolicy, Purpose};
 use crate::wire::join;
 use crate::write_key::KeyLayout;
 use ykt_base::{Command, StatusWord};
@@ -156,6 +157,10 @@ pub struct Switches {
     pub answers_wait: bool,
     /// EF: wrong MAC1 and MAC2 of transactions in a row cost the transaction's key its tries.
     pub counts_wrong_macs: bool,
+    /// DF: a purchase or grey lock with an EP needs the PIN (tokens). With an ED each needs it always.
+    pub purchase_needs_pin: bool,
+    /// BF: GET BALANCE needs the PIN (tokens).
+    pub balance_needs_pin: bool,
     /// Second byte, FE or FD: how WRITE KEY lays out a key.
     pub key_layout: KeyLayout,
 }
@@ -166,6 +171,8 @@ impl Switches {
     const STATE_ENDS_WITH_TRANSACTION: u8 = 0x04;
     const ANSWERS_WAIT: u8 = 0x08;
     const COUNTS_WRONG_MACS: u8 = 0x10;
+    const PURCHASE_NEEDS_PIN: u8 = 0x20;
+    const BALANCE_NEEDS_PIN: u8 = 0x40;
 
     /// The two bytes.
     #[must_use]
@@ -176,6 +183,8 @@ impl Switches {
             (self.state_ends_with_transaction, Switches::STATE_ENDS_WITH_TRANSACTION),
             (self.answers_wait, Switches::ANSWERS_WAIT),
             (self.counts_wrong_macs, Switches::COUNTS_WRONG_MACS),
+            (self.purchase_needs_pin, Switches::PURCHASE_NEEDS_PIN),
+            (self.balance_needs_pin, Switches::BALANCE_NEEDS_PIN),
         ];
         let on = on.into_iter().filter(|(is_on, _)| *is_on).fold(0, |on, (_, bit)| on | bit);
         [!on, !self.key_layout.code()]
@@ -191,6 +200,8 @@ impl Switches {
             state_ends_with_transaction: on & Switches::STATE_ENDS_WITH_TRANSACTION != 0,
             answers_wait: on & Switches::ANSWERS_WAIT != 0,
             counts_wrong_macs: on & Switches::COUNTS_WRONG_MACS != 0,
+            purchase_needs_pin: on & Switches::PURCHASE_NEEDS_PIN != 0,
+            balance_needs_pin: on & Switches::BALANCE_NEEDS_PIN != 0,
             key_layout: KeyLayout::from_code(!bytes[1])?,
         };
         (switches.to_bytes() == bytes).then_some(switches)
@@ -251,6 +262,17 @@ pub enum NewFile<'a> {
         usage: Access,
         /// Short file id of its log.
         log_sfi: u8,
+    },
+    /// Type 32: an SM2 key pair. Empty until the card makes one.
+    KeyPair {
+        /// What it signs.
+        purpose: Purpose,
+        /// When the holder's PIN is asked for.
+        pin: PinPolicy,
+        /// Right to sign.
+        sign: Access,
+        /// Right to make a new pair.
+        generate: Access,
     },
     /// Type 3F: the key file of the current DF, FID 0000.
     Keys {
@@ -322,6 +344,12 @@ impl<'a> CreateFile<'a> {
             0x31 => {
                 NewFile::BankCard { tracks_sfi: *s1, signature_sfi: *s2, usage: Access(a), log_sfi: d & 0x1F }
             }
+            0x32 => NewFile::KeyPair {
+                purpose: Purpose::from_code(*s1).ok_or(StatusWord::WRONG_DATA)?,
+                pin: PinPolicy::from_code(*s2).ok_or(StatusWord::WRONG_DATA)?,
+                sign: Access(a),
+                generate: Access(b),
+            },
             0x3F => NewFile::Keys { size, df_sfi: a, add: Access(b) },
             kind => NewFile::Data {
                 structure: match kind & 0x3F {
@@ -364,6 +392,9 @@ impl<'a> CreateFile<'a> {
             }
             NewFile::BankCard { tracks_sfi, signature_sfi, usage, log_sfi } => {
                 join(&[&[0x31, tracks_sfi, signature_sfi, usage.0, 0x00, 0xFF, log_sfi]])
+            }
+            NewFile::KeyPair { purpose, pin, sign, generate } => {
+                join(&[&[0x32, purpose.code(), pin.code()], &[sign.0, generate.0, 0xFF, 0xFF]])
             }
             NewFile::Keys { size, df_sfi, add } => {
                 join(&[&[0x3F], &size.to_be_bytes(), &[df_sfi, add.0, 0xFF, 0xFF]])
@@ -460,6 +491,18 @@ mod tests {
                 },
                 &hex!("80E00000073F010095F1FFFF"),
             ),
+            (
+                CreateFile {
+                    fid: [0, 0x0C],
+                    file: NewFile::KeyPair {
+                        purpose: Purpose::Sign,
+                        pin: PinPolicy::EachTime,
+                        sign: Access::STATE_1,
+                        generate: Access(0xFF),
+                    },
+                },
+                &hex!("80E0000C07320102F1FFFFFF"),
+            ),
         ] {
             assert_eq!(file.to_apdu().as_bytes(), apdu);
             assert_eq!(CreateFile::parse(&Command::parse(apdu).unwrap()), Ok(file));
@@ -471,7 +514,7 @@ mod tests {
         for bytes in (0..=u16::MAX).map(u16::to_be_bytes) {
             match Switches::from_bytes(bytes) {
                 Some(switches) => assert_eq!(switches.to_bytes(), bytes),
-                None => assert!(bytes[0] < 0xE0 || bytes[1] < 0xFD),
+                None => assert!(bytes[0] < 0x80 || bytes[1] < 0xFD),
             }
         }
         assert_eq!(Switches::from_bytes([0xFF, 0xFF]), Some(Switches::default()));

@@ -171,6 +171,17 @@ impl Line {
                     json: json!({ "bank_card": fid, "counter": counter.0 }),
                 }
             }
+            Sight::KeyPair { fid, purpose, pin, public } => {
+                let fid = Hex(&fid).to_string();
+                let public = public.map(|key| Hex(key.as_bytes()).to_string());
+                let shown = public.as_deref().unwrap_or("not made yet");
+                Line {
+                    text: format!("  SM2 key pair {fid}: to {purpose}, PIN {pin}, public key {shown}"),
+                    json: json!({
+                        "key_pair": fid, "purpose": purpose.to_string(), "pin": pin.to_string(), "public": public,
+                    }),
+                }
+            }
             Sight::Keys { add, size } => Line {
                 text: format!("  keys: {size} bytes, add {:02X}", add.0),
                 json: json!({ "keys": size, "add": right(add.0) }),

@@ -37,6 +37,7 @@ impl<'a> NewEntry<'a> {
             NewFile::BankCard { tracks_sfi, log_sfi, .. } => {
                 id.0 == CARD_FID && Sfi::new(tracks_sfi).is_some() && Sfi::new(log_sfi).is_some()
             }
+            NewFile::KeyPair { .. } => id.sfi().is_some(),
             NewFile::Data { structure, .. } => id.sfi().is_some() && has_room(structure),
             NewFile::Application { size, .. } => id != FileId::MF && command.fid[0] != 0 && size > 0,
         };

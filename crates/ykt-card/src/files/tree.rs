@@ -8,10 +8,12 @@ use crate::bank;
 use crate::image::{FILES_AT, Factory, Layout, MF_USED_AT};
 use crate::memory::{Memory, Store};
 use crate::ticket;
+use crate::token;
 use ykt_base::Command;
 use ykt_purse::create::{
     Access, AccessByte, CreateFile, NAME_LEN_MAX, NewFile, Protection, Structure, Switches,
 };
+use ykt_purse::token::{PinPolicy, Purpose};
 
 /// Bytes each EF costs in its directory beside its body.
 pub const FILE_HEADER_LEN: usize = 16;
@@ -78,6 +80,11 @@ pub(crate) enum FileKind {
         /// The log it writes.
         log: Sfi,
     },
+    /// An SM2 key pair; `read` is the right to sign, `write` the right to make a new one.
+    KeyPair {
+        purpose: Purpose,
+        pin: PinPolicy,
+    },
 }
 
 impl FileKind {
@@ -97,6 +104,7 @@ impl FileKind {
             FileKind::Keys => 0,
             FileKind::Tickets { places, len } => ticket::store_len(places, len),
             FileKind::BankCard { .. } => bank::BODY_LEN,
+            FileKind::KeyPair { .. } => token::KEY_PAIR_LEN,
         }
     }
 }
@@ -256,6 +264,10 @@ impl Entry {
                     log: Sfi::new(log_sfi)?,
                 };
                 (kind, Protection::Plain, usage, Access::NEVER, AccessByte::KEY_0, None)
+            }
+            NewFile::KeyPair { purpose, pin, sign, generate } => {
+                let kind = FileKind::KeyPair { purpose, pin };
+                (kind, Protection::Plain, sign, generate, AccessByte::KEY_0, None)
             }
             NewFile::Keys { size, add, .. } => {
                 let len = Some(usize::from(size));

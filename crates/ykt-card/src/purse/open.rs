@@ -128,9 +128,13 @@ impl<M: Memory> Card<M> {
     /// GET BALANCE (读余额).
     ///
     /// # Errors
-    /// 6985 without such a purse, 6982 without its right.
+    /// 6985 without such a purse, 6982 without its right, or without the PIN where the application asks for it (6983
+    /// when it is blocked).
     pub(crate) fn balance(&self, purse: Purse) -> Outcome {
         let open = self.open_purse(purse)?;
+        if self.session.directory.switches.balance_needs_pin {
+            self.require_pin()?;
+        }
         answer(&open.state.balance.to_bytes())
     }
 
@@ -166,21 +170,28 @@ impl<M: Memory> Card<M> {
         Ok(Begun { state, slot })
     }
 
-    /// The holder's consent (4.2): an ED asks for the PIN always, an EP when it is loaded and the application
-    /// says so.
+    /// The holder's consent (4.2): an ED asks for the PIN always, an EP when the application says so.
     ///
     /// # Errors
     /// 6983 when the PIN is blocked, 6982 when it is not verified.
     pub(super) fn require_holder(&self, purse: Purse, transaction: Transaction) -> Result<(), StatusWord> {
-        let directory = &self.session.directory;
+        let switches = self.session.directory.switches;
         let needed = match (purse, transaction) {
             (Purse::Ed, _) => true,
-            (Purse::Ep, Transaction::Load) => directory.switches.load_needs_pin,
+            (Purse::Ep, Transaction::Load) => switches.load_needs_pin,
+            (Purse::Ep, Transaction::Purchase | Transaction::GreyLock) => switches.purchase_needs_pin,
             (Purse::Ep, _) => false,
         };
-        if !needed || self.session.is_pin_verified() {
+        if needed { self.require_pin() } else { Ok(()) }
+    }
+
+    /// # Errors
+    /// 6983 when the PIN is blocked, 6982 when it is not verified.
+    fn require_pin(&self) -> Result<(), StatusWord> {
+        if self.session.is_pin_verified() {
             return Ok(());
         }
+        let directory = &self.session.directory;
         if let Some(pin) = key(&self.store, directory, KeyName::User(KeyUsage::Pin, PIN_ID)) {
             pin.attributes.tries.not_locked()?;
         }

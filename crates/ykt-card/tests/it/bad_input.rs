@@ -54,7 +54,7 @@ const USER: &[Good] = &[
     good("CREATE FILE", "80E0001707280010F0F0FFFF", &[0x80], (0x6700, 0x6700), Some(0)),
     good("GET CHALLENGE", "00840000", &[0x00], (0x6700, 0x6700), None),
     good("EXTERNAL AUTHENTICATE", "00820000080102030405060708", &[0x00], (0x6700, 0x6700), Some(0)),
-    good("INTERNAL AUTHENTICATE", "00880000080102030405060708", &[0x00], (0x6700, 0x6700), Some(8)),
+    good("INTERNAL AUTHENTICATE", "00880000080102030405060708", &[0x00, 0x80], (0x6700, 0x6700), Some(8)),
     good("VERIFY", "00200000080102030405060708", &[0x00], (0x6700, 0x6700), Some(0)),
     good("CHANGE PIN", "805E01010D999999FFFFFFFF123456FFFFFF", &[0x80], (0x6A88, 0x6700), Some(0)),
     good("RELOAD PIN", "805E00010A12345600000000000000", &[0x80], (0x6A88, 0x6700), Some(0)),
@@ -198,7 +198,30 @@ const BANK: &[Good] = &[
         (0x6700, 0x6700),
         Some(4),
     ),
-    good("Read_Share_Sign", "80460000", &[0x80], (0x6700, 0x6700), None),
+    good("Read_Share_Sign", "80460000", &[0x00, 0x80], (0x6700, 0x6700), None),
+];
+
+/// Those a token has, its application selected; key pair 0A asks for no PIN.
+const TOKEN: &[Good] = &[
+    good("GENERATE KEY PAIR", "0046800A", &[0x00, 0x80], (0x6700, 0x6700), Some(0x41)),
+    good("READ PUBLIC KEY", "0046810A", &[0x00, 0x80], (0x6700, 0x6700), Some(0x41)),
+    good("HASH", "802A900A026162", &[0x80], (0x9000, 0x9000), Some(0)),
+    good("SIGN", "802A9A0A026162", &[0x80], (0x9000, 0x9000), Some(0x40)),
+    good("SIGN the last block", "802A9B0A026162", &[0x80], (0x6901, 0x6901), Some(0x40)),
+    good(
+        "SIGN a digest",
+        "802A9C0A200000000000000000000000000000000000000000000000000000000000000000",
+        &[0x80],
+        (0x6700, 0x6700),
+        Some(0x40),
+    ),
+    good(
+        "INTERNAL AUTHENTICATE SM2",
+        "8088000A11000102030405060708090A0B0C0D0E0F10",
+        &[0x00, 0x80],
+        (0x6985, 0x6985),
+        Some(0x40),
+    ),
 ];
 
 fn user_card() -> Bench {
@@ -216,6 +239,12 @@ fn ticket_card() -> Bench {
 fn bank_card() -> Bench {
     let mut bench = Dialogue::read("bank-card").play();
     bench.ok("00A40000021101");
+    bench
+}
+
+fn token() -> Bench {
+    let mut bench = Dialogue::read("token-card").play();
+    bench.ok("00A4000002DF04");
     bench
 }
 
@@ -314,11 +343,12 @@ fn wrong_forms_of_every_command_change_nothing() {
     let user = every_wrong_form(user_card, USER);
     let tickets = every_wrong_form(ticket_card, TICKETS);
     let bank = every_wrong_form(bank_card, BANK);
+    let token = every_wrong_form(token, TOKEN);
     let psam = every_wrong_form(psam, PSAM);
     let key_card = every_wrong_form(key_card, KEY_CARD);
     println!(
-        "wrong forms: {user} to a purse, {tickets} to tickets, {bank} to a bank card, {psam} to a PSAM, {key_card} to a \
-         key card"
+        "wrong forms: {user} to a purse, {tickets} to tickets, {bank} to a bank card, {token} to a token, {psam} to a \
+         PSAM, {key_card} to a key card"
     );
 }
 
@@ -328,6 +358,7 @@ fn every_class_and_instruction_has_an_answer() {
         (user_card as fn() -> Bench, USER),
         (ticket_card, TICKETS),
         (bank_card, BANK),
+        (token, TOKEN),
         (psam, PSAM),
         (key_card, KEY_CARD),
     ];

@@ -192,7 +192,7 @@ impl Bench {
 /// Where the journal lies in an image.
 const JOURNAL: std::ops::Range<usize> = 112..512;
 
-fn hex_of(bytes: &[u8]) -> String {
+pub fn hex_of(bytes: &[u8]) -> String {
     hex::Hex(bytes).to_string()
 }
 

@@ -41,6 +41,7 @@ fn an_engineer_sees_the_whole_card_but_no_key() {
                 format!("{fid:02X?} {stored} of {places} tickets of {len}")
             }
             Sight::BankCard { fid, counter } => format!("{fid:02X?} {counter}"),
+            Sight::KeyPair { fid, purpose, pin, .. } => format!("{fid:02X?} to {purpose}, PIN {pin}"),
             Sight::Keys { add, .. } => format!("keys {:02X}", add.0),
             Sight::Key { usage, id, tries, .. } => format!("key {usage:02X}/{id} {:02X}", tries.0),
         });

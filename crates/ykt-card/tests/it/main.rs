@@ -21,4 +21,5 @@ mod key_matrix;
 mod power_cut;
 mod sequences;
 mod tickets;
+mod token;
 mod volatile;

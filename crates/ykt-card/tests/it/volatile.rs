@@ -36,6 +36,8 @@ struct Right {
 const MF: &str = "00A40000023F00";
 const OTHER: &str = "00A40000023F02";
 const PSAM_APPLICATION: &str = "00A4000002DF01";
+const KEY_APPLICATION: &str = "00A4000002DF02";
+const TOKEN_APPLICATION: &str = "00A4000002DF04";
 const CCK_PROVEN: [&str; 3] = ["@A1B2C3D4E5F60718", "0084000008", "0082000008DD31487231C7E50D"];
 const APPLICATION: &[&str] = &[SELECT_APPLICATION];
 
@@ -51,9 +53,21 @@ fn user_card() -> Chip {
 }
 
 fn psam() -> Chip {
-    let mut bench = Dialogue::read("psam-card").play();
+    with_another_application("psam-card", &["@A1B2C3D4E5F60718", "0084000008", "00820000080D9EE580681EB1D5"])
+}
+
+fn token() -> Chip {
+    with_another_application("token-card", &CCK_PROVEN)
+}
+
+fn key_card() -> Chip {
+    with_another_application("key-card", &["@A1B2C3D4E5F60718", "0084000008", "008200000814DDC78285A5DE1B"])
+}
+
+fn with_another_application(dialogue: &str, proof: &[&str]) -> Chip {
+    let mut bench = Dialogue::read(dialogue).play();
     bench.ok(MF);
-    play(&mut bench, &["@A1B2C3D4E5F60718", "0084000008", "00820000080D9EE580681EB1D5"]);
+    play(&mut bench, proof);
     bench.ok("80E03F020D380100F1EF95FFFF4142434445");
     bench.card.into_memory()
 }
@@ -160,14 +174,45 @@ const RIGHTS: &[Right] = &[
         without: &[0x6901],
         is_of_card: false,
     },
+    Right {
+        name: "PIN for a key pair",
+        card: token,
+        gain: &["0020000003123456"],
+        back: &[TOKEN_APPLICATION],
+        used_by: "802A9A0C026162",
+        with: 0x9000,
+        without: &[0x6982],
+        is_of_card: false,
+    },
+    Right {
+        name: "message under way in a token",
+        card: token,
+        gain: &["802A900A026162"],
+        back: &[],
+        used_by: "802A9B0A0163",
+        with: 0x9000,
+        without: &[0x6901],
+        is_of_card: false,
+    },
+    Right {
+        name: "PIN of a key card's operator",
+        card: key_card,
+        gain: &["0020000003123456"],
+        back: &[KEY_APPLICATION],
+        used_by: "8074000010170001017090798401011000FFFFFFFF",
+        with: 0x9000,
+        without: &[0x6982],
+        is_of_card: false,
+    },
 ];
 
 impl Right {
     fn application(&self) -> &'static str {
-        if self.back.contains(&PSAM_APPLICATION) || self.used_by.starts_with("8072") {
-            PSAM_APPLICATION
-        } else {
-            SELECT_APPLICATION
+        match &self.used_by[..4] {
+            "80FA" | "8072" => PSAM_APPLICATION,
+            "802A" => TOKEN_APPLICATION,
+            "8074" => KEY_APPLICATION,
+            _ => SELECT_APPLICATION,
         }
     }
 

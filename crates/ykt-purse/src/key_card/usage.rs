@@ -19,7 +19,8 @@ pub enum IssueKind {
     CardMaintenance,
     /// 23: application master key (应用主控), under the card master key.
     ApplicationMaster,
-    /// 30 to 3F: any other key of a user card, by its own usage byte; under the application master key. Not a PIN.
+    /// 30 to 3F: any other key of a user card, by its own usage byte; 24 to 26 for 50 to 52 (tickets, bank cards).
+    /// Under the application master key. Not a PIN.
     Application(KeyUsage),
 }
 
@@ -32,6 +33,10 @@ impl IssueKind {
             0x21 => Some(IssueKind::CardMaster),
             0x22 => Some(IssueKind::CardMaintenance),
             0x23 => Some(IssueKind::ApplicationMaster),
+            0x24 => Some(IssueKind::Application(KeyUsage::TicketIssue)),
+            0x25 => Some(IssueKind::Application(KeyUsage::TicketRedeem)),
+            0x26 => Some(IssueKind::Application(KeyUsage::BankCard)),
+            0x40.. => None,
             _ => {
                 KeyUsage::from_code(code).filter(|usage| *usage != KeyUsage::Pin).map(IssueKind::Application)
             }
@@ -46,6 +51,9 @@ impl IssueKind {
             IssueKind::CardMaster => 0x21,
             IssueKind::CardMaintenance => 0x22,
             IssueKind::ApplicationMaster => 0x23,
+            IssueKind::Application(KeyUsage::TicketIssue) => 0x24,
+            IssueKind::Application(KeyUsage::TicketRedeem) => 0x25,
+            IssueKind::Application(KeyUsage::BankCard) => 0x26,
             IssueKind::Application(usage) => usage.code(),
         }
     }
@@ -220,9 +228,13 @@ mod tests {
                 assert_eq!(usage.code(), code);
             }
         }
-        // Four of its own; four kinds at four levels, thirteen at three.
-        assert_eq!(known, 4 + 4 * 4 + 13 * 3);
-        for code in [0x3A, 0x7A, 0xBA, 0xFA, 0x3E, 0x33, 0x24, 0x02] {
+        // Four of its own; four kinds at four levels, sixteen at three.
+        assert_eq!(known, 4 + 4 * 4 + 16 * 3);
+        for usage in KeyUsage::ALL.into_iter().filter(|usage| *usage != KeyUsage::Pin) {
+            let kind = IssueKind::Application(usage);
+            assert_eq!(IssueKind::from_code(kind.code()), Some(kind));
+        }
+        for code in [0x3A, 0x7A, 0xBA, 0xFA, 0x3E, 0x33, 0x27, 0x02] {
             let derives = matches!(KeyCardUsage::from_code(code), Some(KeyCardUsage::Issue(_)));
             assert!(!derives, "{code:02X} derives no card key");
         }
