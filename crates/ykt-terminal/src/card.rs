@@ -77,6 +77,22 @@ pub enum Step {
     TransmitNote,
     /// Read_Share_Sign.
     ReadSign,
+    /// VERIFY of a PIN.
+    VerifyPin,
+    /// GET CHALLENGE.
+    Challenge,
+    /// WRITE KEY.
+    WriteKey,
+    /// SELECT of the key card's application.
+    SelectKeyCard,
+    /// GET KEY CARD INFO.
+    KeyCardInfo,
+    /// BEGIN CARD.
+    BeginCard,
+    /// DERIVE CARD KEY.
+    DeriveCardKey,
+    /// END CARD.
+    EndCard,
 }
 
 impl fmt::Display for Step {
@@ -112,6 +128,14 @@ impl fmt::Display for Step {
             Step::ReadMc => "ReadMC (80420000)",
             Step::TransmitNote => "Transmit_Consume_Note (80440000)",
             Step::ReadSign => "Read_Share_Sign (8046)",
+            Step::VerifyPin => "VERIFY (00200000)",
+            Step::Challenge => "GET CHALLENGE (00840000)",
+            Step::WriteKey => "WRITE KEY (84D4)",
+            Step::SelectKeyCard => "SELECT key card application (00A40400)",
+            Step::KeyCardInfo => "GET KEY CARD INFO (807A0000)",
+            Step::BeginCard => "BEGIN CARD (80740000)",
+            Step::DeriveCardKey => "DERIVE CARD KEY (8076)",
+            Step::EndCard => "END CARD (80780000)",
         })
     }
 }

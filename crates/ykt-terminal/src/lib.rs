@@ -12,6 +12,7 @@ pub mod blacklist;
 pub mod card;
 pub mod flow;
 pub mod host;
+pub mod key_card;
 pub mod load;
 pub mod m1;
 pub mod pos;

@@ -27,6 +27,15 @@ pub fn psam() -> Memory {
     personalised(CardKind::Psam, include_str!("../../../ykt-issue/tests/dialogues/psam.txt"))
 }
 
+/// The key card of the card system's own dialogue: three cards to issue, PIN 123456.
+pub fn key_card() -> Memory {
+    let transport = Key16::from_hex("57494E4E4552313233343536373839AA").unwrap();
+    let dialogue = include_str!("../../../ykt-card/tests/dialogues/key-card.apdu");
+    let mut card = Card::blank(Memory::new(), &Blank::key_card([7; 8], &transport)).unwrap();
+    play(&mut card, dialogue);
+    card.into_memory()
+}
+
 /// Challenges as they were given when the dialogue was recorded.
 struct Recorded(VecDeque<u8>);
 

@@ -10,6 +10,7 @@
 mod bankcard;
 mod batch;
 mod desk;
+mod key_card;
 mod load;
 mod m1;
 mod m1_desk;

@@ -1,0 +1,201 @@
+//! The operator's half of a key card (母卡, `keys-and-ca.md` 4): the PIN, then one card after the other gets its keys.
+//!
+//! Two cards are in two readers. What travels from one to the other is a finished WRITE KEY, made by the key card
+//! for this card and its challenge; the terminal between them learns nothing from it.
+
+use crate::card::{CardError, Step, ask, demand, demand_plain};
+use std::fmt;
+use ykt_base::{CardChannel, KeyVersion, StatusWord};
+use ykt_purse::command::{ChallengeLen, challenge, select_name, verify};
+use ykt_purse::create::Access;
+use ykt_purse::key_card::{
+    AllowedKinds, BeginCard, DeriveCardKey, EndCard, IssueKind, IssuedCard, KeyCardInfo, KeyEntry, NAME,
+    PIN_ID,
+};
+use ykt_purse::write_key::{ErrorCounter, KeyTarget, Pin};
+
+/// A key card with its application selected.
+pub struct KeyCard<C> {
+    channel: C,
+}
+
+/// What a key card says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Cards it may still issue.
+    pub left: u32,
+    /// Keys it may derive.
+    pub kinds: AllowedKinds,
+    /// Keys it holds, by name and check value.
+    pub keys: Vec<KeyEntry>,
+}
+
+/// A key for the card under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardKeyOrder {
+    /// Which key of the key card.
+    pub kind: IssueKind,
+    /// Its version.
+    pub version: KeyVersion,
+    /// Where it goes on the card.
+    pub target: KeyTarget,
+    /// Version of the control key.
+    pub control_version: KeyVersion,
+    /// Right to use it.
+    pub use_right: Access,
+    /// State it leads to.
+    pub follow_up: u8,
+    /// Right to change it.
+    pub change_right: Access,
+    /// Its tries.
+    pub tries: ErrorCounter,
+}
+
+/// Why a card does not get its keys.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyCardError {
+    /// A command to one of the two cards failed.
+    #[error("the key card or the card to be made does not serve: check that each sits in its own reader")]
+    Step(#[from] CardError),
+    /// The operator's PIN is wrong.
+    #[error("key card: wrong PIN, {left} tries left; ask the key centre when it is forgotten")]
+    WrongPin {
+        /// Tries left.
+        left: u8,
+    },
+    /// The operator's PIN is blocked.
+    #[error("key card: the PIN is blocked; the key centre unblocks it")]
+    PinBlocked,
+    /// It has issued as many cards as it was allowed to.
+    #[error(
+        "key card: expected at least one card left to issue, found none; the key centre lets it issue more"
+    )]
+    NoneLeft,
+    /// The attributes forbid it.
+    #[error("key card: {what} is not allowed by its attributes; take the key card of that city and purpose")]
+    NotAllowed {
+        /// City or key.
+        what: NotAllowed,
+    },
+}
+
+/// What the attributes of a key card forbid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAllowed {
+    /// Keys for cards of this city.
+    City(IssuedCard),
+    /// This kind of key, or in this place.
+    Key(IssueKind),
+}
+
+impl fmt::Display for NotAllowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotAllowed::City(card) => write!(f, "the city {}", card.city),
+            NotAllowed::Key(kind) => write!(f, "the key of kind {:02X}", kind.code()),
+        }
+    }
+}
+
+impl<C: CardChannel> KeyCard<C> {
+    /// Selects the key card's application.
+    ///
+    /// # Errors
+    /// [`CardError`]; 6A82 is another kind of card.
+    pub fn open(mut channel: C) -> Result<KeyCard<C>, CardError> {
+        demand_plain(&mut channel, Step::SelectKeyCard, &select_name(&NAME), |_| Some(()))?;
+        Ok(KeyCard { channel })
+    }
+
+    /// What it holds and may do; asks for no PIN.
+    ///
+    /// # Errors
+    /// [`CardError`].
+    pub fn facts(&mut self) -> Result<Facts, CardError> {
+        demand(&mut self.channel, Step::KeyCardInfo, &KeyCardInfo::APDU, |data| {
+            let info = KeyCardInfo::from_bytes(data)?;
+            Some(Facts { left: info.left, kinds: info.kinds, keys: info.keys().collect() })
+        })
+    }
+
+    /// Verifies the operator's PIN.
+    ///
+    /// # Errors
+    /// [`KeyCardError::WrongPin`], [`KeyCardError::PinBlocked`].
+    pub fn verify(&mut self, pin: &Pin) -> Result<(), KeyCardError> {
+        let mut out = [0; ykt_base::apdu::COMMAND_LEN_MAX];
+        let step = Step::VerifyPin;
+        let answer = ask(&mut self.channel, step, verify(PIN_ID, pin).encode(&mut out))?;
+        match answer.sw() {
+            StatusWord::OK => Ok(()),
+            StatusWord::BLOCKED => Err(KeyCardError::PinBlocked),
+            sw => match sw.0 {
+                0x63C0..=0x63CF => Err(KeyCardError::WrongPin { left: sw.to_bytes()[1] & 0x0F }),
+                _ => Err(CardError::Refused { step, sw }.into()),
+            },
+        }
+    }
+
+    /// Begins a card, or goes on with it when it was begun and not ended; says how many more may be issued.
+    ///
+    /// # Errors
+    /// [`KeyCardError`].
+    pub fn begin(&mut self, card: IssuedCard) -> Result<u32, KeyCardError> {
+        let apdu = BeginCard { card }.to_apdu();
+        let left = demand(&mut self.channel, Step::BeginCard, &apdu, |data| {
+            data.try_into().ok().map(u32::from_be_bytes)
+        });
+        left.map_err(|error| match error {
+            CardError::Refused { sw: StatusWord::COUNTER_AT_MAXIMUM, .. } => KeyCardError::NoneLeft,
+            CardError::Refused { sw: StatusWord::CONDITIONS, .. } => {
+                KeyCardError::NotAllowed { what: NotAllowed::City(card) }
+            }
+            error => error.into(),
+        })
+    }
+
+    /// Puts one key onto the card under way, which has the right directory selected.
+    ///
+    /// # Errors
+    /// [`KeyCardError`].
+    pub fn load_key(
+        &mut self,
+        card: &mut (impl CardChannel + ?Sized),
+        order: &CardKeyOrder,
+    ) -> Result<(), KeyCardError> {
+        let not_allowed = KeyCardError::NotAllowed { what: NotAllowed::Key(order.kind) };
+        if order.kind.usage() != Some(order.target.usage()) {
+            return Err(not_allowed);
+        }
+        let challenge = challenge(ChallengeLen::Eight);
+        let iv = demand_plain(card, Step::Challenge, &challenge, |data| data.try_into().ok())?;
+        let CardKeyOrder { kind, version, target, control_version, .. } = *order;
+        let CardKeyOrder { use_right, follow_up, change_right, tries, .. } = *order;
+        let derive = DeriveCardKey {
+            kind,
+            version,
+            target,
+            control_version,
+            use_right,
+            follow_up,
+            change_right,
+            tries,
+            iv,
+        };
+        let ready =
+            demand(&mut self.channel, Step::DeriveCardKey, &derive.to_apdu(), |data| Some(data.to_vec()));
+        let ready = ready.map_err(|error| match error {
+            CardError::Refused { sw: StatusWord::CONDITIONS, .. } => not_allowed,
+            error => error.into(),
+        })?;
+        Ok(demand(card, Step::WriteKey, &ready, |_| Some(()))?)
+    }
+
+    /// Ends the card under way.
+    ///
+    /// # Errors
+    /// [`KeyCardError`].
+    pub fn end(&mut self) -> Result<(), KeyCardError> {
+        Ok(demand(&mut self.channel, Step::EndCard, &EndCard.to_apdu(), |_| Some(()))?)
+    }
+}
