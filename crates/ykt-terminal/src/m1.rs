@@ -305,6 +305,19 @@ impl<K: M1Keys, S: M1Store> M1Terminal<K, S> {
         self.book.into_store()
     }
 
+    /// Marks the card as blacklisted and records that, after making it whole: the answer is
+    /// [`M1Refusal::Blacklisted`].
+    ///
+    /// # Errors
+    /// As [`M1Terminal::purchase`].
+    pub fn lock(
+        &mut self,
+        card: &mut (impl CardChannel + ?Sized),
+        at: DateTime,
+    ) -> Result<M1Outcome, M1Error> {
+        self.visit(card, |terminal, dialogue, uid| visit::lock(terminal, dialogue, uid, at))
+    }
+
     /// Reads the card whole and writes nothing.
     ///
     /// # Errors
@@ -338,15 +351,21 @@ impl<K: M1Keys, S: M1Store> M1Terminal<K, S> {
         if amount <= Fen::ZERO || amount > most {
             return Err(M1Error::Amount { found: amount, most });
         }
+        let ask = visit::Ask { operation, amount, at };
+        self.visit(card, |terminal, dialogue, uid| visit::serve(terminal, dialogue, uid, ask))
+    }
+
+    /// One showing of a card, of which `work` is done once its UID is known.
+    fn visit<'c, C: CardChannel + ?Sized>(
+        &mut self,
+        card: &'c mut C,
+        work: impl FnOnce(&mut Self, Dialogue<'c, C>, Uid) -> Result<M1Outcome, Stop>,
+    ) -> Result<M1Outcome, M1Error> {
         let mut dialogue = Dialogue::new(card);
-        let (mut uid, ask) = (None, visit::Ask { operation, amount, at });
-        let stop = dialogue.uid().map_err(Stop::from).and_then(|found| {
-            uid = Some(found);
-            visit::serve(self, dialogue, found, ask)
-        });
-        match stop {
+        let found = dialogue.uid();
+        match found.map_err(Stop::from).and_then(|uid| work(self, dialogue, uid)) {
             Ok(outcome) => Ok(outcome),
-            Err(stop) => self.outcome(stop, uid),
+            Err(stop) => self.outcome(stop, found.ok()),
         }
     }
 

@@ -10,6 +10,7 @@ mod clearing;
 mod demo;
 mod desk;
 mod installation;
+mod m1;
 mod machine;
 mod pos;
 mod psam;
@@ -41,6 +42,7 @@ enum Command {
     Card(card::Args),
     /// PSAMs in image files: make, show, talk to, and put into a virtual reader
     Psam(psam::Args),
+    M1(m1::Args),
     Pos(pos::Args),
     Certify(certify::Args),
     Token(token::Args),
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::User(args) => user::run(&args),
         Command::Card(args) => card::run(&args),
         Command::Psam(args) => psam::run(&args),
+        Command::M1(args) => m1::run(&args),
         Command::Pos(args) => pos::run(&args),
         Command::Certify(args) => certify::run(&args),
         Command::Token(args) => token::run(&args),

@@ -5,6 +5,7 @@
 
 mod entry;
 mod families;
+mod m1;
 
 use anyhow::Context;
 use entry::{Entry, Trouble};
@@ -25,7 +26,7 @@ const MALFORMED: u8 = 2;
 /// Recompute test vectors from their inputs and compare.
 ///
 /// The family before the `/` of an entry's name decides the rule: prim, published, diversify, load, purchase,
-/// cash withdraw, capp purchase, sm, auth, pin, write key. Entries of other families are named and not counted
+/// cash withdraw, capp purchase, sm, auth, pin, write key, m1, pcsc. Entries of other families are named and not counted
 /// as differences.
 #[derive(Debug, clap::Args)]
 #[command(

@@ -10,9 +10,11 @@ use ykt_base::{CardChannel, ChannelError, Response};
 use ykt_card::{Blank, Card, IMAGE_LEN_DEMO};
 use ykt_crypto::{CardKey, Key16};
 use ykt_issue::{Profile, Progress};
+use ykt_m1::M1Reader;
+use ykt_terminal::m1::M1Image;
 use ykt_terminal::transport::image::FileMemory;
 use ykt_terminal::transport::in_process::InProcess;
-use ykt_terminal::transport::vpcd::{self, ServeEvent, Stop};
+use ykt_terminal::transport::vpcd::{self, InsertedCard, ServeEvent, Stop};
 use ykt_usb::usbip::client::UsbToken;
 use ykt_vault::{DEMO_TRANSPORT_KEY, ImportedKey, KeyAddress, KeyState, KeysFile, SoftVault, Vault};
 
@@ -23,6 +25,8 @@ pub type ImageCard = InProcess<FileMemory, SystemRng>;
 pub enum Slot {
     /// In an image file.
     Image(Box<ImageCard>),
+    /// An M1 card in an image file, on a virtual reader.
+    M1(Box<M1Reader<M1Image>>),
     /// In a token behind a USB/IP server.
     Token(Box<UsbToken>),
     /// In a reader.
@@ -38,6 +42,9 @@ impl Slot {
             return Ok(Slot::Token(Box::new(UsbToken::attach(address)?)));
         }
         let path = Path::new(place);
+        if M1Image::is_one(path) {
+            return Ok(Slot::M1(Box::new(M1Reader::new(M1Image::open(path)?))));
+        }
         if path.exists() {
             return Ok(Slot::Image(Box::new(open_image(path)?)));
         }
@@ -60,6 +67,7 @@ impl Slot {
     pub fn atr(&self) -> &[u8] {
         match self {
             Slot::Image(card) => card.card().atr(),
+            Slot::M1(_) => &ykt_m1::reader::ATR,
             Slot::Token(card) => card.atr(),
             #[cfg(feature = "pcsc")]
             Slot::Reader(card) => card.atr(),
@@ -71,6 +79,7 @@ impl CardChannel for Slot {
     fn transmit(&mut self, command: &[u8]) -> Result<Response, ChannelError> {
         match self {
             Slot::Image(card) => card.transmit(command),
+            Slot::M1(card) => card.transmit(command),
             Slot::Token(card) => card.transmit(command),
             #[cfg(feature = "pcsc")]
             Slot::Reader(card) => card.transmit(command),
@@ -80,6 +89,7 @@ impl CardChannel for Slot {
     fn reset(&mut self) -> Result<(), ChannelError> {
         match self {
             Slot::Image(card) => card.reset(),
+            Slot::M1(card) => card.reset(),
             Slot::Token(card) => card.reset(),
             #[cfg(feature = "pcsc")]
             Slot::Reader(card) => card.reset(),
@@ -148,12 +158,19 @@ pub fn open_profile(name: &str) -> anyhow::Result<Profile> {
 
 /// Keeps the card of an image in the virtual reader at `address` until Ctrl-C or SIGTERM.
 pub fn serve(path: &Path, address: &str) -> anyhow::Result<ExitCode> {
-    let mut card = open_image(path)?;
+    if M1Image::is_one(path) {
+        keep(&mut M1Reader::new(M1Image::open(path)?), path, address)
+    } else {
+        keep(&mut open_image(path)?, path, address)
+    }
+}
+
+fn keep(card: &mut impl InsertedCard, path: &Path, address: &str) -> anyhow::Result<ExitCode> {
     let stop = Stop::default();
     let handle = stop.clone();
     ctrlc::set_handler(move || handle.stop()).context("take over Ctrl-C")?;
     eprintln!("{} for the virtual reader at {address}; Ctrl-C ends", path.display());
-    vpcd::serve(address, &mut card, &stop, &mut |event| match event {
+    vpcd::serve(address, card, &stop, &mut |event| match event {
         ServeEvent::Inserted => eprintln!("in the reader"),
         ServeEvent::Ejected => eprintln!("the reader let go"),
         ServeEvent::Waiting { why } => {

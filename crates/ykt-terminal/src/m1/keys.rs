@@ -2,10 +2,15 @@
 
 use super::book::Operation;
 use crate::card::{CardError, Step, demand};
-use ykt_base::{CardChannel, Mac4};
+use ykt_base::{CardChannel, KeyVersion, Mac4};
 use ykt_m1::key::{AuthCode, Identity};
+use ykt_m1::layout::Directory;
 use ykt_m1::tac::{M1Terms, tac};
 use ykt_m1::{KeyKind, M1Layout, M1Masters, Sector, SectorKey};
+use ykt_purse::psam_m1::{DeriveM1Keys, KEYS};
+
+/// Id of the monthly pass's key.
+const MONTHLY_ID: u8 = 0x07;
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -91,33 +96,47 @@ impl M1Keys for SoftKeys {
     }
 }
 
-/// Keys A from a PSAM that knows `80 FC` (`epurse.md` 7.4): purse and public information, records, monthly pass. Its
-/// cards have the ids of [`ykt_m1::layout::KEY_A_IDS_PSAM`]. Keys B are in no PSAM for purchases, so this terminal
-/// loads no cards, and it makes no TACs.
+/// Keys A from a PSAM that knows `80 FC` (`epurse.md` 7.4). Keys B are in no PSAM for purchases, so this terminal loads
+/// no cards; and it makes no TACs.
 pub struct PsamKeys<C> {
     psam: C,
+    version: KeyVersion,
+    layout: M1Layout,
     /// Keys of the card asked for last.
-    known: Option<(Identity, [SectorKey; 3])>,
+    known: Option<(Identity, [SectorKey; KEYS])>,
 }
 
 impl<C: CardChannel> PsamKeys<C> {
-    /// Keys from the PSAM behind `psam`, its application selected.
-    pub fn new(psam: C) -> PsamKeys<C> {
-        PsamKeys { psam, known: None }
+    /// Keys from the PSAM behind `psam`, its application selected, under its key of this version.
+    pub fn new(psam: C, version: KeyVersion, layout: M1Layout) -> PsamKeys<C> {
+        PsamKeys { psam, version, layout, known: None }
     }
 
-    /// Keys A of purse, records and monthly pass.
-    fn keys(&mut self, card: &Identity) -> Result<&[SectorKey; 3], CardError> {
+    /// Ids of the three keys that are asked for: purse, records, and what the public information has of its own;
+    /// where that is the purse's, the monthly pass, as the published command asks.
+    fn ids(&self) -> [u8; KEYS] {
+        let id = |sector: Sector| self.layout.key_a_ids[sector.index()].unwrap_or(Directory::UNUSED);
+        let [purse, records, public] = [Sector::PURSE, Sector::RECORDS[0], Sector::PUBLIC].map(id);
+        [purse, records, if public == purse { MONTHLY_ID } else { public }]
+    }
+
+    /// The three keys of a card.
+    fn keys(&mut self, card: &Identity) -> Result<&[SectorKey; KEYS], CardError> {
         let keys = match self.known.take() {
             Some((known, keys)) if known == *card => keys,
             _ => {
                 let [_, _, serial @ ..] = card.serial;
-                let header = [0x80, 0xFC, 0x01, 0x01, 0x0F];
-                let fields: [&[u8]; 6] =
-                    [&header, &card.city, &card.uid.0, &serial, &card.auth_code.0, &[0x02, 0x03, 0x07]];
-                demand(&mut self.psam, Step::M1Keys, &fields.concat(), |answer| {
+                let derive = DeriveM1Keys {
+                    version: self.version,
+                    city: card.city,
+                    uid: card.uid.0,
+                    serial,
+                    auth_code: card.auth_code.0,
+                    key_ids: self.ids(),
+                };
+                demand(&mut self.psam, Step::M1Keys, &derive.to_apdu(), |answer| {
                     let (keys, rest) = answer.as_chunks::<{ SectorKey::LEN }>();
-                    let keys = <[_; 3]>::try_from(keys).ok().filter(|_| rest.is_empty())?;
+                    let keys = <[_; KEYS]>::try_from(keys).ok().filter(|_| rest.is_empty())?;
                     Some(keys.map(SectorKey::from_bytes))
                 })?
             }
@@ -133,12 +152,11 @@ impl<C: CardChannel> M1Keys for PsamKeys<C> {
         sector: Sector,
         kind: KeyKind,
     ) -> Result<SectorKey, M1KeyError> {
-        let [purse, records, monthly] = self.keys(card)?;
-        match (kind, sector.number()) {
-            (KeyKind::A, 2 | 6) => Ok(purse.clone()),
-            (KeyKind::A, 3..=5) => Ok(records.clone()),
-            (KeyKind::A, 7 | 8) => Ok(monthly.clone()),
-            _ => Err(M1KeyError::NotHeld { kind, sector }),
+        let id = self.layout.key_a_ids[sector.index()];
+        let place = self.ids().iter().position(|known| Some(*known) == id);
+        match place.filter(|_| kind == KeyKind::A) {
+            Some(place) => Ok(self.keys(card)?[place].clone()),
+            None => Err(M1KeyError::NotHeld { kind, sector }),
         }
     }
 
@@ -154,17 +172,22 @@ impl<C: CardChannel> M1Keys for PsamKeys<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ykt_base::{ChannelError, Response, StatusWord};
+    use ykt_base::{ChannelError, Command, Response, StatusWord};
+    use ykt_crypto::{CardKey, Key16};
     use ykt_m1::Uid;
 
-    /// A PSAM that knows one card.
-    struct Psam(Vec<Vec<u8>>);
+    fn above() -> Key16 {
+        Key16::from_bytes([0x11; 16])
+    }
+
+    /// A PSAM that counts how often it is asked.
+    struct Psam(usize);
 
     impl CardChannel for Psam {
         fn transmit(&mut self, command: &[u8]) -> Result<Response, ChannelError> {
-            self.0.push(command.to_vec());
-            let keys: Vec<u8> = (0..18).collect();
-            Ok(Response::new(&keys, StatusWord::OK).unwrap())
+            self.0 += 1;
+            let derive = DeriveM1Keys::parse(&Command::parse(command).unwrap()).unwrap();
+            Ok(Response::new(&derive.keys(&CardKey::Tdes(above())), StatusWord::OK).unwrap())
         }
 
         fn reset(&mut self) -> Result<(), ChannelError> {
@@ -172,8 +195,10 @@ mod tests {
         }
     }
 
+    /// PSAM and software give the same keys, and the PSAM is asked once for each card that comes.
     #[test]
-    fn a_psam_is_asked_once_for_each_card() {
+    fn a_psam_gives_the_keys_that_cards_are_made_with() {
+        let masters = M1Masters { sector_a: above(), sector_b: above(), auth_code: above(), tac: above() };
         let card = Identity {
             uid: Uid([0x1A, 0x2B, 0x3C, 0x4D]),
             city: [0x21, 0x44],
@@ -181,22 +206,19 @@ mod tests {
             serial: [0, 0, 0, 1],
             auth_code: AuthCode([0xAC, 0x12, 0xAC, 0x34]),
         };
-        let mut keys = PsamKeys::new(Psam(Vec::new()));
-        let mut key = |card: &Identity, sector| {
-            keys.sector_key(card, sector, KeyKind::A)
-                .map(|key| key.expose()[0])
-                .map_err(|error| error.to_string())
-        };
-        assert_eq!(key(&card, Sector::PURSE), Ok(0));
-        assert_eq!(key(&card, Sector::PUBLIC), Ok(0));
-        assert_eq!(key(&card, Sector::RECORDS[2]), Ok(6));
-        assert!(key(&card, Sector::ISSUE).is_err());
-        let other = Identity { uid: Uid([0; 4]), ..card };
-        assert_eq!(key(&other, Sector::new(8).unwrap()), Ok(12));
-        assert!(keys.sector_key(&card, Sector::PURSE, KeyKind::B).is_err());
-        let asked: Vec<String> =
-            keys.psam.0.iter().map(|bytes| ykt_base::hex::Hex(bytes).to_string()).collect();
-        assert_eq!(asked[0], "80FC01010F21441A2B3C4D0001AC12AC34020307");
-        assert_eq!(asked.len(), 3, "once for each card that comes");
+        for (_, layout) in M1Layout::NAMED {
+            let mut keys = PsamKeys::new(Psam(0), KeyVersion(1), layout);
+            let other = Identity { uid: Uid([0; 4]), ..card };
+            for card in [&card, &other] {
+                for sector in [Sector::PURSE, Sector::RECORDS[0], Sector::RECORDS[2], Sector::PUBLIC] {
+                    let found = keys.sector_key(card, sector, KeyKind::A).unwrap();
+                    assert!(found == masters.sector_key(card, sector, KeyKind::A, &layout), "{sector}");
+                }
+            }
+            assert_eq!(keys.psam.0, 2);
+            let refused = keys.sector_key(&card, Sector::PURSE, KeyKind::B);
+            assert!(matches!(refused, Err(M1KeyError::NotHeld { .. })));
+            assert!(keys.sector_key(&card, Sector::DIRECTORY, KeyKind::A).is_err());
+        }
     }
 }

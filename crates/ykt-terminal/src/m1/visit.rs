@@ -33,21 +33,32 @@ pub(super) struct Ask {
 /// Serves the card that was just shown.
 pub(super) fn serve<C: CardChannel + ?Sized, K: M1Keys, S: M1Store>(
     terminal: &mut M1Terminal<K, S>,
-    mut talk: Dialogue<'_, C>,
+    talk: Dialogue<'_, C>,
     uid: Uid,
     ask: Ask,
 ) -> Result<M1Outcome, Stop> {
-    let (data, dates) = issue_data(&mut talk, uid)?;
-    let card = data.identity(uid);
-    accept(terminal, &card)?;
-    let mut visit = Visit { terminal, talk, ask, card, data, info: PublicInfo::NEW, open: None };
-    visit.read_public()?;
+    let (mut visit, dates) = Visit::begin(terminal, talk, uid, ask)?;
     let (balance, served) = visit.settle()?;
     if let Some(record) = served {
         return Ok(M1Outcome::Recovered(M1Receipt { record, balance }));
     }
     visit.check(&dates)?;
     visit.charge(balance)
+}
+
+/// Marks the card that was just shown as blacklisted.
+pub(super) fn lock<C: CardChannel + ?Sized, K: M1Keys, S: M1Store>(
+    terminal: &mut M1Terminal<K, S>,
+    talk: Dialogue<'_, C>,
+    uid: Uid,
+    at: DateTime,
+) -> Result<M1Outcome, Stop> {
+    let version = terminal.blacklist.version();
+    let ask = Ask { operation: Operation::Purchase, amount: Fen::ZERO, at };
+    let (mut visit, _) = Visit::begin(terminal, talk, uid, ask)?;
+    visit.settle()?;
+    visit.mark_black()?;
+    Ok(M1Outcome::Declined(M1Refusal::Blacklisted { version }))
 }
 
 /// Reads everything the card says, and writes nothing.
@@ -110,7 +121,22 @@ struct Visit<'t, 'c, C: ?Sized, K, S> {
     open: Option<(Sector, KeyKind)>,
 }
 
-impl<C: CardChannel + ?Sized, K: M1Keys, S: M1Store> Visit<'_, '_, C, K, S> {
+impl<'t, 'c, C: CardChannel + ?Sized, K: M1Keys, S: M1Store> Visit<'t, 'c, C, K, S> {
+    /// Steps 1 and 2: whose card it is, and what it says of itself.
+    fn begin(
+        terminal: &'t mut M1Terminal<K, S>,
+        mut talk: Dialogue<'c, C>,
+        uid: Uid,
+        ask: Ask,
+    ) -> Result<(Self, IssueDates), Stop> {
+        let (data, dates) = issue_data(&mut talk, uid)?;
+        let card = data.identity(uid);
+        accept(terminal, &card)?;
+        let mut visit = Visit { terminal, talk, ask, card, data, info: PublicInfo::NEW, open: None };
+        visit.read_public()?;
+        Ok((visit, dates))
+    }
+
     /// Opens a sector, unless it is open.
     fn enter(&mut self, sector: Sector, kind: KeyKind) -> Result<(), Stop> {
         if self.open != Some((sector, kind)) {

@@ -1,6 +1,7 @@
 //! The rules of the families, by the inputs an entry has: other numbers and other names find the same rule.
 
 use super::entry::{Entry, Trouble, missing};
+use super::m1;
 use crate::calc::worked::{self, LoadCase, PurchaseCase, Worked};
 use ykt_base::apdu::COMMAND_LEN_MAX;
 use ykt_base::hex;
@@ -16,7 +17,7 @@ use ykt_purse::purchase::{self, Purchase, PurchaseKind};
 use ykt_purse::write_key::Pin;
 use ykt_purse::{OverdraftLimit, Purse, PurseFen, TransactionType, command};
 
-type Outcome = Result<Worked, Trouble>;
+pub(super) type Outcome = Result<Worked, Trouble>;
 
 /// Names under which the factor directly above the card comes.
 const ISSUER_NAMES: [&str; 5] = ["city_factor", "issuer8", "issuer_factor", "issuer", "city8"];
@@ -40,6 +41,8 @@ pub(super) fn work(entry: &Entry) -> Outcome {
         "write key" => secure_message(entry, &["control_key", "key"]),
         "auth" => auth(entry),
         "pin" => pin(entry),
+        "m1" => m1::card(entry),
+        "pcsc" => m1::reader(entry),
         _ => Err(Trouble::Unknown),
     }
 }

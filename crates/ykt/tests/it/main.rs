@@ -8,6 +8,7 @@
 
 mod consoles;
 mod image_cards;
+mod m1;
 #[cfg(feature = "pcsc")]
 mod pcsc;
 #[cfg(feature = "pcsc")]
