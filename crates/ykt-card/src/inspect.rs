@@ -3,7 +3,7 @@
 
 use crate::bank;
 use crate::card::Card;
-use crate::files::{Directory, Entry, File, FileKind, entries, master};
+use crate::files::{BlockState, Directory, Entry, File, FileKind, entries, master};
 use crate::memory::{Memory, Store};
 use crate::purse;
 use crate::security::{KeySlot, key_slots};
@@ -27,6 +27,8 @@ pub enum Sight<'a> {
         name: &'a [u8],
         /// Right to create files.
         create: Access,
+        /// Whether it is blocked.
+        block: BlockState,
         /// Bytes in use.
         used: usize,
         /// Bytes of room.
@@ -127,6 +129,7 @@ fn inspect_directory<M: Memory>(store: &Store<M>, directory: &Directory, see: &m
         fid: directory.id.0,
         name: directory.name(),
         create: directory.create,
+        block: directory.block,
         used: directory.used(store),
         size: directory.room(),
     });

@@ -12,7 +12,8 @@
 //! # The life of a card
 //!
 //! The factory makes it blank ([`Card::blank`]): an empty MF, a transport key, an ATR. Everything else comes by
-//! commands a real card would get (`epurse.md` 0, 3):
+//! commands a real card would get (`epurse.md` 0, 3); an operator may first preset serial number, transport key and
+//! switches of the MF by WRITE HARD INFO, and [`Card::life_cycle`] tells how far a card has gone:
 //!
 //! 1. CREATE FILE of the MF's key file, free while the MF is empty. Every other file asks for the right of its
 //!    directory: [`Blank::mf_create`] in the MF, the right in CREATE FILE in a DF.
@@ -21,14 +22,15 @@
 //!    key, files, and the other keys under the application master key.
 //!
 //! A file costs its body and [`FILE_HEADER_LEN`], a DF its size and [`DF_HEADER_LEN`], a key [`KEY_SLOT_LEN`] of
-//! its key file. Where card systems differ is data: [`ykt_purse::create::Switches`] in CREATE FILE of the DF.
+//! its key file. Where card systems differ is data: [`ykt_purse::create::Switches`] in CREATE FILE of the DF, and of
+//! the MF in the factory header.
 //!
 //! # What holds
 //!
 //! - A command is refused by a status word and has changed nothing, or it is answered and everything it changed is
-//!   stored. The one thing a refused command may cost is a try of a counted key or PIN.
+//!   stored. The one thing a refused command may cost is a try: of a counted key or PIN, or to unblock.
 //! - Challenge and transaction context are taken from the session before the next command is read, so only the
-//!   right follow-up can use them.
+//!   right follow-up can use them. GET RESPONSE alone is no command in this sense: it fetches a part of the answer.
 //! - No key, PIN or session key is in an answer, an error or a `Debug`.
 #![no_std]
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use ykt_base::hex::Hex;
-use ykt_card::Sight;
+use ykt_card::{BlockState, Sight};
 use ykt_purse::create::{Protection, Structure};
 use ykt_purse::log::LogRecord;
 use ykt_purse::write_key::KeyUsage;
@@ -120,12 +120,19 @@ struct Line {
 impl Line {
     fn of(sight: &Sight<'_>) -> Line {
         match *sight {
-            Sight::Directory { fid, name, create, used, size } => {
+            Sight::Directory { fid, name, create, block, used, size } => {
                 let (fid, aid) = (Hex(&fid).to_string(), Hex(name).to_string());
                 let name = if name.is_empty() { "MF" } else { aid.as_str() };
                 Line {
-                    text: format!("directory {fid} {name}: {used} of {size} bytes, create {:02X}", create.0),
-                    json: json!({ "directory": fid, "name": name, "used": used, "size": size, "create": right(create.0) }),
+                    text: format!(
+                        "directory {fid} {name}: {used} of {size} bytes, create {:02X}{}",
+                        create.0,
+                        block_text(block)
+                    ),
+                    json: json!({
+                        "directory": fid, "name": name, "used": used, "size": size, "create": right(create.0),
+                        "blocked": block != BlockState::Free,
+                    }),
                 }
             }
             Sight::File { fid, structure, protection, read, write } => {
@@ -216,6 +223,14 @@ fn structure_text(structure: Structure) -> String {
         Structure::FixedRecords { count, len } => format!("{count} records of {len} bytes"),
         Structure::VariableRecords { size } => format!("records in {size} bytes"),
         Structure::CyclicRecords { count, len } => format!("ring of {count} records of {len} bytes"),
+    }
+}
+
+const fn block_text(block: BlockState) -> &'static str {
+    match block {
+        BlockState::Free => "",
+        BlockState::Temporary => ", blocked",
+        BlockState::Permanent => ", blocked for good",
     }
 }
 

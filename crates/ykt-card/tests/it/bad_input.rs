@@ -452,6 +452,9 @@ fn images_that_are_no_cards() {
     use ykt_crypto::Key16;
     assert!(matches!(Card::power_on(ArrayMemory::<1024>::new()), Err(PowerOnError::NotACard)));
     assert!(matches!(Card::power_on(ArrayMemory::<0>::new()), Err(PowerOnError::NotACard)));
+    let mut foreign = ArrayMemory::from_image([0xA5; 1024]);
+    assert!(matches!(Card::power_on(&mut foreign), Err(PowerOnError::NotACard)));
+    assert_eq!(foreign.writes(), 0, "what is no card is left alone, whatever stands in the journal's place");
     let key = Key16::from_bytes([1; 16]);
     let blank = Blank::user_card([0; 8], &key);
     assert!(matches!(
