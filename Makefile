@@ -4,7 +4,7 @@
 
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
-FEATURES := --features ykt/pcsc
+FEATURES := --features ykt/pcsc,ykt-capi/pcsc
 # Arguments of the demo, for instance: make demo ARGS="--cards 200 --seed 7"
 ARGS ?=
 # Seconds for each fuzz target.

@@ -3,6 +3,8 @@
 
 use crate::pcsc_desk::{Desk, keys, run};
 use serde_json::Value;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 /// Debian's interpreter: python3-pyscard and python3-pycryptodome belong to it.
 const PYTHON: &str = "/usr/bin/python3";
@@ -48,4 +50,29 @@ fn referees_read_load_and_pay_through_pcscd() {
     let batch = ["pos", "batch", "--out", ".", "--records"];
     let said = run(desk.ykt().current_dir(desk.path("")).args(batch).arg(&records));
     assert!(said.contains("1 records (0 grey), 2.50 yuan"), "{said}");
+}
+
+/// The C program of the issuing interface, on a card in a reader.
+#[test]
+fn a_c_program_reads_a_card_through_pcscd() {
+    let desk = Desk::new();
+    let test = std::env::current_exe().unwrap();
+    let libraries = test.parent().unwrap();
+    let capi = concat!(env!("CARGO_MANIFEST_DIR"), "/../ykt-capi");
+    let program = desk.path("issuing");
+    let mut cc = Command::new("cc");
+    cc.arg("-o").arg(&program).arg(format!("{capi}/tests/it/issuing.c")).arg(format!("-I{capi}/include"));
+    run(cc.arg("-L").arg(libraries).arg("-lykt_issuing"));
+    let mut reads = desk.tool(program.to_str().unwrap());
+    reads.arg("pcsc:0").env("LD_LIBRARY_PATH", libraries).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut reads = reads.spawn().unwrap();
+    let steps = "GetHardInfo\nSelectFile 04 00 0 A00000000386980701\nReadBinary 00 95 00\nGetChallenge 8\n";
+    reads.stdin.take().unwrap().write_all(steps.as_bytes()).unwrap();
+    let said = reads.wait_with_output().unwrap();
+    assert!(said.status.success());
+    let said = String::from_utf8(said.stdout).unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("0", 5), "{said}");
+    assert!(lines[1..].iter().all(|line| line.starts_with("0 9000 ")), "{said}");
+    assert!(lines[3].contains("2144000000000031"), "the card's number: {said}");
 }
