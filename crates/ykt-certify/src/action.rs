@@ -4,14 +4,15 @@
 mod names;
 
 pub use names::{
-    CipherMode, CounterName, KeyName, MacFault, PinChoice, ProofCounter, ProofFault, PurseName, SecureFault,
-    Transaction,
+    CipherMode, CounterName, KeyName, LockProofForm, MacFault, PinChoice, ProofCounter, ProofFault,
+    PurseName, SecureFault, Transaction,
 };
 
 use crate::template::{Pattern, Template};
 use crate::words::Words;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use ykt_base::StatusWord;
 
 /// Most repetitions of a step.
 pub const TIMES_MAX: u16 = 64;
@@ -210,6 +211,56 @@ pub enum Action {
         #[serde(default = "Words::ok")]
         sw: Words,
     },
+    /// DEBIT FOR UNLOAD; on 9000 MAC3 is checked and the books follow.
+    DebitForUnload {
+        /// What is done wrong on purpose.
+        #[serde(default)]
+        fault: MacFault,
+        /// Status words accepted.
+        #[serde(default = "Words::ok")]
+        sw: Words,
+    },
+    /// UPDATE OVERDRAW LIMIT; on 9000 the TAC is checked and the books follow.
+    UpdateOverdraft {
+        /// Fen of the new limit; the one the card had first in this case when left out.
+        limit: Option<u32>,
+        /// What is done wrong on purpose.
+        #[serde(default)]
+        fault: MacFault,
+        /// Status words accepted.
+        #[serde(default = "Words::ok")]
+        sw: Words,
+    },
+    /// GREY LOCK; on 9000 MAC2 and GTAC are checked and the books follow.
+    GreyLock {
+        /// What is done wrong on purpose.
+        #[serde(default)]
+        fault: MacFault,
+        /// Status words accepted.
+        #[serde(default = "Words::ok")]
+        sw: Words,
+    },
+    /// DEBIT FOR UNLOCK; on 9000 the TAC is checked and the books follow.
+    DebitForUnlock {
+        /// Fen.
+        amount: u32,
+        /// Which purse; the plan's when left out.
+        purse: Option<PurseName>,
+        /// What is done wrong on purpose.
+        #[serde(default)]
+        fault: MacFault,
+        /// Status words accepted.
+        #[serde(default = "Words::ok")]
+        sw: Words,
+    },
+    /// GET LOCK PROOF; must be what the books say.
+    LockProof {
+        /// Whether the TAC counts as read.
+        #[serde(default)]
+        form: LockProofForm,
+        /// Which purse; the plan's when left out.
+        purse: Option<PurseName>,
+    },
     /// GET BALANCE; must be what the books say.
     Balance {
         /// Which purse; the plan's when left out.
@@ -378,11 +429,15 @@ impl Action {
             | Action::DeliverKey { key, .. } => vec![*key],
             Action::Verify { .. } => vec![KeyName::Pin],
             Action::ReloadPin { .. } => vec![KeyName::Pin, KeyName::Drpk],
-            Action::Initialize { transaction: Transaction::Load, sw, .. }
-                if sw.accept(ykt_base::StatusWord::OK) =>
-            {
-                vec![KeyName::Dlk]
-            }
+            Action::Initialize { transaction, sw, .. } if sw.accept(StatusWord::OK) => match transaction {
+                Transaction::Load => vec![KeyName::Dlk],
+                Transaction::Unload => vec![KeyName::Dulk],
+                Transaction::Overdraft => vec![KeyName::Duk],
+                _ => Vec::new(),
+            },
+            Action::DebitForUnload { .. } => vec![KeyName::Dulk],
+            Action::UpdateOverdraft { .. } => vec![KeyName::Duk, KeyName::Dtk],
+            Action::GreyLock { .. } | Action::DebitForUnlock { .. } => vec![KeyName::Dpk, KeyName::Dtk],
             Action::Credit { .. } => vec![KeyName::Dlk, KeyName::Dtk],
             Action::Debit { .. } => vec![KeyName::Dpk, KeyName::Dtk],
             Action::UseUp { counter: CounterName::Online } => vec![KeyName::Dlk, KeyName::Dtk],

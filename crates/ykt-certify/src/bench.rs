@@ -3,6 +3,10 @@
 //! them, or itself, is wrong.
 
 mod books;
+mod faults;
+mod grey;
+mod issuer;
+mod money;
 mod purse;
 mod sam;
 mod security;
@@ -123,6 +127,8 @@ pub struct Bench<'a> {
     books: Books,
     /// Transactions begun in this case, newest last.
     begun: Vec<Begun>,
+    /// Status word of the command before.
+    last_sw: StatusWord,
     sequence: u32,
     sam: SamBooks,
 }
@@ -146,6 +152,7 @@ impl<'a> Bench<'a> {
             challenges: Vec::new(),
             books: Books::default(),
             begun: Vec::new(),
+            last_sw: StatusWord::OK,
             sequence: 0,
             sam: SamBooks::default(),
         }
@@ -209,6 +216,13 @@ impl<'a> Bench<'a> {
             }
             Action::Credit { fault, sw } => self.credit(*fault, sw),
             Action::Debit { fault, sw } => self.debit(*fault, sw),
+            Action::DebitForUnload { fault, sw } => self.debit_for_unload(*fault, sw),
+            Action::UpdateOverdraft { limit, fault, sw } => self.update_overdraft(*limit, *fault, sw),
+            Action::GreyLock { fault, sw } => self.grey_lock(*fault, sw),
+            Action::DebitForUnlock { amount, purse, fault, sw } => {
+                self.debit_for_unlock(*amount, of(purse), *fault, sw)
+            }
+            Action::LockProof { form, purse } => self.lock_proof(of(purse), *form),
             Action::Balance { purse, sw } => self.balance(of(purse), sw),
             Action::Log { purse } => self.log(of(purse)),
             Action::Proof { purse, counter, sw } => self.proof(of(purse), *counter, sw),
@@ -343,6 +357,7 @@ impl<'a> Bench<'a> {
         let answer = response.as_ref().ok().map(|response| Hex(response.as_bytes()).to_string());
         self.note(Exchange { title: title.to_owned(), command: command.to_string(), answer });
         self.last = Some((title.to_owned(), command));
+        self.last_sw = response.as_ref().map_or(StatusWord::NO_DIAGNOSIS, Response::sw);
         response.map_err(Stop::Silent)
     }
 
@@ -370,11 +385,37 @@ pub(crate) fn lacks_key(name: KeyName) -> Stop {
     ))
 }
 
+const BALANCE: (&str, &str) = ("balance", "余额");
+const ONLINE: (&str, &str) = ("online counter", "联机交易序号");
+const OFFLINE: (&str, &str) = ("offline counter", "脱机交易序号");
 const ANSWER: (&str, &str) = ("data of the answer", "响应数据");
 const STATUS: (&str, &str) = ("status word", "状态字");
 
 fn encoded(command: &Command<'_>) -> Masked {
     Masked::open(command.encode(&mut [0; ykt_base::apdu::COMMAND_LEN_MAX]))
+}
+
+/// The books must agree with what the card says; what they did not know they learn.
+fn agree<T: Copy + PartialEq + std::fmt::Display>(
+    subject: (&str, &str),
+    known: &mut Option<T>,
+    found: T,
+) -> Result<(), Finding> {
+    match *known {
+        Some(expected) => same(subject, expected, found),
+        None => {
+            *known = Some(found);
+            Ok(())
+        }
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Display>(
+    subject: (&str, &str),
+    expected: T,
+    found: T,
+) -> Result<(), Finding> {
+    if expected == found { Ok(()) } else { Err(Finding::new(subject, expected, found)) }
 }
 
 /// The name of a command that a plan wrote in bytes.
@@ -395,6 +436,12 @@ fn title_of(command: &[u8]) -> String {
         [0x80, 0x52, ..] => "CREDIT FOR LOAD",
         [0x80, 0x54, ..] => "DEBIT",
         [0x80, 0x58, ..] => "UPDATE OVERDRAW LIMIT",
+        [0xE0, 0x7A, 0x08, ..] => "INITIALIZE FOR GREY LOCK",
+        [0xE0, 0x7A, ..] => "INITIALIZE FOR GREY UNLOCK",
+        [0xE0, 0x7C, ..] => "GREY LOCK",
+        [0xE0, 0x7E, 0x08, ..] => "DEBIT FOR UNLOCK",
+        [0xE0, 0x7E, ..] => "GREY UNLOCK",
+        [0xE0, 0xCA, ..] => "GET LOCK PROOF",
         [0x80, 0x5A, ..] => "GET TRANSACTION PROVE",
         [0x80, 0x5C, ..] => "GET BALANCE",
         [0x80, 0x5E, 0x01, ..] => "CHANGE PIN",

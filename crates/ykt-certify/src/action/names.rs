@@ -17,6 +17,12 @@ pub enum Transaction {
     Cash,
     /// Composite purchase (复合应用消费).
     Composite,
+    /// Unload (圈提) of a deposit.
+    Unload,
+    /// Overdraft limit (修改透支限额) of a deposit.
+    Overdraft,
+    /// Grey lock (灰锁).
+    GreyLock,
 }
 
 /// A purse as plans name it.
@@ -142,6 +148,26 @@ pub enum ProofCounter {
     Before,
     /// A value far away.
     Other,
+}
+
+/// What GET LOCK PROOF does beside answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockProofForm {
+    /// Nothing.
+    #[default]
+    Read,
+    /// The TAC of a debit counts as read.
+    Acknowledge,
+}
+
+impl From<LockProofForm> for ykt_purse::grey::LockProofForm {
+    fn from(form: LockProofForm) -> ykt_purse::grey::LockProofForm {
+        match form {
+            LockProofForm::Read => ykt_purse::grey::LockProofForm::Read,
+            LockProofForm::Acknowledge => ykt_purse::grey::LockProofForm::Acknowledge,
+        }
+    }
 }
 
 /// What CIPHER DATA computes.

@@ -1,10 +1,12 @@
 //! What the bench knows of the card: whose it is, and what its purses must hold after everything that was answered.
 
-use ykt_base::{Asn8, CardCounter, IssuerFactor, PsamSerial, TerminalId};
+use ykt_base::{Asn8, CardCounter, IssuerFactor, Mac4, PsamSerial, Random4, TerminalId, TerminalSeq};
 use ykt_purse::files::{SamApplicationData, SamCardData};
+use ykt_purse::grey::LockStage;
 use ykt_purse::log::LogRecord;
 use ykt_purse::prove::Proof;
-use ykt_purse::{Purse, PurseFen, TransactionType};
+use ykt_purse::purchase::PurchaseAnswer;
+use ykt_purse::{OverdraftLimit, Purse, PurseFen, TransactionType};
 use ykt_vault::{CardKeyRef, KeyAddress, KeyRef, Scheme};
 
 /// Whose card it is: the numbers its keys are diversified with.
@@ -88,7 +90,20 @@ pub(super) struct Done {
     /// The counter its MACs used.
     pub(super) used: CardCounter,
     pub(super) record: LogRecord,
+    /// Whether the overdraft limit in the record is known.
+    pub(super) is_limit_known: bool,
     pub(super) proof: Proof,
+}
+
+/// A grey lock the card has taken in this case.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lock {
+    pub(super) answer: PurchaseAnswer,
+    pub(super) sequence: TerminalSeq,
+    pub(super) terminal_random: Random4,
+    pub(super) stage: LockStage,
+    /// GTAC of the lock, TAC of the debit.
+    pub(super) mac: Mac4,
 }
 
 /// One purse: what is known of it.
@@ -97,6 +112,9 @@ pub(super) struct PurseBooks {
     pub(super) balance: Option<PurseFen>,
     pub(super) online: Option<CardCounter>,
     pub(super) offline: Option<CardCounter>,
+    pub(super) overdraft: Option<OverdraftLimit>,
+    /// The grey lock of this case.
+    pub(super) lock: Option<Lock>,
     /// Newest last.
     pub(super) done: Vec<Done>,
 }
@@ -121,9 +139,9 @@ impl Books {
 #[derive(Default)]
 pub(super) struct SamBooks {
     /// The sequence it gives next.
-    pub(super) next: Option<ykt_base::TerminalSeq>,
+    pub(super) next: Option<TerminalSeq>,
     /// The MAC2 that the purchase it signed last must get.
-    pub(super) mac2: Option<ykt_base::Mac4>,
+    pub(super) mac2: Option<Mac4>,
     /// The key it was made to deliver.
     pub(super) delivered: Option<ykt_crypto::CardKey>,
 }

@@ -31,6 +31,7 @@ built_in! {
     "purse-proof",
     "purse-composite",
     "purse-deposit",
+    "purse-grey",
     "purse-block",
     "psam",
     "m1",

@@ -48,6 +48,8 @@ pub enum Fault {
     ReloadMacNotChecked,
     DepositWithoutPin,
     BlockIgnored,
+    Mac3Wrong,
+    GreyLockLostByReset,
     SamSequenceStuck,
     SamSequenceByTwo,
     SamMac2NotChecked,
@@ -79,7 +81,8 @@ pub struct Broken {
     challenge: Vec<u8>,
     is_challenged: bool,
     is_pin_shown: bool,
-    before_debit: Option<Image>,
+    /// What a reset brings back.
+    undone_by_reset: Option<Image>,
     proofs: Vec<Vec<u8>>,
     was_reset: bool,
 }
@@ -96,7 +99,7 @@ impl Broken {
             challenge: Vec::new(),
             is_challenged: false,
             is_pin_shown: false,
-            before_debit: None,
+            undone_by_reset: None,
             proofs: Vec::new(),
             was_reset: false,
         }
@@ -169,8 +172,8 @@ impl Broken {
         if !is_ok(answer) {
             return;
         }
-        match command[1] {
-            0x52 | 0x54 => {
+        match command {
+            [0x80, 0x52, ..] | [0x80, 0x54, 0x01, ..] => {
                 if let Some((init, opened)) = self.begun.clone() {
                     let balance = u32::from_be_bytes(opened[..4].try_into().unwrap());
                     let amount = u32::from_be_bytes(init[6..10].try_into().unwrap());
@@ -178,12 +181,14 @@ impl Broken {
                     self.locate(before, balance.to_be_bytes(), new.to_be_bytes());
                 }
                 if command[1] == 0x54 {
-                    self.before_debit = Some(before.clone());
+                    if self.fault == Fault::PurchaseUndoneByReset {
+                        self.undone_by_reset = Some(before.clone());
+                    }
                     let (tac, mac2) = answer[..8].split_at(4);
                     self.proofs.push([mac2, tac, &[0x90, 0]].concat());
                 }
             }
-            0x20 => self.is_pin_shown = true,
+            [0x00, 0x20, ..] => self.is_pin_shown = true,
             _ => {}
         }
     }
@@ -222,7 +227,7 @@ impl Broken {
                 self.forward(&PIN);
                 command.to_vec()
             }
-            (Fault::RetryAfterWrongMac, [0x80, 0x54, ..]) => {
+            (Fault::RetryAfterWrongMac, [0x80, 0x54, 0x01, ..]) => {
                 let (last, answer) = self.last.clone();
                 if last.starts_with(&[0x80, 0x54]) && answer == [0x93, 0x02] {
                     let (init, opened) = self.begun_before.clone().unwrap();
@@ -314,9 +319,13 @@ impl Broken {
             (Fault::SamFailuresNotCounted, [0x80, 0x72, ..]) if answer == [0x93, 0x02] => {
                 self.undo(before, 0..0);
             }
-            (Fault::SamMac1Wrong, [0x80, 0x70, ..]) if ok => {
+            (Fault::GreyLockLostByReset, [0xE0, 0x7C, ..]) if ok => {
+                self.undone_by_reset = Some(before.clone())
+            }
+            (Fault::SamMac1Wrong, [0x80, 0x70, ..]) | (Fault::Mac3Wrong, [0x80, 0x54, 0x03, ..]) if ok => {
                 let mut wrong = answer;
-                wrong[7] ^= 1;
+                let last = wrong.len() - 3;
+                wrong[last] ^= 1;
                 return wrong;
             }
             _ => {}
@@ -399,7 +408,7 @@ impl CardChannel for Broken {
     }
 
     fn reset(&mut self) -> Result<(), ChannelError> {
-        if let (Fault::PurchaseUndoneByReset, Some(before)) = (self.fault, self.before_debit.take()) {
+        if let Some(before) = self.undone_by_reset.take() {
             self.undo(&before, 0..0);
         }
         self.begun = None;

@@ -116,14 +116,22 @@ pub fn judge_with(
     run(channel, &job, &mut |_| {}).unwrap()
 }
 
-/// A card with everything a purse application may have: deposit, cash, composite purchase, PIN before loads.
+/// A card with everything a purse application may have: deposit, cash, unload, overdraft, composite purchase, grey
+/// lock, and a PIN before loads.
 pub fn full_card() -> Bench {
-    let text = include_str!("../../../ykt-issue/profiles/city-cpu.toml");
-    let text = text
-        .replace("size = 1024\ncreate = \"01\"\n", "size = 2048\ncreate = \"01\"\nload_needs_pin = true\n");
-    let (head, tail) = text.split_once("[[step]]\ntitle = \"electronic purse (EF 0002)\"").unwrap();
-    let more = "[[step]]\ntitle = \"electronic deposit (EF 0001)\"\ndo = \"create-purse\"\nfid = \"0001\"\nlog = \"18\"\n\n\
-                [[step]]\ntitle = \"rides (EF 001E)\"\ndo = \"create-cyclic\"\nfid = \"001E\"\ncount = 10\nlen = 48\nwrite = \"F0\"\n\n";
-    let text = format!("{head}{more}[[step]]\ntitle = \"electronic purse (EF 0002)\"{tail}");
+    let profile = include_str!("../../../ykt-issue/profiles/city-cpu.toml");
+    let [purse, pin] = ["electronic purse (EF 0002)", "PIN of the holder"];
+    let more = [
+        (purse, "do = 'create-purse'\nfid = '0001'\nlog = '18'"),
+        (purse, "do = 'create-cyclic'\nfid = '001E'\ncount = 10\nlen = 48\nwrite = 'F0'"),
+        (pin, "do = 'write-key'\nkey = 'unload'\ncontrol = 'application-master'\nid = 1"),
+        (pin, "do = 'write-key'\nkey = 'overdraft'\ncontrol = 'application-master'\nid = 1"),
+    ];
+    let bigger = "size = 2048\ncreate = \"01\"\nload_needs_pin = true\n";
+    let text = profile.replace("size = 1024\ncreate = \"01\"\n", bigger);
+    let text = more.into_iter().fold(text, |text, (before, step)| {
+        let (head, tail) = text.split_once(&format!("[[step]]\ntitle = \"{before}\"")).unwrap();
+        format!("{head}[[step]]\ntitle = 'more'\n{step}\n\n[[step]]\ntitle = \"{before}\"{tail}")
+    });
     card(&Profile::parse(&text).unwrap())
 }

@@ -48,6 +48,8 @@ const PURSE: &[(Fault, Caught)] = &[
     (Fault::ProofLostByReset, AtLeast(&["proof.purchase", "proof.load"])),
     (Fault::ReloadMacNotChecked, Exactly(&["pin.reload-wrong"])),
     (Fault::DepositWithoutPin, Exactly(&["deposit.cash-refused", "deposit.needs-pin"])),
+    (Fault::Mac3Wrong, Exactly(&["deposit.unload"])),
+    (Fault::GreyLockLostByReset, AtLeast(&["grey.lock"])),
     (Fault::BlockIgnored, Exactly(&["block.mac", "block.temporary"])),
 ];
 

@@ -1,0 +1,168 @@
+//! Grey lock: the bench plays pump and PSAM. The lock outlives the power, so its end may come in another session.
+
+use super::books::Lock;
+use super::faults::{Kind, Session, Terms, faulty_mac, fen, no_earlier, no_meaning};
+use super::purse::{Begun, MAC2, TAC};
+use super::{ANSWER, BALANCE, Bench, Finding, Stop, same};
+use crate::action::{KeyName, LockProofForm, MacFault};
+use crate::template::Masked;
+use crate::words::Words;
+use ykt_base::hex::Hex;
+use ykt_base::{KeyIndex, Random4, StatusWord, TerminalSeq};
+use ykt_purse::grey::{
+    self, DebitForUnlock, GetLockProof, GreyLock, InitializeForGreyLock, LockAnswer, LockPurse, LockStage,
+    PROOF_LEN,
+};
+use ykt_purse::prove::Proof;
+use ykt_purse::purchase;
+use ykt_purse::{Purse, PurseFen};
+
+/// The random number of the bench's PSAM.
+const TERMINAL_RANDOM: Random4 = Random4([0x3A, 0x3B, 0x3C, 0x3D]);
+
+const GTAC: (&str, &str) = ("GTAC", "GTAC");
+const LOCK_PROOF: (&str, &str) = ("lock proof: state, terminal, MAC", "灰锁证明：状态、终端号、MAC");
+
+impl Bench<'_> {
+    pub(super) fn initialize_lock(
+        &mut self,
+        key_index: KeyIndex,
+        lock: GreyLock,
+        sw: &Words,
+    ) -> Result<StatusWord, Stop> {
+        let command = Masked::open(&InitializeForGreyLock { key_index, lock }.to_apdu());
+        let Some(answer) = self.opened("INITIALIZE FOR GREY LOCK", command, lock.purse, sw)? else {
+            return Ok(self.last_sw);
+        };
+        self.begun.push(Begun::Lock(lock, answer));
+        Ok(StatusWord::OK)
+    }
+
+    /// GREY LOCK of the lock begun last; without one, of a lock that nobody began.
+    pub(super) fn grey_lock(&mut self, fault: MacFault, sw: &Words) -> Result<StatusWord, Stop> {
+        let (newest, old) = self.latest(|begun| match begun {
+            Begun::Lock(lock, answer) => Some((*lock, *answer)),
+            _ => None,
+        });
+        let settings = self.desk.settings;
+        let nothing =
+            || (GreyLock { purse: settings.purse, terminal: settings.terminal }, self.no_purchase_answer());
+        let (lock, answer) = newest.unwrap_or_else(nothing);
+        let (sequence, at) = (self.next_sequence(), self.desk.at);
+        let session = |session| {
+            let later = TerminalSeq(sequence.0.saturating_add(1));
+            let (answer, name, sequence) = match session {
+                Session::Right => (answer, KeyName::Dpk, sequence),
+                Session::Old => {
+                    (old.ok_or_else(|| no_earlier("INITIALIZE FOR GREY LOCK"))?.1, KeyName::Dpk, sequence)
+                }
+                Session::OtherKey => (answer, KeyName::Dtk, sequence),
+                Session::OtherSequence => (answer, KeyName::Dpk, later),
+            };
+            let key = self.transaction_key(name, answer.key_version, answer.algorithm)?;
+            Ok(grey::session_key(&key, answer.random, answer.counter, sequence, TERMINAL_RANDOM))
+        };
+        let right = session(Session::Right)?;
+        let terms = Terms { amount: PurseFen::ZERO, terminal: lock.terminal, at, kind: Kind::Right };
+        let mac1 = faulty_mac(fault, terms, session, |session, terms| {
+            let purse = match (terms.kind, lock.purse) {
+                (Kind::Right, purse) => purse,
+                (Kind::Other, Purse::Ed) => Purse::Ep,
+                (Kind::Other, Purse::Ep) => Purse::Ed,
+            };
+            grey::mac1(session, &GreyLock { purse, terminal: terms.terminal }, terms.at)
+        })?;
+        let command = LockPurse { sequence, terminal_random: TERMINAL_RANDOM, at, mac1 };
+        let response = self.demand("GREY LOCK", Masked::open(&command.to_apdu()), sw)?;
+        if response.sw().is_ok() {
+            let given = LockAnswer::from_bytes(response.data())
+                .ok_or_else(|| Finding::new(ANSWER, "GTAC and MAC2, 8 bytes", Hex(response.data())))?;
+            let mac2 = grey::mac2(&right, answer.balance, answer.counter);
+            let tac_key = self.tac_key(answer.algorithm)?;
+            let gtac = grey::gtac(&tac_key, &lock, answer.balance, answer.counter, sequence, at);
+            same(MAC2, mac2, given.mac2)?;
+            same(GTAC, gtac, given.gtac)?;
+            let books = self.books.of(lock.purse);
+            books.offline = answer.counter.next();
+            let (stage, terminal_random) = (LockStage::Locked, TERMINAL_RANDOM);
+            books.lock = Some(Lock { answer, sequence, terminal_random, stage, mac: gtac });
+            let proof = Proof { mac2, tac: gtac };
+            self.book(lock.purse, lock.transaction_type(), answer.counter, PurseFen::ZERO, proof);
+        }
+        Ok(response.sw())
+    }
+
+    /// DEBIT FOR UNLOCK of the lock of this case.
+    pub(super) fn debit_for_unlock(
+        &mut self,
+        amount: u32,
+        purse: Purse,
+        fault: MacFault,
+        sw: &Words,
+    ) -> Result<StatusWord, Stop> {
+        let amount = fen(amount)?;
+        let known = self.books.of(purse).lock;
+        let none = Lock {
+            answer: self.no_purchase_answer(),
+            sequence: TerminalSeq(0),
+            terminal_random: TERMINAL_RANDOM,
+            stage: LockStage::Locked,
+            mac: ykt_base::Mac4([0; 4]),
+        };
+        let lock = known.unwrap_or(none);
+        let answer = lock.answer;
+        let (terminal, at) = (self.desk.settings.terminal, self.desk.at);
+        let session = |session| {
+            let name = match session {
+                Session::Right => KeyName::Dpk,
+                Session::OtherKey => KeyName::Dtk,
+                // A purchase's session is what a PSAM without its random number would take.
+                Session::Old => {
+                    let key = self.transaction_key(KeyName::Dpk, answer.key_version, answer.algorithm)?;
+                    return Ok(purchase::session_key(&key, answer.random, answer.counter, lock.sequence));
+                }
+                Session::OtherSequence => return Err(no_meaning("DEBIT FOR UNLOCK")),
+            };
+            let key = self.transaction_key(name, answer.key_version, answer.algorithm)?;
+            Ok(grey::session_key(&key, answer.random, answer.counter, lock.sequence, lock.terminal_random))
+        };
+        let terms = Terms { amount, terminal, at, kind: Kind::Right };
+        let gmac = faulty_mac(fault, terms, session, |session, terms| grey::gmac(session, terms.amount))?;
+        let counter = answer.counter.next().unwrap_or(answer.counter);
+        let sequence = self.next_sequence();
+        let debit = DebitForUnlock { purse, amount, counter, terminal, sequence, at, gmac };
+        let response = self.demand("DEBIT FOR UNLOCK", Masked::open(&debit.to_apdu()), sw)?;
+        if response.sw().is_ok() {
+            let balance = answer.balance.checked_sub(amount);
+            let balance = balance.ok_or_else(|| Finding::new(BALANCE, "not below zero", "below zero"))?;
+            let tac = grey::tac(&self.tac_key(answer.algorithm)?, &debit);
+            same(TAC, Hex(tac.as_bytes()).to_string(), Hex(response.data()).to_string())?;
+            let books = self.books.of(purse);
+            books.balance = Some(balance);
+            books.lock = Some(Lock { stage: LockStage::Debited, mac: tac, ..lock });
+            self.book(purse, grey::debit_type(purse), answer.counter, amount, Proof::of_tac(tac));
+        }
+        Ok(response.sw())
+    }
+
+    /// GET LOCK PROOF: zeros of a card that is free; else state, terminal and MAC. What stands between is the card
+    /// system's own.
+    pub(super) fn lock_proof(&mut self, purse: Purse, form: LockProofForm) -> Result<StatusWord, Stop> {
+        let command = Masked::open(&GetLockProof(form.into()).to_apdu());
+        let response = self.demand("GET LOCK PROOF", command, &Words::ok())?;
+        let data = response.data();
+        let lock = self.books.of(purse).lock;
+        let mut expected = vec![0; PROOF_LEN];
+        if let (Some(lock), PROOF_LEN) = (lock, data.len()) {
+            expected.copy_from_slice(data);
+            expected[0] = lock.stage.code();
+            expected[9..15].copy_from_slice(self.desk.settings.terminal.as_bytes());
+            expected[26..30].copy_from_slice(lock.mac.as_bytes());
+        }
+        same(LOCK_PROOF, Hex(&expected).to_string(), Hex(data).to_string())?;
+        let is_read = form == LockProofForm::Acknowledge;
+        let books = self.books.of(purse);
+        books.lock = books.lock.filter(|lock| !(is_read && lock.stage == LockStage::Debited));
+        Ok(response.sw())
+    }
+}
