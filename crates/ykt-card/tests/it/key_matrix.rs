@@ -3,18 +3,21 @@
 //! is refused, nothing changed, when not.
 
 use crate::bench::{Bench, Chip, Dialogue, Dice, unhex};
-use ykt_base::{DateTime, Fen, KeyIndex, TerminalId, TerminalSeq};
+use ykt_base::{DateTime, Fen, KeyIndex, Random4, TerminalId, TerminalSeq};
 use ykt_card::Card;
 use ykt_crypto::sm::{self, Padding};
 use ykt_crypto::{CardKey, Key16};
 use ykt_purse::block::{BlockTerm, CARD_BLOCK};
+use ykt_purse::grey::{self, GreyLock, InitializeForGreyLock, LockPurse};
 use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
+use ykt_purse::overdraft::{self, InitializeForUpdate, UpdateAnswer, UpdateOverdraft};
 use ykt_purse::pin::{self, ChangePin, ReloadPin, UnblockForm};
 use ykt_purse::purchase::{
     self, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseAnswer, PurchaseKind,
 };
+use ykt_purse::unload::{InitializeForUnload, Unload};
 use ykt_purse::write_key::{self, KeyTarget, KeyUsage, Pin};
-use ykt_purse::{Purse, PurseFen, command};
+use ykt_purse::{OverdraftLimit, Purse, PurseFen, command};
 
 /// The id a command names, where it names one.
 const ID: u8 = 7;
@@ -66,6 +69,7 @@ fn card_with(kind: KeyUsage) -> Chip {
         "80E0001507A80010F0F0FFFF",
         "80E0001607E80010F0F0FFFF",
         "80E00018072E0A17F0EFFFFF",
+        "80E00001072F0208F000FF18",
         "80E00002072F0208F000FF18",
     ] {
         bench.ok(file);
@@ -191,9 +195,44 @@ fn purchase(bench: &mut Bench) -> u16 {
     send(bench, &DebitForPurchase { sequence, at: at(), mac1 }.to_apdu())
 }
 
+fn grey_lock(bench: &mut Bench) -> u16 {
+    let lock = GreyLock { purse: Purse::Ep, terminal: TERMINAL };
+    let answer = bench.send(&InitializeForGreyLock { key_index: KeyIndex(ID), lock }.to_apdu());
+    let Some(given) = PurchaseAnswer::from_bytes(answer.data()) else {
+        return answer.sw().0;
+    };
+    let (sequence, terminal_random) = (TerminalSeq(1), Random4([1; 4]));
+    let session = grey::session_key(&secret(), given.random, given.counter, sequence, terminal_random);
+    let mac1 = grey::mac1(&session, &lock, at());
+    send(bench, &LockPurse { sequence, terminal_random, at: at(), mac1 }.to_apdu())
+}
+
+fn raise_overdraft(bench: &mut Bench) -> u16 {
+    bench.ok("0020000003445566");
+    let init = InitializeForUpdate { key_index: KeyIndex(ID), terminal: TERMINAL };
+    let answer = bench.send(&init.to_apdu());
+    let Some(given) = UpdateAnswer::from_bytes(answer.data()) else {
+        return answer.sw().0;
+    };
+    let session = overdraft::session_key(&secret(), given.random, given.counter);
+    let limit = OverdraftLimit([0, 0, 100]);
+    let mac2 = overdraft::mac2(&session, limit, &TERMINAL, at());
+    send(bench, &UpdateOverdraft { limit, at: at(), mac2 }.to_apdu())
+}
+
+/// The deposit is empty, so a key that is found ends with that.
+fn unload(bench: &mut Bench) -> u16 {
+    bench.ok("0020000003445566");
+    let unload = Unload { amount: PurseFen::try_from(Fen::new(1)).unwrap(), terminal: TERMINAL };
+    match send(bench, &InitializeForUnload { key_index: KeyIndex(ID), unload }.to_apdu()) {
+        0x9401 => 0x9000,
+        refused => refused,
+    }
+}
+
 /// What a key can be used for, and the one kind that is meant for it; the control key is nobody's but the
 /// application's master.
-const USES: [(&str, Option<KeyUsage>, Use); 14] = [
+const USES: [(&str, Option<KeyUsage>, Use); 17] = [
     ("EXTERNAL AUTHENTICATE", Some(KeyUsage::ExternalAuthentication), external_authentication),
     ("INTERNAL AUTHENTICATE", Some(KeyUsage::InternalTac), internal_authentication),
     ("VERIFY", Some(KeyUsage::Pin), verify),
@@ -208,6 +247,9 @@ const USES: [(&str, Option<KeyUsage>, Use); 14] = [
     ("WRITE KEY", None, control_a_key),
     ("load", Some(KeyUsage::Load), load),
     ("purchase", Some(KeyUsage::Purchase), purchase),
+    ("grey lock", Some(KeyUsage::Purchase), grey_lock),
+    ("overdraft limit", Some(KeyUsage::Overdraft), raise_overdraft),
+    ("unload", Some(KeyUsage::Unload), unload),
 ];
 
 #[test]
