@@ -150,19 +150,43 @@ pub fn session_key(duk: &CardKey, random: Random4, counter: CardCounter) -> Sess
     duk.session(session_input(random, counter))
 }
 
-/// MAC1, the card's proof to the host: balance || limit as it is || type || terminal.
+/// MAC1 covers balance || limit as it is || type || terminal.
+#[must_use]
+pub fn mac1_input(balance: PurseFen, limit: OverdraftLimit, terminal: &TerminalId) -> [u8; 14] {
+    join(&[&balance.to_bytes(), &limit.0, &[TYPE.code()], terminal.as_bytes()])
+}
+
+/// MAC1, the card's proof to the host.
 #[must_use]
 pub fn mac1(session: &SessionKey, balance: PurseFen, limit: OverdraftLimit, terminal: &TerminalId) -> Mac4 {
-    session.mac(&[&balance.to_bytes(), &limit.0, &[TYPE.code()], terminal.as_bytes()])
+    session.mac(&[&mac1_input(balance, limit, terminal)])
 }
 
-/// MAC2, the host's proof to the card: new limit || type || terminal || date || time.
+/// MAC2 covers new limit || type || terminal || date || time.
+#[must_use]
+pub fn mac2_input(limit: OverdraftLimit, terminal: &TerminalId, at: DateTime) -> [u8; 17] {
+    join(&[&limit.0, &[TYPE.code()], terminal.as_bytes(), &at.to_bcd()])
+}
+
+/// MAC2, the host's proof to the card.
 #[must_use]
 pub fn mac2(session: &SessionKey, limit: OverdraftLimit, terminal: &TerminalId, at: DateTime) -> Mac4 {
-    session.mac(&[&limit.0, &[TYPE.code()], terminal.as_bytes(), &at.to_bcd()])
+    session.mac(&[&mac2_input(limit, terminal, at)])
 }
 
-/// The TAC: new balance || counter before || new limit || type || terminal || date || time.
+/// The TAC covers new balance || counter before || new limit || type || terminal || date || time.
+#[must_use]
+pub fn tac_input(
+    new_balance: PurseFen,
+    counter: CardCounter,
+    limit: OverdraftLimit,
+    terminal: &TerminalId,
+    at: DateTime,
+) -> [u8; 23] {
+    join(&[&new_balance.to_bytes(), &counter.to_bytes(), &mac2_input(limit, terminal, at)])
+}
+
+/// The TAC, under the TAC key; `counter` is the one before the update.
 #[must_use]
 pub fn tac(
     tac_key: &SessionKey,
@@ -172,8 +196,7 @@ pub fn tac(
     terminal: &TerminalId,
     at: DateTime,
 ) -> Mac4 {
-    let (balance, counter) = (new_balance.to_bytes(), counter.to_bytes());
-    tac_key.mac(&[&balance, &counter, &limit.0, &[TYPE.code()], terminal.as_bytes(), &at.to_bcd()])
+    tac_key.mac(&[&tac_input(new_balance, counter, limit, terminal, at)])
 }
 
 #[cfg(test)]

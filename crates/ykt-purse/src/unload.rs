@@ -104,20 +104,38 @@ pub fn session_key(dulk: &CardKey, random: Random4, counter: CardCounter) -> Ses
     dulk.session(session_input(random, counter))
 }
 
-/// MAC1, the card's proof to the host: balance || amount || type || terminal.
+/// MAC1 covers balance || amount || type || terminal.
+#[must_use]
+pub fn mac1_input(unload: &Unload, balance: PurseFen) -> [u8; 15] {
+    let Unload { amount, terminal } = unload;
+    join(&[&balance.to_bytes(), &amount.to_bytes(), &[TYPE.code()], terminal.as_bytes()])
+}
+
+/// MAC1, the card's proof to the host.
 #[must_use]
 pub fn mac1(session: &SessionKey, unload: &Unload, balance: PurseFen) -> Mac4 {
-    let Unload { amount, terminal } = unload;
-    session.mac(&[&balance.to_bytes(), &amount.to_bytes(), &[TYPE.code()], terminal.as_bytes()])
+    session.mac(&[&mac1_input(unload, balance)])
 }
 
-/// MAC2, the host's proof to the card: amount || type || terminal || date || time.
+/// MAC2 covers amount || type || terminal || date || time.
+#[must_use]
+pub fn mac2_input(unload: &Unload, at: DateTime) -> [u8; 18] {
+    signed_terms(unload.amount, TYPE, &unload.terminal, at)
+}
+
+/// MAC2, the host's proof to the card.
 #[must_use]
 pub fn mac2(session: &SessionKey, unload: &Unload, at: DateTime) -> Mac4 {
-    session.mac(&[&signed_terms(unload.amount, TYPE, &unload.terminal, at)])
+    session.mac(&[&mac2_input(unload, at)])
 }
 
-/// MAC3, the card's receipt: new balance || counter before || amount || type || terminal || date || time.
+/// MAC3 covers new balance || counter before || amount || type || terminal || date || time.
+#[must_use]
+pub fn mac3_input(unload: &Unload, new_balance: PurseFen, counter: CardCounter, at: DateTime) -> [u8; 24] {
+    join(&[&new_balance.to_bytes(), &counter.to_bytes(), &mac2_input(unload, at)])
+}
+
+/// MAC3, the card's receipt.
 #[must_use]
 pub fn mac3(
     session: &SessionKey,
@@ -126,8 +144,7 @@ pub fn mac3(
     counter: CardCounter,
     at: DateTime,
 ) -> Mac4 {
-    let terms = signed_terms(unload.amount, TYPE, &unload.terminal, at);
-    session.mac(&[&new_balance.to_bytes(), &counter.to_bytes(), &terms])
+    session.mac(&[&mac3_input(unload, new_balance, counter, at)])
 }
 
 #[cfg(test)]
