@@ -20,7 +20,7 @@ use crate::purchase;
 use crate::types::{Purse, PurseFen, TransactionType};
 use crate::wire::{join, whole};
 use ykt_base::{
-    CardCounter, Command, DateTime, KeyIndex, KeyVersion, Mac4, Random4, StatusWord, TerminalId, TerminalSeq,
+    CardCounter, Command, DateTime, KeyIndex, Mac4, Random4, StatusWord, TerminalId, TerminalSeq,
 };
 use ykt_crypto::{CardKey, SessionKey};
 

@@ -120,10 +120,14 @@ impl<'a> CipherData<'a> {
         Ok(CipherData { mode, data })
     }
 
-    /// The command; the answer comes whole without Le.
+    /// The command. Deployed terminals state Le when they encipher, and none for a MAC.
     #[must_use]
-    pub const fn to_command(&self) -> Command<'a> {
-        Command::write(0x80, 0xFA, self.mode.code(), 0x00, self.data, None)
+    pub fn to_command(&self) -> Command<'a> {
+        let le = match self.mode {
+            CipherMode::Encipher | CipherMode::EncipherMore => u16::try_from(self.data.len()).ok(),
+            CipherMode::Mac | CipherMode::MacFirst | CipherMode::MacNext | CipherMode::MacLast => None,
+        };
+        Command::write(0x80, 0xFA, self.mode.code(), 0x00, self.data, le)
     }
 
     /// Length of the answer.
@@ -210,6 +214,10 @@ mod tests {
         deliver(0x27, one, &hex!("801A2700081700010170907984"));
         let key = one.derive(&CardKey::from_hex("E0E1E2E3E4E5E6E7E8E9EAEBECEDEEEF").unwrap());
         let mut block = hex!("A1B2C3D4E5F60718");
+        let command = CipherData { mode: CipherMode::Encipher, data: &block };
+        let apdu = hex!("80FA000008A1B2C3D4E5F6071808");
+        assert_eq!(command.to_command().encode(&mut [0; COMMAND_LEN_MAX]), apdu);
+        assert_eq!(CipherData::parse(&Command::parse(&apdu).unwrap()), Ok(command));
         key.encrypt_blocks(&mut block);
         assert_eq!(block, hex!("DB1174E5527C9EF3"));
     }

@@ -10,7 +10,7 @@ use input::{Challenge, HexArray, HexBytes, KeyArg, TacKeyArg, When};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::process::ExitCode;
-use worked::{LoadCase, PurchaseCase, Step, Worked};
+use worked::{LoadCase, PurchaseCase, Start, Step, Worked};
 use ykt_base::{Asn8, CardCounter, IssuerFactor, KeyIndex, KeyVersion, Random4, TerminalId, TerminalSeq};
 use ykt_crypto::CardKey;
 use ykt_crypto::sm::Padding;
@@ -385,6 +385,20 @@ impl Terms {
     }
 }
 
+impl Terms {
+    fn start(&self) -> Start {
+        Start {
+            key_index: KeyIndex::from_bytes(self.key_index.0),
+            key_version: KeyVersion::from_bytes(self.key_version.0),
+            algorithm: u8::from_be_bytes(self.algorithm.0),
+            random: self.random,
+            counter: self.counter,
+            balance: self.balance,
+            at: self.when.at(),
+        }
+    }
+}
+
 impl LoadArgs {
     fn work(&self) -> Answer {
         let terms = &self.terms;
@@ -399,14 +413,8 @@ impl LoadArgs {
         let case = LoadCase {
             dlk,
             dtk,
-            key_index: KeyIndex::from_bytes(terms.key_index.0),
-            key_version: KeyVersion::from_bytes(terms.key_version.0),
-            algorithm: u8::from_be_bytes(terms.algorithm.0),
+            start: terms.start(),
             load: Load { purse, amount: terms.amount, terminal: terms.terminal },
-            random: terms.random,
-            counter: terms.counter,
-            balance: terms.balance,
-            at: terms.when.at(),
         };
         worked.append(case.work());
         Ok((worked, vec!["init_apdu", "init_response", "mac1", "mac2", "credit_apdu", "new_balance", "tac"]))
@@ -422,20 +430,14 @@ impl PurchaseArgs {
             dpk,
             dtk,
             psam,
-            key_index: KeyIndex::from_bytes(terms.key_index.0),
-            key_version: KeyVersion::from_bytes(terms.key_version.0),
-            algorithm: u8::from_be_bytes(terms.algorithm.0),
+            start: terms.start(),
             purchase: Purchase {
                 kind: purchase_kind(self.transaction)?,
                 amount: terms.amount,
                 terminal: terms.terminal,
             },
             overdraft: OverdraftLimit::NONE,
-            random: terms.random,
-            counter: terms.counter,
             sequence: TerminalSeq::from_bytes(self.sequence.0),
-            balance: terms.balance,
-            at: terms.when.at(),
         };
         worked.append(case.work());
         let results = [

@@ -4,6 +4,7 @@ use super::*;
 use crate::purchase::PurchaseAnswer;
 use crate::types::OverdraftLimit;
 use hex_literal::hex;
+use ykt_base::KeyVersion;
 use ykt_crypto::Key16;
 
 fn key(bytes: [u8; 16]) -> CardKey {

@@ -1,7 +1,18 @@
-//! Worked computations: every intermediate value of a load, a purchase, a secure message, by name and in order.
+//! Worked computations: every intermediate value of a transaction, a secure message, a PIN command, by name and in
+//! order.
 //!
 //! `calc` shows them, `selftest` compares them with vector files; so the names are those of the vector files. What
 //! is computed, `ykt-crypto` and `ykt-purse` compute; here is only the order of the steps.
+
+mod grey;
+mod online;
+mod pin;
+mod sam;
+
+pub(crate) use grey::{GreyLockCase, GreyUnlockCase};
+pub(crate) use online::{OverdraftCase, UnloadCase};
+pub(crate) use pin::{change_pin, reload_pin, verify_pin};
+pub(crate) use sam::{SamTask, delivered};
 
 use ykt_base::hex::Hex;
 use ykt_base::{CardCounter, DateTime, KeyIndex, KeyVersion, Mac4, Random4, TerminalSeq};
@@ -164,26 +175,51 @@ pub(crate) fn secure_message(
     Some(worked)
 }
 
-/// A load (`epurse.md` 4.3).
-pub(crate) struct LoadCase {
-    pub(crate) dlk: CardKey,
-    pub(crate) dtk: Option<CardKey>,
+/// Where every transaction begins: the key as the card states it, the card's state, and the moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Start {
     pub(crate) key_index: KeyIndex,
     pub(crate) key_version: KeyVersion,
     pub(crate) algorithm: u8,
-    pub(crate) load: Load,
     pub(crate) random: Random4,
+    /// The counter that the transaction moves, before it does.
     pub(crate) counter: CardCounter,
     pub(crate) balance: PurseFen,
     pub(crate) at: DateTime,
 }
 
+/// What the answer to INITIALIZE consists of, in a purchase and a grey lock.
+const PURCHASE_ANSWER: &str =
+    "balance || offline counter || overdraft limit || key version || algorithm || random";
+
+impl Start {
+    fn purchase_answer(&self, overdraft: OverdraftLimit) -> PurchaseAnswer {
+        PurchaseAnswer {
+            balance: self.balance,
+            counter: self.counter,
+            overdraft,
+            key_version: self.key_version,
+            algorithm: self.algorithm,
+            random: self.random,
+        }
+    }
+}
+
+/// A load (`epurse.md` 4.3).
+pub(crate) struct LoadCase {
+    pub(crate) dlk: CardKey,
+    pub(crate) dtk: Option<CardKey>,
+    pub(crate) start: Start,
+    pub(crate) load: Load,
+}
+
 impl LoadCase {
     /// Every value of the load.
     pub(crate) fn work(&self) -> Worked {
-        let LoadCase { load, random, counter, balance, at, .. } = self;
+        let LoadCase { load, start, .. } = self;
+        let Start { random, counter, balance, at, .. } = start;
         let mut worked = Worked::default();
-        let initialize = InitializeForLoad { key_index: self.key_index, load: *load };
+        let initialize = InitializeForLoad { key_index: start.key_index, load: *load };
         worked.push("init_apdu", &initialize.to_apdu(), "80 50 00 purse 0B: key index, amount, terminal");
         let input = load::session_input(*random, *counter);
         worked.push("session_input", &input, "random || online counter || 80 00");
@@ -196,8 +232,8 @@ impl LoadCase {
         let answer = LoadAnswer {
             balance: *balance,
             counter: *counter,
-            key_version: self.key_version,
-            algorithm: self.algorithm,
+            key_version: start.key_version,
+            algorithm: start.algorithm,
             random: *random,
             mac1,
         };
@@ -240,35 +276,21 @@ pub(crate) struct PurchaseCase {
     pub(crate) dtk: Option<CardKey>,
     /// The PSAM's working key and the card's factors below it.
     pub(crate) psam: Option<(Option<CardKey>, CardFactors)>,
-    pub(crate) key_index: KeyIndex,
-    pub(crate) key_version: KeyVersion,
-    pub(crate) algorithm: u8,
+    pub(crate) start: Start,
     pub(crate) purchase: Purchase,
     pub(crate) overdraft: OverdraftLimit,
-    pub(crate) random: Random4,
-    pub(crate) counter: CardCounter,
     pub(crate) sequence: TerminalSeq,
-    pub(crate) balance: PurseFen,
-    pub(crate) at: DateTime,
 }
 
 impl PurchaseCase {
     /// Every value of the purchase.
     pub(crate) fn work(&self) -> Worked {
-        let PurchaseCase { purchase, random, counter, sequence, balance, at, .. } = self;
+        let PurchaseCase { purchase, start, sequence, .. } = self;
+        let Start { random, counter, balance, at, .. } = start;
         let mut worked = Worked::default();
-        let initialize = InitializeForPurchase { key_index: self.key_index, purchase: *purchase };
+        let initialize = InitializeForPurchase { key_index: start.key_index, purchase: *purchase };
         worked.push("init_apdu", &initialize.to_apdu(), "80 50 kind purse 0B: key index, amount, terminal");
-        let answer = PurchaseAnswer {
-            balance: *balance,
-            counter: *counter,
-            overdraft: self.overdraft,
-            key_version: self.key_version,
-            algorithm: self.algorithm,
-            random: *random,
-        };
-        let how = "balance || offline counter || overdraft limit || key version || algorithm || random";
-        worked.push("init_response", &answer.to_bytes(), how);
+        worked.push("init_response", &start.purchase_answer(self.overdraft).to_bytes(), PURCHASE_ANSWER);
         let input = purchase::session_input(*random, *counter, *sequence);
         let how = "random || offline counter || low 2 bytes of the terminal sequence";
         worked.push("session_input", &input, how);
@@ -313,14 +335,15 @@ impl PurchaseCase {
     /// The PSAM's side; it derives the card's key itself when its working key is known.
     fn work_psam(&self, worked: &mut Worked, mac1: Mac4) {
         let Some((working_key, factors)) = &self.psam else { return };
+        let start = &self.start;
         let init = InitSamForPurchase {
-            random: self.random,
-            counter: self.counter,
+            random: start.random,
+            counter: start.counter,
             amount: self.purchase.amount,
             kind: self.purchase.kind,
-            at: self.at,
-            key_version: self.key_version,
-            algorithm: self.algorithm,
+            at: start.at,
+            key_version: start.key_version,
+            algorithm: start.algorithm,
             factors: *factors,
         };
         let how =
@@ -328,8 +351,8 @@ impl PurchaseCase {
         worked.push("psam_8070_apdu", &init.to_apdu(), how);
         let mac1 = working_key.as_ref().map_or(mac1, |key| {
             let dpk = factors.derive(key);
-            let session = purchase::session_key(&dpk, self.random, self.counter, self.sequence);
-            purchase::mac1(&session, &init.purchase(self.purchase.terminal), self.at)
+            let session = purchase::session_key(&dpk, start.random, start.counter, self.sequence);
+            purchase::mac1(&session, &init.purchase(self.purchase.terminal), start.at)
         });
         let answer = SamAnswer { sequence: self.sequence, mac1 };
         worked.push("psam_8070_response", &answer.to_bytes(), "terminal sequence || MAC1");

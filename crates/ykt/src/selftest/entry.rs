@@ -5,7 +5,17 @@ use serde_json::{Map, Value};
 use ykt_base::hex;
 
 /// Inputs that are themselves results: compared when the rule makes them, never needed.
-const INTERMEDIATES: [&str; 5] = ["session_input", "mac1_input", "mac2_input", "tac_input", "ld"];
+const INTERMEDIATES: [&str; 9] = [
+    "session_input",
+    "mac1_input",
+    "mac2_input",
+    "mac3_input",
+    "gmac_input",
+    "tac_input",
+    "mac_key",
+    "derived",
+    "ld",
+];
 
 /// One entry.
 #[derive(Debug)]

@@ -1,33 +1,23 @@
 //! The rules of the families, by the inputs an entry has: other numbers and other names find the same rule.
 
+mod inputs;
+mod transactions;
+
 use super::entry::{Entry, Trouble, missing};
 use super::m1;
-use crate::calc::worked::{self, LoadCase, PurchaseCase, Worked};
+use crate::calc::worked::{self, SamTask, Worked};
+use inputs::{algorithm, any_key, challenge, decode, factors};
 use ykt_base::apdu::COMMAND_LEN_MAX;
-use ykt_base::hex;
-use ykt_base::{
-    Asn8, CardCounter, Command, DateTime, IssuerFactor, KeyIndex, KeyVersion, Random4, TerminalId,
-    TerminalSeq,
-};
-use ykt_crypto::CardKey;
-use ykt_crypto::sm::{self, Padding};
-use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
-use ykt_purse::psam::CardFactors;
-use ykt_purse::purchase::{self, Purchase, PurchaseKind};
+use ykt_base::{CardCounter, Command, DateTime, KeyIndex, KeyVersion, Random4, TerminalSeq};
+use ykt_crypto::sm::Padding;
+use ykt_crypto::{CardKey, SessionKey};
+use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, LoadAnswer};
+use ykt_purse::psam::{CardFactors, SamKeyType, SamUsage};
+use ykt_purse::psam_cipher::DeliverKey;
 use ykt_purse::write_key::Pin;
-use ykt_purse::{OverdraftLimit, Purse, PurseFen, TransactionType, command};
+use ykt_purse::{PurseFen, command, purchase};
 
 pub(super) type Outcome = Result<Worked, Trouble>;
-
-/// Names under which the factor directly above the card comes.
-const ISSUER_NAMES: [&str; 5] = ["city_factor", "issuer8", "issuer_factor", "issuer", "city8"];
-/// Names under which the factor above that comes.
-const PROVINCE_NAMES: [&str; 3] = ["province_factor", "province8", "province"];
-/// Names under which the card number comes.
-const CARD_NAMES: [&str; 2] = ["asn8", "asn"];
-
-/// Outputs that need the card's TAC key.
-const TAC_OUTPUTS: [&str; 4] = ["tac", "tac_key", "debit_response", "get_transaction_prove_response"];
 
 /// Recomputes an entry by the rule of its family.
 pub(super) fn work(entry: &Entry) -> Outcome {
@@ -35,26 +25,35 @@ pub(super) fn work(entry: &Entry) -> Outcome {
         "prim" => prim(entry),
         "published" => published(entry),
         "diversify" => diversify(entry),
-        "load" => load(entry),
-        "purchase" | "cash withdraw" | "capp purchase" => purchase(entry),
+        "load" => transactions::load(entry),
+        "purchase" | "cash withdraw" | "capp purchase" => transactions::purchase(entry),
+        "unload" => transactions::unload(entry),
+        "update overdraft" => transactions::overdraft(entry),
+        "grey lock" => transactions::grey_lock(entry),
+        "grey online unlock" => transactions::grey_unlock(entry),
         "sm" => secure_message(entry, &["key"]),
         "write key" => secure_message(entry, &["control_key", "key"]),
         "auth" => auth(entry),
         "pin" => pin(entry),
         "m1" => m1::card(entry),
         "pcsc" => m1::reader(entry),
+        "psam" => psam(entry),
+        "sm4-proposal" => proposal(entry),
         _ => Err(Trouble::Unknown),
     }
 }
 
-/// `prim/…`: DES and 3DES blocks, and the two MACs; the key's length decides.
+/// Blocks and the MAC over data; the key's length decides between single DES and 3DES.
 fn prim(entry: &Entry) -> Outcome {
-    let key = any_key(entry, "key")?;
+    block_and_mac(entry, &any_key(entry, "key")?)
+}
+
+fn block_and_mac(entry: &Entry, key: &CardKey) -> Outcome {
     let data = entry.bytes("data")?;
     let iv = if entry.has("iv") { entry.array("iv")? } else { [0; 8] };
-    let mut worked = worked::blocks(&key, &data);
-    worked.append(worked::mac(&key, iv, &data));
-    worked::push_kcv(&mut worked, &key);
+    let mut worked = worked::blocks(key, &data);
+    worked.append(worked::mac(key, iv, &data));
+    worked::push_kcv(&mut worked, key);
     Ok(worked)
 }
 
@@ -70,7 +69,28 @@ fn published(entry: &Entry) -> Outcome {
     if entry.has("key") && entry.has("challenge") {
         return external_authenticate(entry);
     }
+    if entry.has("key") && entry.has("data") {
+        return published_block(entry);
+    }
     Err(Trouble::Unknown)
+}
+
+/// An example of a cipher. A 16-byte key is one of 3DES or SM4: when nothing says which, the one that gives the block
+/// expected.
+fn published_block(entry: &Entry) -> Outcome {
+    let worked = prim(entry)?;
+    let Some((_, expected)) = entry.expected_outputs().find(|(field, _)| *field == "enc") else {
+        return Ok(worked);
+    };
+    let is_right =
+        |worked: &Worked| worked.value("enc").is_some_and(|enc| enc.eq_ignore_ascii_case(&expected));
+    match any_key(entry, "key")? {
+        CardKey::Tdes(key) if algorithm(entry)?.is_none() && !is_right(&worked) => {
+            let other = block_and_mac(entry, &CardKey::Sm4(key))?;
+            Ok(if is_right(&other) { other } else { worked })
+        }
+        _ => Ok(worked),
+    }
 }
 
 fn published_load(entry: &Entry, key: &str) -> Outcome {
@@ -92,8 +112,11 @@ fn published_load(entry: &Entry, key: &str) -> Outcome {
     worked.push("mac1_input", &load::mac1_input(&load, balance), "");
     worked.push("mac1", &mac1.0, "");
     let captured = entry.expected_outputs().find(|(field, _)| *field == "init_response");
-    if let Some(answer) = captured.and_then(|(_, text)| LoadAnswer::from_bytes(&decode(&text)?)) {
-        let answer = LoadAnswer { balance, counter, random, mac1, ..answer };
+    if let Some((_, text)) = captured {
+        let stated = decode(&text).and_then(|bytes| LoadAnswer::from_bytes(&bytes));
+        let (key_version, algorithm) =
+            stated.map_or((KeyVersion(1), 0), |answer| (answer.key_version, answer.algorithm));
+        let answer = LoadAnswer { balance, counter, key_version, algorithm, random, mac1 };
         worked.push("init_response", &answer.to_bytes(), "");
     }
     if !entry.has("mac2_input") {
@@ -121,12 +144,18 @@ fn published_purchase(entry: &Entry, key: &str) -> Outcome {
     let mut worked = Worked::default();
     worked.push("session_input", &purchase::session_input(random, counter, sequence), "");
     worked.push("session_key", session.expose(), "");
+    macs_of_inputs(entry, &mut worked, &session)?;
+    Ok(worked)
+}
+
+/// MAC1 and MAC2 over the inputs that the entry states.
+fn macs_of_inputs(entry: &Entry, worked: &mut Worked, session: &SessionKey) -> Result<(), Trouble> {
     for (input, output) in [("mac1_input", "mac1"), ("mac2_input", "mac2")] {
         if entry.has(input) {
             worked.push(output, &session.mac(&[&entry.bytes(input)?]).0, "");
         }
     }
-    Ok(worked)
+    Ok(())
 }
 
 /// `diversify/…`: any number of levels; inputs `factor…` in the order of their names.
@@ -142,66 +171,6 @@ fn diversify(entry: &Entry) -> Outcome {
     };
     let factors = names.iter().map(level).collect::<Result<Vec<_>, Trouble>>()?;
     Ok(worked::diversify(&master, &factors))
-}
-
-/// `load/…`.
-fn load(entry: &Entry) -> Outcome {
-    let (dlk, mut derived) = card_key(entry, "DLK")?;
-    let dlk = dlk.ok_or_else(|| missing("DLK"))?;
-    let dtk = tac_key(entry, &mut derived)?;
-    let (kind, terms) = (transaction(entry)?, Terms::read(entry)?);
-    let purse = match kind {
-        TransactionType::EdLoad => Purse::Ed,
-        TransactionType::EpLoad => Purse::Ep,
-        _ => return Err(Trouble::Input(format!("input type: expected 01 or 02, found {:02X}", kind.code()))),
-    };
-    let case = LoadCase {
-        dlk,
-        dtk,
-        key_index: terms.key_index,
-        key_version: terms.key_version,
-        algorithm: terms.algorithm,
-        load: Load { purse, amount: terms.amount, terminal: terms.terminal },
-        random: terms.random,
-        counter: CardCounter::from_bytes(entry.array("online_ctr")?),
-        balance: terms.balance,
-        at: terms.at,
-    };
-    derived.append(case.work());
-    Ok(derived)
-}
-
-/// `purchase/…`, `cash withdraw/…`, `capp purchase/…`: the type byte decides.
-fn purchase(entry: &Entry) -> Outcome {
-    let (dpk, mut derived) = card_key(entry, "DPK")?;
-    let dpk = dpk.ok_or_else(|| missing("DPK"))?;
-    let dtk = tac_key(entry, &mut derived)?;
-    let (kind, terms) = (transaction(entry)?, Terms::read(entry)?);
-    let kind = PurchaseKind::from_type(kind).ok_or_else(|| {
-        Trouble::Input(format!("input type: expected 04, 05, 06 or 09, found {:02X}", kind.code()))
-    })?;
-    let working_key = match entry.has("DPK_master") {
-        true => Some(any_key(entry, "DPK_master")?),
-        false => None,
-    };
-    let overdraft = if entry.has("overdraft") { entry.array("overdraft")? } else { [0; 3] };
-    let case = PurchaseCase {
-        dpk,
-        dtk,
-        psam: factors(entry)?.map(|factors| (working_key, factors)),
-        key_index: terms.key_index,
-        key_version: terms.key_version,
-        algorithm: terms.algorithm,
-        purchase: Purchase { kind, amount: terms.amount, terminal: terms.terminal },
-        overdraft: OverdraftLimit(overdraft),
-        random: terms.random,
-        counter: CardCounter::from_bytes(entry.array("offline_ctr")?),
-        sequence: TerminalSeq::from_bytes(entry.array("term_seq")?),
-        balance: terms.balance,
-        at: terms.at,
-    };
-    derived.append(case.work());
-    Ok(derived)
 }
 
 /// `sm/…` and `write key/…`: header and data under a key of 8 or 16 bytes.
@@ -249,136 +218,112 @@ fn auth(entry: &Entry) -> Outcome {
 fn external_authenticate(entry: &Entry) -> Outcome {
     let block = challenge(entry, "challenge")?;
     let cryptogram = any_key(entry, "key")?.authenticate(block);
-    let apdu = command::external_authenticate(entry.byte_or("key_id", 0)?, &cryptogram);
     let mut worked = Worked::default();
     worked.push("cryptogram", &cryptogram, "");
+    let apdu = command::external_authenticate(entry.byte_or("key_id", 0)?, &cryptogram);
     worked.push("apdu", apdu.encode(&mut [0; COMMAND_LEN_MAX]), "");
     Ok(worked)
 }
 
-/// `pin/VERIFY`: digits, or bytes already filled up with F.
+/// `pin/…`: VERIFY by `pin`, CHANGE PIN by `old` and `new`, RELOAD PIN by `DRPK` and `new_pin`, and PIN UNBLOCK, which
+/// is a secure message.
 fn pin(entry: &Entry) -> Outcome {
-    if !entry.has("pin") {
-        return Err(Trouble::Unknown);
+    let id = KeyIndex(entry.byte_or("key_id", 0)?);
+    if entry.has("header") {
+        return secure_message(entry, &["DPUK", "key"]);
     }
-    let pin = entry.read("pin", |text| {
+    if entry.has("pin") {
+        return Ok(worked::verify_pin(id, &read_pin(entry, "pin")?));
+    }
+    if entry.has("DRPK") {
+        return Ok(worked::reload_pin(id, &any_key(entry, "DRPK")?, read_pin(entry, "new_pin")?));
+    }
+    if entry.has("old") || entry.has("new") {
+        return Ok(worked::change_pin(id, read_pin(entry, "old")?, read_pin(entry, "new")?));
+    }
+    Err(Trouble::Unknown)
+}
+
+/// A PIN as digits, or as bytes already filled up with F.
+fn read_pin(entry: &Entry, field: &str) -> Result<Pin, Trouble> {
+    entry.read(field, |text| {
         let bytes = || decode(text).and_then(|bytes| Pin::from_bytes(&bytes));
         Pin::from_digits(text).or_else(bytes).ok_or("expected 4 to 12 digits, or filled up with F")
-    })?;
-    let command = command::verify(entry.byte_or("key_id", 0)?, &pin);
-    let mut worked = Worked::default();
-    worked.push("apdu", command.encode(&mut [0; COMMAND_LEN_MAX]), "");
-    Ok(worked)
-}
-
-/// What loads and purchases have alike.
-struct Terms {
-    key_index: KeyIndex,
-    key_version: KeyVersion,
-    algorithm: u8,
-    amount: PurseFen,
-    balance: PurseFen,
-    terminal: TerminalId,
-    random: Random4,
-    at: DateTime,
-}
-
-impl Terms {
-    fn read(entry: &Entry) -> Result<Terms, Trouble> {
-        let amount = |field: &str| {
-            let amount = PurseFen::from_bytes(entry.array(field)?);
-            amount.ok_or_else(|| Trouble::Input(format!("input {field}: above the limit of a purse")))
-        };
-        let [a, b, c, d] = entry.array("date")?;
-        let [e, f, g] = entry.array("time")?;
-        let at = DateTime::from_bcd([a, b, c, d, e, f, g]);
-        Ok(Terms {
-            key_index: KeyIndex(entry.byte_or("key_index", 1)?),
-            key_version: KeyVersion(entry.byte_or("key_version", 1)?),
-            algorithm: entry.byte_or("algorithm", 0)?,
-            amount: amount("amount")?,
-            balance: amount("balance")?,
-            terminal: TerminalId(entry.array("terminal")?),
-            random: Random4(entry.array("rand")?),
-            at: at.ok_or_else(|| Trouble::Input("inputs date, time: no such moment".to_owned()))?,
-        })
-    }
-}
-
-/// The transaction type: input `type`, or what the name says.
-fn transaction(entry: &Entry) -> Result<TransactionType, Trouble> {
-    if entry.has("type") {
-        let [code] = entry.array("type")?;
-        let kind = TransactionType::from_code(code);
-        return kind.ok_or_else(|| Trouble::Input(format!("input type: {code:02X} is none")));
-    }
-    let ed = entry.rest().starts_with("ED");
-    match (entry.family().as_str(), ed) {
-        ("load", true) => Ok(TransactionType::EdLoad),
-        ("load", false) => Ok(TransactionType::EpLoad),
-        ("purchase", true) => Ok(TransactionType::EdPurchase),
-        ("purchase", false) => Ok(TransactionType::EpPurchase),
-        ("cash withdraw", _) => Ok(TransactionType::EdCashWithdraw),
-        ("capp purchase", _) => Ok(TransactionType::CompositePurchase),
-        _ => Err(Trouble::Unknown),
-    }
-}
-
-/// A key of 16 or 32 hex digits.
-fn any_key(entry: &Entry, field: &str) -> Result<CardKey, Trouble> {
-    entry.read(field, CardKey::from_hex)
-}
-
-/// A challenge of 4 or 8 bytes as a block.
-fn challenge(entry: &Entry, field: &str) -> Result<[u8; 8], Trouble> {
-    let block = sm::iv_from_challenge(&entry.bytes(field)?);
-    block.ok_or_else(|| Trouble::Input(format!("input {field}: expected 4 or 8 bytes")))
-}
-
-/// The factors of a card: its number, and what stands above it.
-fn factors(entry: &Entry) -> Result<Option<CardFactors>, Trouble> {
-    let Some(card) = entry.first_of(&CARD_NAMES) else { return Ok(None) };
-    let card = Asn8(entry.array(card)?);
-    let factor = |names: &[&'static str]| match entry.first_of(names) {
-        Some(name) => entry.array(name).map(IssuerFactor).map(Some),
-        None => Ok(None),
-    };
-    Ok(match (factor(&PROVINCE_NAMES)?, factor(&ISSUER_NAMES)?) {
-        (Some(province), Some(issuer)) => Some(CardFactors::three_levels(province, issuer, card)),
-        (None, Some(issuer)) | (Some(issuer), None) => Some(CardFactors::two_levels(issuer, card)),
-        (None, None) => Some(CardFactors::one_level(card)),
     })
 }
 
-/// A card's key: as it stands in the inputs, or derived from its master key when that is what the entry is about.
-fn card_key(entry: &Entry, name: &str) -> Result<(Option<CardKey>, Worked), Trouble> {
+/// `psam/…`: DELIVERY KEY, then CIPHER DATA: encipherment by an encipherment key (type 7), a MAC by the others; over
+/// `header` with the challenge as IV, or over `data` with a zero IV.
+fn psam(entry: &Entry) -> Outcome {
+    let usage = entry.read("key_usage", |text| {
+        let digits: String =
+            text.trim_start_matches("0x").chars().take_while(char::is_ascii_hexdigit).collect();
+        u8::from_str_radix(&digits, 16).ok().and_then(SamUsage::from_code).ok_or("expected a usage byte")
+    })?;
+    let factors = match entry.has("delivery_factors") {
+        true => {
+            let bytes = entry.bytes("delivery_factors")?;
+            CardFactors::from_bytes(&bytes)
+                .map(Some)
+                .ok_or_else(|| Trouble::Input("input delivery_factors: expected 1 to 3 factors".to_owned()))?
+        }
+        false => factors(entry)?,
+    };
+    let levels = factors.map_or(0, |factors| factors.levels());
+    if levels != usize::from(usage.levels()) {
+        let expected = usage.levels();
+        return Err(Trouble::Input(format!(
+            "factors: expected {expected} as key_usage says, found {levels}"
+        )));
+    }
+    let version = KeyVersion(entry.byte_or("key_version", 0)?);
+    let deliver = DeliverKey { usage, version, factors };
+    let (challenge, data) = match entry.has("header") {
+        true => (entry.bytes("challenge")?, entry.bytes("header")?),
+        false => (if entry.has("iv") { entry.bytes("iv")? } else { Vec::new() }, entry.bytes("data")?),
+    };
+    let task = match usage.kind() {
+        SamKeyType::Encipher => SamTask::Encipher(&data),
+        _ => SamTask::Mac { challenge: &challenge, data: &data },
+    };
+    let root = any_key(entry, "root_key")?;
+    let worked = worked::delivered(&root, &deliver, &task);
+    worked.ok_or_else(|| Trouble::Input("the data do not fit one CIPHER DATA".to_owned()))
+}
+
+/// `sm4-proposal/…`: the rules of the other families under SM4, found by the inputs.
+fn proposal(entry: &Entry) -> Outcome {
+    if entry.has("master") {
+        return diversify(entry);
+    }
+    if entry.has("header") && !entry.has("root_key") {
+        return secure_message(entry, &["control_key", "key"]);
+    }
+    if entry.has("session_input") && !entry.has("rand") {
+        return proposal_macs(entry);
+    }
+    match () {
+        () if entry.has("DLK") || entry.has("DLK_master") => transactions::load(entry),
+        () if entry.has("DPK") || entry.has("DPK_master") => transactions::purchase(entry),
+        () if entry.has("root_key") => psam(entry),
+        () if entry.has("challenge") => external_authenticate(entry),
+        () if entry.has("key") => prim(entry),
+        () => Err(Trouble::Unknown),
+    }
+}
+
+/// Session key, MACs and TAC over the inputs stated.
+fn proposal_macs(entry: &Entry) -> Outcome {
+    let name = entry.first_of(&["DPK", "DLK", "key"]).ok_or_else(|| missing("DPK"))?;
+    let session = any_key(entry, name)?.session(entry.array("session_input")?);
     let mut worked = Worked::default();
-    if entry.has(name) && !entry.wants(name) {
-        return any_key(entry, name).map(|key| (Some(key), worked));
+    worked.push("session_key", session.expose(), "");
+    macs_of_inputs(entry, &mut worked, &session)?;
+    if entry.has("DTK") {
+        let key = worked::push_tac_key(&mut worked, &any_key(entry, "DTK")?);
+        if entry.has("tac_input") {
+            worked.push("tac", &key.mac(&[&entry.bytes("tac_input")?]).0, "");
+        }
     }
-    let master = format!("{name}_master");
-    if !entry.has(&master) {
-        return Ok((None, worked));
-    }
-    let factors = factors(entry)?.ok_or_else(|| Trouble::Input("input asn8 is missing".to_owned()))?;
-    let key = factors.derive(&any_key(entry, &master)?);
-    worked.push(name, key.expose(), "diversified from the master key");
-    Ok((Some(key), worked))
-}
-
-/// The card's TAC key, when the entry has one.
-fn tac_key(entry: &Entry, worked: &mut Worked) -> Result<Option<CardKey>, Trouble> {
-    let (key, derived) = card_key(entry, "DTK")?;
-    worked.append(derived);
-    match key {
-        None if TAC_OUTPUTS.iter().any(|output| entry.wants(output)) => Err(missing("DTK")),
-        None => Ok(None),
-        Some(CardKey::Des(_)) => Err(Trouble::Input("input DTK: expected 32 hex digits".to_owned())),
-        key => Ok(key),
-    }
-}
-
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = vec![0; text.len().div_ceil(2)];
-    hex::decode_into(text, &mut bytes).ok().map(|()| bytes)
+    Ok(worked)
 }
