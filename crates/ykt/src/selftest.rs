@@ -26,8 +26,8 @@ const MALFORMED: u8 = 2;
 /// Recompute test vectors from their inputs and compare.
 ///
 /// The family before the `/` of an entry's name decides the rule: prim, published, diversify, load, purchase,
-/// cash withdraw, capp purchase, sm, auth, pin, write key, m1, pcsc. Entries of other families are named and not counted
-/// as differences.
+/// cash withdraw, capp purchase, unload, update overdraft, grey lock, grey online unlock, sm, auth, pin, write key,
+/// psam, sm4-proposal, m1, pcsc. Entries of other families are named and not counted as differences.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit code: 0 nothing differs, 1 something differs, 2 the file or an entry of it cannot be read.\n\n\

@@ -9,11 +9,22 @@ use ykt_base::{CardCounter, Date, DateTime, Fen, Time};
 use ykt_crypto::{CardKey, sm};
 use ykt_purse::{PurseFen, TransactionType};
 
+/// A key, and what it is one of.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct KeyArg {
+    #[command(flatten)]
+    source: KeySource,
+    /// The keys are SM4 keys.
+    #[arg(long)]
+    sm4: bool,
+}
+
 /// A key, by argument or by file.
 #[derive(Debug, clap::Args)]
 #[group(id = "key-source", required = true, multiple = false)]
-pub(super) struct KeyArg {
-    /// Key: 16 hex digits (DES) or 32 (3DES). Arguments are visible to others on this machine and stay in the
+struct KeySource {
+    /// Key: 16 hex digits (DES) or 32 (3DES; SM4 with --sm4). Arguments are visible to others on this machine and stay in the
     /// shell's history: for keys that matter use --key-file.
     #[arg(long, value_name = "HEX")]
     key: Option<String>,
@@ -25,11 +36,12 @@ pub(super) struct KeyArg {
 impl KeyArg {
     /// The key.
     pub(super) fn read(&self) -> anyhow::Result<CardKey> {
-        match (&self.key, &self.key_file) {
-            (Some(text), _) => parse_key("--key", text),
-            (None, Some(path)) => parse_key("--key-file", &key_text(path)?),
-            (None, None) => Err(anyhow!("give the key with --key or --key-file")),
-        }
+        let key = match &self.source {
+            KeySource { key: Some(text), .. } => parse_key("--key", text),
+            KeySource { key_file: Some(path), .. } => parse_key("--key-file", &key_text(path)?),
+            KeySource { key: None, key_file: None } => Err(anyhow!("give the key with --key or --key-file")),
+        }?;
+        if self.sm4 { as_sm4(key, "the key") } else { Ok(key) }
     }
 
     /// The key, which must have 16 bytes.
@@ -51,14 +63,17 @@ pub(super) struct TacKeyArg {
 }
 
 impl TacKeyArg {
-    /// The key, when one was given.
-    pub(super) fn read(&self) -> anyhow::Result<Option<CardKey>> {
+    /// The key, when one was given; of SM4 when the transaction key is.
+    pub(super) fn read(&self, other: &CardKey) -> anyhow::Result<Option<CardKey>> {
         let key = match (&self.dtk, &self.dtk_file) {
             (Some(text), _) => parse_key("--dtk", text)?,
             (None, Some(path)) => parse_key("--dtk-file", &key_text(path)?)?,
             (None, None) => return Ok(None),
         };
-        double(key, "DTK").map(Some)
+        match other {
+            CardKey::Sm4(_) => as_sm4(key, "DTK").map(Some),
+            CardKey::Des(_) | CardKey::Tdes(_) => double(key, "DTK").map(Some),
+        }
     }
 }
 
@@ -66,6 +81,13 @@ fn double(key: CardKey, name: &str) -> anyhow::Result<CardKey> {
     match key {
         CardKey::Des(_) => Err(anyhow!("{name}: expected 32 hex digits, found 16")),
         CardKey::Tdes(_) | CardKey::Sm4(_) => Ok(key),
+    }
+}
+
+fn as_sm4(key: CardKey, name: &str) -> anyhow::Result<CardKey> {
+    match double(key, name)? {
+        CardKey::Tdes(key) => Ok(CardKey::Sm4(key)),
+        key => Ok(key),
     }
 }
 
@@ -132,7 +154,7 @@ pub(super) fn amount(text: &str) -> Result<PurseFen, String> {
 /// A transaction type as 2 hex digits.
 pub(super) fn transaction(text: &str) -> Result<TransactionType, String> {
     let [code] = hex::decode(text).map_err(|error| error.to_string())?;
-    TransactionType::from_code(code).ok_or_else(|| "expected 01 to 09, 91, 92, 93 or 95".to_owned())
+    TransactionType::from_code(code).ok_or_else(|| "expected 01 to 09 or 91 to 95".to_owned())
 }
 
 /// Date and time.
