@@ -319,6 +319,29 @@ pub enum Action {
         #[serde(default = "Words::ok")]
         sw: Words,
     },
+    /// INIT SAM GREY LOCK; on 9000 MAC1 is checked.
+    SamLock {
+        /// Status words accepted.
+        #[serde(default = "Words::ok")]
+        sw: Words,
+    },
+    /// CERTIFY SAM GREY LOCK.
+    SamCertify {
+        /// What is done wrong on purpose.
+        #[serde(default)]
+        fault: ProofFault,
+        /// Status words accepted.
+        #[serde(default = "Words::ok")]
+        sw: Words,
+    },
+    /// CALCULATE GMAC; on 9000 the GMAC is checked.
+    SamGmac {
+        /// Fen.
+        amount: u32,
+        /// Status words accepted.
+        #[serde(default = "Words::ok")]
+        sw: Words,
+    },
     /// Reads the PSAM's sequence; must be what the books say.
     SamSequence {},
     /// DELIVERY KEY for the card of the plan.
@@ -442,7 +465,9 @@ impl Action {
             Action::Debit { .. } => vec![KeyName::Dpk, KeyName::Dtk],
             Action::UseUp { counter: CounterName::Online } => vec![KeyName::Dlk, KeyName::Dtk],
             Action::UseUp { counter: CounterName::Offline } => vec![KeyName::Dpk, KeyName::Dtk],
-            Action::SamInitialize { .. } | Action::SamCredit { .. } => vec![KeyName::Dpk],
+            Action::SamInitialize { .. } | Action::SamCredit { .. } | Action::SamLock { .. } => {
+                vec![KeyName::Dpk]
+            }
             Action::Repeat { steps, .. } => steps.iter().flat_map(|step| step.action.keys()).collect(),
             Action::Send { apdu, .. } if apdu.names().any(is_pin) => vec![KeyName::Pin],
             _ => Vec::new(),

@@ -232,6 +232,9 @@ impl<'a> Bench<'a> {
                 self.sam_initialize(*amount, *version, *algorithm, sw)
             }
             Action::SamCredit { fault, sw } => self.sam_credit(*fault, sw),
+            Action::SamLock { sw } => self.sam_lock(sw),
+            Action::SamCertify { fault, sw } => self.sam_certify(*fault, sw),
+            Action::SamGmac { amount, sw } => self.sam_gmac(*amount, sw),
             Action::SamSequence {} => self.sam_sequence(),
             Action::DeliverKey { usage, key, version, sw } => self.deliver_key(*usage, *key, *version, sw),
             Action::Cipher { mode, data, sw } => self.cipher(*mode, data, sw),
@@ -452,6 +455,9 @@ fn title_of(command: &[u8]) -> String {
         [0x84, 0x16, ..] => "CARD BLOCK",
         [0x80, 0x70, ..] => "INIT SAM FOR PURCHASE",
         [0x80, 0x72, ..] => "CREDIT SAM",
+        [0xE0, 0x40, ..] => "INIT SAM GREY LOCK",
+        [0xE0, 0x42, ..] => "CERTIFY SAM GREY LOCK",
+        [0xE0, 0x44, ..] => "CALCULATE GMAC",
         [0x80, 0x1A, ..] => "DELIVERY KEY",
         [0x80, 0xFA, ..] => "CIPHER DATA",
         [0x80 | 0x84, 0xD4, ..] => "WRITE KEY",

@@ -140,8 +140,10 @@ impl Books {
 pub(super) struct SamBooks {
     /// The sequence it gives next.
     pub(super) next: Option<TerminalSeq>,
-    /// The MAC2 that the purchase it signed last must get.
+    /// The MAC2 that the purchase or lock it signed last must get.
     pub(super) mac2: Option<Mac4>,
+    /// Session of the grey lock it signed last.
+    pub(super) lock: Option<ykt_crypto::SessionKey>,
     /// The key it was made to deliver.
     pub(super) delivered: Option<ykt_crypto::CardKey>,
 }

@@ -1,23 +1,28 @@
 //! A PSAM under test: the bench plays the card of the plan, whose key it derives itself.
 
-use super::{ANSWER, Bench, Finding, Stop, encoded};
+use super::faults::{fen, no_earlier};
+use super::{ANSWER, Bench, Finding, Stop, encoded, same};
 use crate::action::{CipherMode, KeyName, ProofFault};
 use crate::template::{Masked, Template};
-use crate::words::{Text, Words};
+use crate::words::Words;
 use ykt_base::hex::Hex;
 use ykt_base::{CardCounter, KeyVersion, Mac4, Random4, StatusWord, TerminalSeq};
 use ykt_crypto::CardKey;
 use ykt_purse::command;
+use ykt_purse::grey;
 use ykt_purse::psam::{CardFactors, CreditSam, InitSamForPurchase, SamAnswer, SamKeyType, SamUsage};
+use ykt_purse::psam_grey::{CalculateGmac, CertifySamGreyLock, InitSamGreyLock, SamLockAnswer};
 use ykt_purse::purchase::{self, PurchaseKind};
 use ykt_purse::{Purse, PurseFen};
 
 const SEQUENCE: (&str, &str) = ("terminal sequence", "终端交易序号");
 const MAC1: (&str, &str) = ("MAC1 of the PSAM", "PSAM 的 MAC1");
+const GMAC: (&str, &str) = ("GMAC", "GMAC");
 
-/// The random number and counter of the card that the bench plays.
+/// Random number, counter and balance of the card that the bench plays.
 const RANDOM: Random4 = Random4([0x5A, 0x5B, 0x5C, 0x5D]);
 const COUNTER: CardCounter = CardCounter(7);
+const BALANCE: PurseFen = PurseFen::ZERO;
 
 impl Bench<'_> {
     pub(super) fn sam_initialize(
@@ -28,9 +33,7 @@ impl Bench<'_> {
         sw: &Words,
     ) -> Result<StatusWord, Stop> {
         let settings = self.desk.settings;
-        let Some(amount) = PurseFen::from_bytes(amount.to_be_bytes()) else {
-            return Err(Stop::Unable(Text::new("an amount above 7FFFFFFF", "金额大于 7FFFFFFF")));
-        };
+        let amount = fen(amount)?;
         let init = InitSamForPurchase {
             random: RANDOM,
             counter: COUNTER,
@@ -56,18 +59,71 @@ impl Bench<'_> {
         let dpk = self.key(KeyName::Dpk, settings.index, init.key_version.0)?;
         let session = purchase::session_key(&dpk, RANDOM, COUNTER, answer.sequence);
         let mac1 = purchase::mac1(&session, &init.purchase(self.holder.terminal()), init.at);
-        if mac1 != answer.mac1 {
-            return Err(Finding::new(MAC1, mac1, answer.mac1).into());
-        }
+        same(MAC1, mac1, answer.mac1)?;
         self.sam.mac2 = Some(purchase::mac2(&session, amount));
         Ok(response.sw())
     }
 
     /// CREDIT SAM for the purchase signed last; without one, with a MAC2 of zeros.
     pub(super) fn sam_credit(&mut self, fault: ProofFault, sw: &Words) -> Result<StatusWord, Stop> {
-        let Mac4([a, b, c, d]) = self.sam.mac2.unwrap_or(Mac4([0; 4]));
-        let mac2 = Mac4([a, b, c, d ^ u8::from(fault == ProofFault::WrongBit)]);
+        let mac2 = self.mac2(fault);
         self.ask("CREDIT SAM", Masked::open(&CreditSam { mac2 }.to_apdu()), sw, None)
+    }
+
+    /// INIT SAM GREY LOCK for the card of the plan. How a PSAM counts for the debit that follows is its own.
+    pub(super) fn sam_lock(&mut self, sw: &Words) -> Result<StatusWord, Stop> {
+        let settings = self.desk.settings;
+        let init = InitSamGreyLock {
+            random: RANDOM,
+            counter: COUNTER,
+            balance: BALANCE,
+            purse: Purse::Ep,
+            at: self.desk.at,
+            key_version: KeyVersion(settings.version),
+            algorithm: 0,
+            factors: CardFactors::two_levels(self.holder.factor(), self.holder.card()),
+        };
+        let response = self.demand("INIT SAM GREY LOCK", Masked::open(&init.to_apdu()), sw)?;
+        if !response.sw().is_ok() {
+            return Ok(response.sw());
+        }
+        let answer = SamLockAnswer::from_bytes(response.data());
+        let answer = answer.ok_or_else(|| Finding::new(ANSWER, "12 bytes", Hex(response.data())))?;
+        self.sam.next = None;
+        let dpk = self.key(KeyName::Dpk, settings.index, settings.version)?;
+        let SamLockAnswer { sequence, terminal_random, mac1 } = answer;
+        let session = grey::session_key(&dpk, RANDOM, COUNTER, sequence, terminal_random);
+        same(MAC1, grey::mac1(&session, &init.lock(self.holder.terminal()), init.at), mac1)?;
+        self.sam.mac2 = Some(grey::mac2(&session, BALANCE, COUNTER));
+        self.sam.lock = Some(session);
+        Ok(response.sw())
+    }
+
+    /// CERTIFY SAM GREY LOCK for the lock signed last; without one, with a MAC2 of zeros.
+    pub(super) fn sam_certify(&mut self, fault: ProofFault, sw: &Words) -> Result<StatusWord, Stop> {
+        let mac2 = self.mac2(fault);
+        let command = CertifySamGreyLock { mac2 }.to_apdu();
+        self.ask("CERTIFY SAM GREY LOCK", Masked::open(&command), sw, None)
+    }
+
+    /// CALCULATE GMAC for the lock certified last.
+    pub(super) fn sam_gmac(&mut self, amount: u32, sw: &Words) -> Result<StatusWord, Stop> {
+        let amount = fen(amount)?;
+        let ask = CalculateGmac { purse: Purse::Ep, card: self.holder.card(), counter: COUNTER, amount };
+        let response = self.demand("CALCULATE GMAC", Masked::open(&ask.to_apdu()), sw)?;
+        if response.sw().is_ok() {
+            let session = self.sam.lock.as_ref().ok_or_else(|| no_earlier("INIT SAM GREY LOCK"))?;
+            let gmac = grey::gmac(session, amount);
+            let found = response.data().get(..4).unwrap_or_default();
+            same(GMAC, Hex(gmac.as_bytes()).to_string(), Hex(found).to_string())?;
+        }
+        Ok(response.sw())
+    }
+
+    /// The MAC2 that the purchase or lock signed last must get, right or wrong.
+    fn mac2(&self, fault: ProofFault) -> Mac4 {
+        let Mac4([a, b, c, d]) = self.sam.mac2.unwrap_or(Mac4([0; 4]));
+        Mac4([a, b, c, d ^ u8::from(fault == ProofFault::WrongBit)])
     }
 
     pub(super) fn sam_sequence(&mut self) -> Result<StatusWord, Stop> {

@@ -81,15 +81,27 @@ pub fn card(profile: &Profile) -> Bench {
     bench
 }
 
-/// A PSAM of the built-in profile.
-pub fn psam() -> Bench {
-    let profile = Profile::psam();
-    let mut bench = blank(&profile);
+/// A PSAM of this profile.
+pub fn psam(profile: &Profile) -> Bench {
+    let mut bench = blank(profile);
     let serial = PsamSerial([0, 0, 0x21, 0x44, 0, 0, 0, 0, 0, 9]);
     let terminal = TerminalId([0x21, 0x44, 0, 0, 0, 9]);
     let data = PsamData::of_city(serial, terminal, CITY, day("20260101"), day("20361231"));
-    personalise_psam(&mut bench, &vault(), &profile, &data, &mut |_| {}).unwrap();
+    personalise_psam(&mut bench, &vault(), profile, &data, &mut |_| {}).unwrap();
     bench
+}
+
+/// A PSAM that also delivers TAC and maintenance keys.
+pub fn full_psam() -> Bench {
+    let profile = include_str!("../../../ykt-issue/profiles/psam.toml");
+    let key = |kind: &str, usage: &str| {
+        format!(
+            "\n[[step]]\ntitle = 'more'\ndo = 'write-sam-key'\nkey = '{kind}'\n\
+             control = 'psam-application-master'\nusage = '{usage}'\n"
+        )
+    };
+    let more = [key("tac", "44"), key("application-maintenance", "45")].concat();
+    psam(&Profile::parse(&format!("{profile}{more}")).unwrap())
 }
 
 /// The documented keys.

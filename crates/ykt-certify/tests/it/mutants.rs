@@ -1,7 +1,7 @@
 //! Each broken card is caught, by the cases one would expect (`family.name`, rows left out).
 
 use crate::broken::{Broken, Fault};
-use crate::desk::{Bench, full_card, judge, psam};
+use crate::desk::{Bench, full_card, full_psam, judge};
 use Caught::{AtLeast, Exactly};
 use std::collections::BTreeSet;
 use ykt_certify::{Harm, Overrides, Plan};
@@ -93,5 +93,5 @@ fn every_broken_purse_card_is_caught() {
 
 #[test]
 fn every_broken_psam_is_caught() {
-    check(PSAM, "psam", psam);
+    check(PSAM, "psam", full_psam);
 }

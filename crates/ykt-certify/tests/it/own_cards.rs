@@ -1,6 +1,6 @@
 //! Our own cards, made by their profiles, pass every case that applies to them, and keep their money.
 
-use crate::desk::{Bench, card, full_card, judge, psam};
+use crate::desk::{Bench, card, full_card, full_psam, judge, psam};
 use ykt_certify::report::{Language, text};
 use ykt_certify::{Harm, Overrides, Plan, Report};
 use ykt_issue::Profile;
@@ -31,6 +31,7 @@ fn a_card_with_everything_passes() {
 
 #[test]
 fn the_psam_passes() {
-    passes("psam", &mut psam(), Harm::None);
-    passes("psam", &mut psam(), Harm::Destructive);
+    passes("psam", &mut psam(&Profile::psam()), Harm::None);
+    let report = passes("psam", &mut full_psam(), Harm::Destructive);
+    assert_eq!(report.counts().not_applicable, 0, "{}", text(&report, Language::English));
 }
