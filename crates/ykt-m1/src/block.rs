@@ -68,29 +68,6 @@ impl BlockNo {
     /// Last ride, for transfers.
     pub const TRANSFER: BlockNo = BlockNo(26);
 
-    /// The block of this number, or `None` from 64 on.
-    #[must_use]
-    pub const fn new(number: u8) -> Option<BlockNo> {
-        if number < 64 { Some(BlockNo(number)) } else { None }
-    }
-
-    /// Every block in order.
-    pub fn all() -> impl Iterator<Item = BlockNo> {
-        (0..64).map(BlockNo)
-    }
-
-    /// Its number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self.0
-    }
-
-    /// Its place in an array of blocks.
-    #[must_use]
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-
     /// The sector it belongs to.
     #[must_use]
     pub const fn sector(self) -> Sector {
@@ -110,12 +87,6 @@ impl BlockNo {
     }
 }
 
-impl fmt::Display for BlockNo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
 /// A sector by number, 0 to 15: four blocks behind two keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sector(u8);
@@ -132,29 +103,6 @@ impl Sector {
     /// Public information.
     pub const PUBLIC: Sector = Sector(6);
 
-    /// The sector of this number, or `None` from 16 on.
-    #[must_use]
-    pub const fn new(number: u8) -> Option<Sector> {
-        if number < 16 { Some(Sector(number)) } else { None }
-    }
-
-    /// Every sector in order.
-    pub fn all() -> impl Iterator<Item = Sector> {
-        (0..16).map(Sector)
-    }
-
-    /// Its number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self.0
-    }
-
-    /// Its place in a table of sectors.
-    #[must_use]
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-
     /// Its block of keys and access bits.
     #[must_use]
     pub const fn trailer(self) -> BlockNo {
@@ -162,10 +110,44 @@ impl Sector {
     }
 }
 
-impl fmt::Display for Sector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
+macro_rules! numbers {
+    ($($name:ident below $count:literal;)+) => {$(
+        impl $name {
+            /// The one of this number, or `None` when there is no such.
+            #[must_use]
+            pub const fn new(number: u8) -> Option<$name> {
+                if number < $count { Some($name(number)) } else { None }
+            }
+
+            /// Every one in order.
+            pub fn all() -> impl Iterator<Item = $name> {
+                (0..$count).map($name)
+            }
+
+            /// Its number.
+            #[must_use]
+            pub const fn number(self) -> u8 {
+                self.0
+            }
+
+            /// Its place in a table of all.
+            #[must_use]
+            pub fn index(self) -> usize {
+                usize::from(self.0)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    )+};
+}
+
+numbers! {
+    BlockNo below 64;
+    Sector below 16;
 }
 
 /// XOR of the bytes.

@@ -12,7 +12,7 @@ mod store;
 mod visit;
 
 pub use book::{Certainty, Closing, EntryStep, Intent, Lock, M1Book, M1Entry, M1Record, Operation, Pending};
-pub use image::{M1Image, M1ImageError};
+pub use image::M1Image;
 pub use keys::{M1KeyError, M1Keys, PsamKeys, SoftKeys};
 pub use store::{M1File, M1Memory, M1Store};
 

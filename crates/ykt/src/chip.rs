@@ -24,7 +24,7 @@ enum Action<New: clap::Args> {
 
 /// Send APDUs in hex, from the command line or line by line from standard input
 #[derive(Debug, clap::Args)]
-struct Apdu {
+pub struct Apdu {
     /// Image file, or number or part of the name of a reader
     card: String,
     /// Commands; without any they are read from standard input (`reset` resets, `#` begins a comment)
@@ -33,7 +33,7 @@ struct Apdu {
 
 /// Keep the card in a virtual reader (pcscd with vpcd)
 #[derive(Debug, clap::Args)]
-struct Serve {
+pub struct Serve {
     /// Where vpcd waits [default: 127.0.0.1:35963, its first slot, for a card; 127.0.0.1:35964, its second, for a
     /// PSAM]
     #[arg(long, value_name = "HOST:PORT")]
@@ -52,9 +52,22 @@ impl<New: clap::Args> Args<New> {
         match &self.action {
             Action::New(new) => make(new),
             Action::Show(args) => show::run(args),
-            Action::Apdu(Apdu { card, commands }) => dialogue(card, commands),
-            Action::Serve(Serve { vpcd: Some(named), file }) => serve(file, named),
-            Action::Serve(Serve { vpcd: None, file }) => serve(file, vpcd),
+            Action::Apdu(apdu) => apdu.run(),
+            Action::Serve(serve) => serve.run(vpcd),
         }
+    }
+}
+
+impl Apdu {
+    /// Runs the command.
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        dialogue(&self.card, &self.commands)
+    }
+}
+
+impl Serve {
+    /// Runs the command; `vpcd` is the slot when none is named.
+    pub fn run(&self, vpcd: &str) -> anyhow::Result<ExitCode> {
+        serve(&self.file, self.vpcd.as_deref().unwrap_or(vpcd))
     }
 }

@@ -2,9 +2,10 @@
 //! repairs and marks them.
 
 use crate::card::{code, decimal_digits, validity};
+use crate::chip::{Apdu, Serve};
 use crate::desk::{DECLINED, TRY_AGAIN, yuan};
 use crate::machine::{SystemClock, SystemRng};
-use crate::slot::{self, Slot};
+use crate::slot::Slot;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -88,25 +89,6 @@ struct Show {
     /// As JSON
     #[arg(long)]
     json: bool,
-    /// Image file
-    file: PathBuf,
-}
-
-/// Send reader commands in hex, from the command line or line by line from standard input
-#[derive(Debug, clap::Args)]
-struct Apdu {
-    /// Image file, or number or part of the name of a reader
-    card: String,
-    /// Commands; without any they are read from standard input (`reset` resets, `#` begins a comment)
-    commands: Vec<String>,
-}
-
-/// Keep the card in a virtual reader (pcscd with vpcd)
-#[derive(Debug, clap::Args)]
-struct Serve {
-    /// Where vpcd waits
-    #[arg(long, default_value = "127.0.0.1:35963", value_name = "HOST:PORT")]
-    vpcd: String,
     /// Image file
     file: PathBuf,
 }
@@ -196,8 +178,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.action {
         Action::New(new) => make(new),
         Action::Show(args) => show(args),
-        Action::Apdu(Apdu { card, commands }) => slot::dialogue(card, commands),
-        Action::Serve(Serve { vpcd, file }) => slot::serve(file, vpcd),
+        Action::Apdu(apdu) => apdu.run(),
+        Action::Serve(serve) => serve.run("127.0.0.1:35963"),
         Action::Inspect(Inspect { desk }) => desk.at(Work::Inspect),
         Action::Purchase(Charge { desk, amount }) => desk.at(Work::Purchase(*amount)),
         Action::Load(Charge { desk, amount }) => desk.at(Work::Load(*amount)),

@@ -1,9 +1,10 @@
 //! An M1 card in a file: the plain dump of 1,024 bytes that other people's tools read and write. Every block goes
 //! through to the file at once.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use crate::transport::image::{ImageError, io, lock};
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use ykt_m1::block::{BLOCK_LEN, BLOCKS, CHIP_LEN, xor};
 use ykt_m1::{Block, BlockMemory, BlockNo, MemoryFault, Uid, memory};
 
@@ -14,45 +15,12 @@ pub struct M1Image {
     blocks: [Block; BLOCKS],
 }
 
-/// Why a file gives no card.
-#[derive(Debug, thiserror::Error)]
-pub enum M1ImageError {
-    /// The operating system said no.
-    #[error("{doing} {path}")]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Another process uses the card.
-    #[error(
-        "{path} is in use by another process: end that one first, or talk to the card through its reader"
-    )]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is no dump of such a chip.
-    #[error(
-        "{path} is no M1 card: expected a dump of {CHIP_LEN} bytes whose UID has its check byte, found {found} bytes"
-    )]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// Bytes in it.
-        found: usize,
-    },
-}
-
 impl M1Image {
     /// Makes a new file with a blank chip.
     ///
     /// # Errors
-    /// [`M1ImageError`]; a file that exists is never overwritten.
-    pub fn create(path: &Path, uid: Uid) -> Result<M1Image, M1ImageError> {
+    /// [`ImageError`]; a file that exists is never overwritten.
+    pub fn create(path: &Path, uid: Uid) -> Result<M1Image, ImageError> {
         let open = OpenOptions::new().read(true).write(true).create_new(true).open(path);
         let mut file = open.map_err(io("create", path))?;
         lock(&file, path)?;
@@ -64,8 +32,8 @@ impl M1Image {
     /// Opens the card in a file.
     ///
     /// # Errors
-    /// [`M1ImageError`] when the file cannot be opened, is in use, or is no dump.
-    pub fn open(path: &Path) -> Result<M1Image, M1ImageError> {
+    /// [`ImageError`] when the file cannot be opened, is in use, or is no dump.
+    pub fn open(path: &Path) -> Result<M1Image, ImageError> {
         let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(io("open", path))?;
         lock(&file, path)?;
         let mut bytes = Vec::new();
@@ -74,7 +42,7 @@ impl M1Image {
         let dump = <[Block; BLOCKS]>::try_from(blocks).ok().filter(|_| rest.is_empty());
         match dump.filter(|blocks| xor(&blocks[0][..5]) == 0) {
             Some(blocks) => Ok(M1Image { file, blocks }),
-            None => Err(M1ImageError::Foreign { path: path.to_owned(), found: bytes.len() }),
+            None => Err(ImageError::NoDump { path: path.to_owned(), found: bytes.len() }),
         }
     }
 
@@ -83,19 +51,6 @@ impl M1Image {
     pub fn is_one(path: &Path) -> bool {
         let len = std::fs::metadata(path).map(|data| data.len());
         len.is_ok_and(|len| usize::try_from(len) == Ok(CHIP_LEN))
-    }
-}
-
-fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> M1ImageError {
-    let path = path.to_owned();
-    move |source| M1ImageError::Io { doing, path, source }
-}
-
-fn lock(file: &File, path: &Path) -> Result<(), M1ImageError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(M1ImageError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(io("lock", path)(source)),
     }
 }
 
@@ -124,20 +79,17 @@ mod tests {
         let mut image = M1Image::create(&path, Uid([1, 2, 3, 4])).unwrap();
         image.write(BlockNo::PURSE, &[7; 16]).unwrap();
         assert_eq!(std::fs::read(&path).unwrap()[9 * 16..10 * 16], [7; 16]);
-        assert!(matches!(M1Image::open(&path), Err(M1ImageError::InUse { .. })));
-        assert!(matches!(M1Image::create(&path, Uid([0; 4])), Err(M1ImageError::Io { doing: "create", .. })));
+        assert!(matches!(M1Image::open(&path), Err(ImageError::InUse { .. })));
+        assert!(matches!(M1Image::create(&path, Uid([0; 4])), Err(ImageError::Io { doing: "create", .. })));
         drop(image);
         assert!(M1Image::is_one(&path));
         assert_eq!(M1Image::open(&path).unwrap().read(BlockNo::PURSE), [7; 16]);
         let mut dump = std::fs::read(&path).unwrap();
         dump[4] ^= 1;
         std::fs::write(&path, &dump).unwrap();
-        assert!(
-            matches!(M1Image::open(&path), Err(M1ImageError::Foreign { found: 1_024, .. })),
-            "check byte"
-        );
+        assert!(matches!(M1Image::open(&path), Err(ImageError::NoDump { found: 1_024, .. })), "check byte");
         std::fs::write(&path, &dump[..1_000]).unwrap();
         assert!(!M1Image::is_one(&path));
-        assert!(matches!(M1Image::open(&path), Err(M1ImageError::Foreign { found: 1_000, .. })));
+        assert!(matches!(M1Image::open(&path), Err(ImageError::NoDump { found: 1_000, .. })));
     }
 }

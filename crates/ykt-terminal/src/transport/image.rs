@@ -9,6 +9,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use ykt_base::hex::Hex;
 use ykt_card::{IMAGE_LEN_MAX, IMAGE_LEN_MIN, Memory, MemoryFault};
+use ykt_m1::block::CHIP_LEN;
 
 /// First bytes of an image file: a name and the version of the file's format.
 const MAGIC: [u8; 8] = *b"YKTIMG\x00\x01";
@@ -61,6 +62,16 @@ pub enum ImageError {
         /// Bytes of memory in it.
         found: usize,
     },
+    /// The file is no M1 card.
+    #[error(
+        "{path} is no M1 card: expected a dump of {CHIP_LEN} bytes whose UID has its check byte, found {found} bytes"
+    )]
+    NoDump {
+        /// The file.
+        path: PathBuf,
+        /// Bytes in it.
+        found: usize,
+    },
 }
 
 impl FileMemory {
@@ -106,12 +117,12 @@ impl FileMemory {
     }
 }
 
-fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> ImageError {
+pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> ImageError {
     let path = path.to_owned();
     move |source| ImageError::Io { doing, path, source }
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), ImageError> {
+pub(crate) fn lock(file: &File, path: &Path) -> Result<(), ImageError> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(ImageError::InUse { path: path.to_owned() }),
