@@ -149,13 +149,24 @@ pub(super) fn reader(entry: &Entry) -> Outcome {
     let at = |number: u8| BlockNo::new(number).ok_or_else(|| wrong("block", "00 to 3F"));
     let number = byte(entry, "block")?;
     let block = at(number)?;
-    let to = at(entry.byte_or("to", number.saturating_add(1))?)?;
+    // An entry need not say where the copy goes and which address its value has: to the purse's backup or the next
+    // block, the purse's or its own. Its outputs tell which of the two is meant.
+    let ends = |output: &str, byte: u8| {
+        let mut outputs = entry.expected_outputs();
+        outputs.any(|(field, value)| {
+            field == output && value.to_ascii_uppercase().ends_with(&format!("{byte:02X}"))
+        })
+    };
+    let [purse, backup] = [BlockNo::PURSE.number(), BlockNo::PURSE_BACKUP.number()];
+    let next = if ends("restore_copy", backup) { backup } else { number.saturating_add(1) };
+    let to = at(entry.byte_or("to", next)?)?;
+    let address = if ends("update16", !purse) { purse } else { number };
     let signed = |field: &str, otherwise: i32| match entry.has(field) {
         true => entry.read(field, str::parse::<i32>),
         false => Ok(otherwise),
     };
     let (value, amount) = (signed("value", VALUE)?, signed("amount", AMOUNT)?);
-    let data = ValueBlock { value, address: number }.to_block();
+    let data = ValueBlock { value, address }.to_block();
     let load = |storage| ReaderCommand::LoadKey { storage, slot: Slot::FIRST, key: key.clone() };
     let second = Slot::new(1).unwrap_or(Slot::FIRST);
     let reckon = |operation, amount| ReaderCommand::Value { block, operation, amount };
@@ -198,8 +209,15 @@ mod tests {
         let block = json!({ "block": "FFFFFFFF00000000FFFFFFFF3CC33CC3" });
         assert_eq!(verdict("m1/any", &value, &block), Verdict::Ok);
         let commands = json!({ "key": "000000000000", "block": "3C" });
-        let outputs = json!({ "read16": "FFB0003C10", "restore_copy": "FFD7003C02033D" });
-        assert_eq!(verdict("pcsc/any", &commands, &outputs), Verdict::Ok);
+        let data = "39300000C6CFFFFF39300000";
+        for (to, address) in [("3D", "3CC33CC3"), ("0A", "09F609F6")] {
+            let copy = format!("FFD7003C0203{to}");
+            let update = format!("FFD6003C10{data}{address}");
+            let outputs = json!({ "read16": "FFB0003C10", "restore_copy": copy, "update16": update });
+            assert_eq!(verdict("pcsc/any", &commands, &outputs), Verdict::Ok);
+        }
+        let elsewhere = json!({ "restore_copy": "FFD7003C02033E" });
+        assert!(matches!(verdict("pcsc/any", &commands, &elsewhere), Verdict::Differs(_)));
     }
 
     #[test]
