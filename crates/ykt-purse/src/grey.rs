@@ -41,13 +41,19 @@ pub struct GreyLock {
 }
 
 impl GreyLock {
-    /// 91 for an ED, 92 for an EP.
+    /// The type byte of MACs and log.
     #[must_use]
     pub const fn transaction_type(&self) -> TransactionType {
-        match self.purse {
-            Purse::Ed => TransactionType::EdGreyLock,
-            Purse::Ep => TransactionType::EpGreyLock,
-        }
+        lock_type(self.purse)
+    }
+}
+
+/// Type of a lock: 91 for an ED, 92 for an EP.
+#[must_use]
+pub const fn lock_type(purse: Purse) -> TransactionType {
+    match purse {
+        Purse::Ed => TransactionType::EdGreyLock,
+        Purse::Ep => TransactionType::EpGreyLock,
     }
 }
 

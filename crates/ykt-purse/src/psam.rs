@@ -190,16 +190,6 @@ impl CardFactors {
         bytes
     }
 
-    /// A command of a PSAM with P1 and P2 00 whose data end with the factors.
-    pub(crate) fn command(&self, [cla, ins]: [u8; 2], head: &[u8], le: u8) -> CommandBytes {
-        let factors = self.to_bytes();
-        let lc = head.len().saturating_add(factors.len());
-        let start = [cla, ins, 0x00, 0x00, u8::try_from(lc).unwrap_or(u8::MAX)];
-        let apdu = CommandBytes::from_parts(&[&start, head, &factors, &[le]]);
-        debug_assert!(apdu.is_some(), "at most 50 bytes");
-        apdu.unwrap_or_default()
-    }
-
     /// Reads them from command data: card first, then upwards. `None` when they are not one, two or three
     /// factors of eight bytes.
     #[must_use]
@@ -214,6 +204,73 @@ impl CardFactors {
             _ => None,
         }
     }
+}
+
+/// What a PSAM is told of a transaction it shall sign; purchase and grey lock travel alike.
+pub(crate) struct Opening {
+    pub(crate) random: Random4,
+    pub(crate) counter: CardCounter,
+    /// Amount of a purchase, balance of a grey lock.
+    pub(crate) money: PurseFen,
+    pub(crate) transaction: TransactionType,
+    pub(crate) at: DateTime,
+    pub(crate) key_version: KeyVersion,
+    pub(crate) algorithm: u8,
+    pub(crate) factors: CardFactors,
+}
+
+impl Opening {
+    /// # Errors
+    /// 6A86 for P1 or P2, 6700 for the length, 6A80 for an amount, type or date that is none.
+    pub(crate) fn parse(command: &Command<'_>) -> Result<Opening, StatusWord> {
+        if (command.p1, command.p2) != (0, 0) {
+            return Err(StatusWord::WRONG_P1P2);
+        }
+        let (head, factors) = command.data.split_at_checked(20).ok_or(StatusWord::WRONG_LENGTH)?;
+        let factors = CardFactors::from_bytes(factors).ok_or(StatusWord::WRONG_LENGTH)?;
+        let opening = whole(head, |fields| {
+            Some(Opening {
+                random: Random4(fields.take()?),
+                counter: CardCounter::from_bytes(fields.take()?),
+                money: PurseFen::from_bytes(fields.take()?)?,
+                transaction: TransactionType::from_code(fields.byte()?)?,
+                at: DateTime::from_bcd(fields.take()?)?,
+                key_version: KeyVersion(fields.byte()?),
+                algorithm: fields.byte()?,
+                factors,
+            })
+        });
+        opening.ok_or(StatusWord::WRONG_DATA)
+    }
+
+    /// The command of this class and instruction, Le included.
+    pub(crate) fn to_apdu(&self, [cla, ins]: [u8; 2], le: u8) -> CommandBytes {
+        let head: [u8; 20] = join(&[
+            self.random.as_bytes(),
+            &self.counter.to_bytes(),
+            &self.money.to_bytes(),
+            &[self.transaction.code()],
+            &self.at.to_bcd(),
+            &[self.key_version.0, self.algorithm],
+        ]);
+        let factors = self.factors.to_bytes();
+        let lc = head.len().saturating_add(factors.len());
+        let start = [cla, ins, 0x00, 0x00, u8::try_from(lc).unwrap_or(u8::MAX)];
+        let apdu = CommandBytes::from_parts(&[&start, &head, &factors, &[le]]);
+        debug_assert!(apdu.is_some(), "at most 50 bytes");
+        apdu.unwrap_or_default()
+    }
+}
+
+/// The MAC2 of a command that carries nothing else.
+///
+/// # Errors
+/// 6A86 for P1 or P2, 6700 for the length.
+pub(crate) fn mac2_of(command: &Command<'_>) -> Result<Mac4, StatusWord> {
+    if (command.p1, command.p2) != (0, 0) {
+        return Err(StatusWord::WRONG_P1P2);
+    }
+    command.data.try_into().map(Mac4).map_err(|_| StatusWord::WRONG_LENGTH)
 }
 
 /// INIT SAM FOR PURCHASE (MAC1 计算): `80 70 00 00`.
@@ -243,38 +300,22 @@ impl InitSamForPurchase {
     /// # Errors
     /// 6A86 for P1 or P2, 6700 for the length, 6A80 for an amount, type or date that is none.
     pub fn parse(command: &Command<'_>) -> Result<InitSamForPurchase, StatusWord> {
-        if (command.p1, command.p2) != (0, 0) {
-            return Err(StatusWord::WRONG_P1P2);
-        }
-        let (head, factors) = command.data.split_at_checked(20).ok_or(StatusWord::WRONG_LENGTH)?;
-        let factors = CardFactors::from_bytes(factors).ok_or(StatusWord::WRONG_LENGTH)?;
-        let init = whole(head, |fields| {
-            Some(InitSamForPurchase {
-                random: Random4(fields.take()?),
-                counter: CardCounter::from_bytes(fields.take()?),
-                amount: PurseFen::from_bytes(fields.take()?)?,
-                kind: PurchaseKind::from_type(TransactionType::from_code(fields.byte()?)?)?,
-                at: DateTime::from_bcd(fields.take()?)?,
-                key_version: KeyVersion(fields.byte()?),
-                algorithm: fields.byte()?,
-                factors,
-            })
-        });
-        init.filter(|init| init.kind.allows(init.amount)).ok_or(StatusWord::WRONG_DATA)
+        let Opening { random, counter, money, transaction, at, key_version, algorithm, factors } =
+            Opening::parse(command)?;
+        let kind = PurchaseKind::from_type(transaction).filter(|kind| kind.allows(money));
+        let kind = kind.ok_or(StatusWord::WRONG_DATA)?;
+        Ok(InitSamForPurchase { random, counter, amount: money, kind, at, key_version, algorithm, factors })
     }
 
     /// The command as bytes, Le included.
     #[must_use]
     pub fn to_apdu(&self) -> CommandBytes {
-        let head: [u8; 20] = join(&[
-            self.random.as_bytes(),
-            &self.counter.to_bytes(),
-            &self.amount.to_bytes(),
-            &[self.kind.transaction_type().code()],
-            &self.at.to_bcd(),
-            &[self.key_version.0, self.algorithm],
-        ]);
-        self.factors.command([0x80, 0x70], &head, 0x08)
+        let InitSamForPurchase {
+            random, counter, amount: money, at, key_version, algorithm, factors, ..
+        } = *self;
+        let transaction = self.kind.transaction_type();
+        let opening = Opening { random, counter, money, transaction, at, key_version, algorithm, factors };
+        opening.to_apdu([0x80, 0x70], 0x08)
     }
 
     /// The terms a PSAM signs, with its own terminal id.
@@ -323,11 +364,7 @@ impl CreditSam {
     /// # Errors
     /// 6A86 for P1 or P2, 6700 for the length.
     pub fn parse(command: &Command<'_>) -> Result<CreditSam, StatusWord> {
-        if (command.p1, command.p2) != (0, 0) {
-            return Err(StatusWord::WRONG_P1P2);
-        }
-        let mac2 = command.data.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
-        Ok(CreditSam { mac2: Mac4(mac2) })
+        mac2_of(command).map(|mac2| CreditSam { mac2 })
     }
 
     /// The command as bytes.

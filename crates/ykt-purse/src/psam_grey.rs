@@ -1,8 +1,8 @@
 //! Grey lock on the PSAM's side (`epurse.md` 4.11, 7.6): it signs the lock, checks the card's answer, and later vouches
 //! for the amount under the same session key.
 
-use crate::grey::GreyLock;
-use crate::psam::CardFactors;
+use crate::grey::{GreyLock, lock_type};
+use crate::psam::{CardFactors, Opening, mac2_of};
 use crate::types::{Purse, PurseFen, TransactionType};
 use crate::wire::{join, whole};
 use ykt_base::{
@@ -42,56 +42,30 @@ impl InitSamGreyLock {
     /// # Errors
     /// 6A86 for P1 or P2, 6700 for the length, 6A80 for a balance, type or date that is none.
     pub fn parse(command: &Command<'_>) -> Result<InitSamGreyLock, StatusWord> {
-        if (command.p1, command.p2) != (0, 0) {
-            return Err(StatusWord::WRONG_P1P2);
-        }
-        let (head, factors) = command.data.split_at_checked(20).ok_or(StatusWord::WRONG_LENGTH)?;
-        let factors = CardFactors::from_bytes(factors).ok_or(StatusWord::WRONG_LENGTH)?;
-        let init = whole(head, |fields| {
-            Some(InitSamGreyLock {
-                random: Random4(fields.take()?),
-                counter: CardCounter::from_bytes(fields.take()?),
-                balance: PurseFen::from_bytes(fields.take()?)?,
-                purse: locked_purse(fields.byte()?)?,
-                at: DateTime::from_bcd(fields.take()?)?,
-                key_version: KeyVersion(fields.byte()?),
-                algorithm: fields.byte()?,
-                factors,
-            })
-        });
-        init.ok_or(StatusWord::WRONG_DATA)
+        let Opening { random, counter, money: balance, transaction, at, key_version, algorithm, factors } =
+            Opening::parse(command)?;
+        let purse = match transaction {
+            TransactionType::EdGreyLock => Purse::Ed,
+            TransactionType::EpGreyLock => Purse::Ep,
+            _ => return Err(StatusWord::WRONG_DATA),
+        };
+        Ok(InitSamGreyLock { random, counter, balance, purse, at, key_version, algorithm, factors })
     }
 
     /// The command as bytes, Le included.
     #[must_use]
     pub fn to_apdu(&self) -> CommandBytes {
-        let kind = match self.purse {
-            Purse::Ed => TransactionType::EdGreyLock,
-            Purse::Ep => TransactionType::EpGreyLock,
-        };
-        let head: [u8; 20] = join(&[
-            self.random.as_bytes(),
-            &self.counter.to_bytes(),
-            &self.balance.to_bytes(),
-            &[kind.code()],
-            &self.at.to_bcd(),
-            &[self.key_version.0, self.algorithm],
-        ]);
-        self.factors.command([0xE0, 0x40], &head, 0x0C)
+        let InitSamGreyLock { random, counter, balance: money, at, key_version, algorithm, factors, .. } =
+            *self;
+        let transaction = lock_type(self.purse);
+        let opening = Opening { random, counter, money, transaction, at, key_version, algorithm, factors };
+        opening.to_apdu([0xE0, 0x40], 0x0C)
     }
 
     /// The terms a PSAM signs, with its own terminal id.
     #[must_use]
     pub const fn lock(&self, terminal: TerminalId) -> GreyLock {
         GreyLock { purse: self.purse, terminal }
-    }
-}
-
-fn locked_purse(kind: u8) -> Option<Purse> {
-    match TransactionType::from_code(kind)? {
-        TransactionType::EdGreyLock => Some(Purse::Ed),
-        TransactionType::EpGreyLock => Some(Purse::Ep),
-        _ => None,
     }
 }
 
@@ -139,11 +113,7 @@ impl CertifySamGreyLock {
     /// # Errors
     /// 6A86 for P1 or P2, 6700 for the length.
     pub fn parse(command: &Command<'_>) -> Result<CertifySamGreyLock, StatusWord> {
-        if (command.p1, command.p2) != (0, 0) {
-            return Err(StatusWord::WRONG_P1P2);
-        }
-        let mac2 = command.data.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
-        Ok(CertifySamGreyLock { mac2: Mac4(mac2) })
+        mac2_of(command).map(|mac2| CertifySamGreyLock { mac2 })
     }
 
     /// The command as bytes.
