@@ -3,6 +3,7 @@
 
 mod broken;
 mod desk;
+mod m1;
 mod mutants;
 mod own_cards;
 mod plans;
