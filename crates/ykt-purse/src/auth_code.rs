@@ -80,7 +80,7 @@ impl AuthenticationCode {
 
 /// The card's command, GET DATA: `80 CA 00 00 [09]`.
 #[must_use]
-pub const fn get_authentication_code() -> Command<'static> {
+pub const fn read_code() -> Command<'static> {
     Command::read(0x80, 0xCA, 0x00, 0x00, Some(9))
 }
 
@@ -126,6 +126,6 @@ mod tests {
         let parse = |bytes: &[u8]| AuthenticationCode::parse(&Command::parse(bytes).unwrap());
         assert_eq!(parse(&hex!("80CA000008 0170907984010203")), Err(StatusWord::WRONG_LENGTH));
         assert_eq!(parse(&hex!("80CA010009 017090798401020304")), Err(StatusWord::WRONG_P1P2));
-        assert_eq!(get_authentication_code().le, Some(9));
+        assert_eq!(read_code().le, Some(9));
     }
 }
