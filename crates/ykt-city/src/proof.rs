@@ -48,8 +48,7 @@ pub enum ReadError {
 /// [`ReadError`] when the card does not answer.
 pub fn read_card(held: &mut HeldCard) -> Result<CardReading, ReadError> {
     held.present(None)?;
-    card::select(held)?;
-    let asn = card::public_data(held)?.asn;
+    let asn = card::open(held)?.asn;
     let balance = card::balance(held)?;
     let log = card::log(held)?;
     held.remove();

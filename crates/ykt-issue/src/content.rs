@@ -2,7 +2,7 @@
 
 use crate::profile::Content;
 use ykt_base::{Asn8, Date, IssuerFactor, KeyIndex, PsamSerial, TerminalId};
-use ykt_purse::files::{PublicData, SamApplicationData, SamCardData, city_factor};
+use ykt_purse::files::{CityIssuer, Issuer, PublicData, SamApplicationData, SamCardData, city_factor};
 use ykt_purse::write_key::Pin;
 use ykt_vault::{CardKeyRef, KeyAddress, KeyRef, Scheme};
 
@@ -112,13 +112,15 @@ impl CardData {
 
     fn public(&self) -> PublicData {
         PublicData {
-            issuer_code: self.issuer_code,
-            city_code: self.city_code,
-            industry_code: self.industry_code,
-            reserved_class: [self.main_type, self.sub_type],
-            enable_flag: PublicData::ENABLED,
-            version: 0x01,
-            interoperability: [0x00, 0x01],
+            issuer: Issuer::City(CityIssuer {
+                issuer_code: self.issuer_code,
+                city_code: self.city_code,
+                industry_code: self.industry_code,
+                reserved_class: [self.main_type, self.sub_type],
+                enable_flag: PublicData::ENABLED,
+                version: 0x01,
+                interoperability: [0x00, 0x01],
+            }),
             asn: self.asn,
             start: self.start,
             expiry: self.expiry,

@@ -13,7 +13,7 @@ use ykt_crypto::sm;
 use ykt_purse::command::{self, ChallengeLen};
 use ykt_purse::create::{CreateFile, NewFile, Protection, Structure, Switches};
 use ykt_purse::psam::SamUsage;
-use ykt_purse::write_key::{ErrorCounter, KeyForm, KeyHeader, KeyTarget, KeyUsage, Pin, SamKeyHeader};
+use ykt_purse::write_key::{self, ErrorCounter, KeyForm, KeyHeader, KeyTarget, KeyUsage, Pin, SamKeyHeader};
 use ykt_purse::{Algorithm, create};
 use ykt_vault::{
     KeyAddress, KeyLayout, KeyRef, NewKey, Secrecy, SecureMessage, Vault, VaultError, WriteKeyJob,
@@ -156,7 +156,11 @@ impl<C: CardChannel + ?Sized> Work<'_, C> {
                     Place::Replaced => KeyTarget::Change { id: *id, usage },
                 };
                 let new = NewKey::Own(self.address(*key));
-                self.write_key(*control, new, KeyLayout::Card { target, header })
+                self.write_key(
+                    *control,
+                    new,
+                    KeyLayout::Card { family: write_key::KeyLayout::SourceDocuments, target, header },
+                )
             }
             Step::WritePin { control, id, follow_up, tries, .. } => {
                 let pin = self.holder.pin().ok_or_else(|| self.profile("there is no PIN for this card"))?;
@@ -328,7 +332,11 @@ fn pin_layout(pin: &Pin, id: u8, follow_up: u8, tries: ErrorCounter) -> KeyLayou
         change_right: create::Access::ALWAYS,
         tries,
     };
-    KeyLayout::Card { target: KeyTarget::Add { id, usage: KeyUsage::Pin }, header }
+    KeyLayout::Card {
+        family: write_key::KeyLayout::SourceDocuments,
+        target: KeyTarget::Add { id, usage: KeyUsage::Pin },
+        header,
+    }
 }
 
 /// Which sort of card the holder data are for.

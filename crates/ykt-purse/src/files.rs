@@ -1,14 +1,14 @@
 //! Files a terminal reads: the card's public application data (EF 0015) and the PSAM's own files.
 //!
-//! The card's layout is the construction ministry's, in its first 30 bytes (`epurse.md` 6.4, profile
-//! `city-cpu`); PSAM files follow `epurse.md` 7.1.
+//! EF 0015 has 30 bytes in every layout ([`PublicDataLayout`], `epurse.md` 6.4), and card number and dates at the
+//! same places; who issued the card, and whether it is enabled, each layout says in its own way. PSAM files follow 7.1.
 
 use crate::wire::{Reader, join};
 use ykt_base::{Asn8, Date, IssuerFactor, KeyIndex, PsamSerial};
 
 /// Short file id of the public application data.
 pub const PUBLIC_DATA_SFI: u8 = 0x15;
-/// Length of the public application data in the profile `city-cpu`.
+/// Length of the public application data.
 pub const PUBLIC_DATA_LEN: usize = 30;
 /// Short file id of the PSAM's terminal id, in its MF.
 pub const TERMINAL_ID_SFI: u8 = 0x16;
@@ -24,6 +24,11 @@ pub const SAM_SEQUENCE_SFI: u8 = 0x18;
 pub const SAM_APPLICATION_FID: [u8; 2] = [0xDF, 0x01];
 /// Application name (AID) of the city card (住建部).
 pub const CITY_AID: [u8; 9] = [0xA0, 0x00, 0x00, 0x00, 0x03, 0x86, 0x98, 0x07, 0x01];
+/// Application name of the electronic purse of T-Union (交通联合电子钱包).
+pub const T_UNION_AID: [u8; 8] = [0xA0, 0x00, 0x00, 0x06, 0x32, 0x01, 0x01, 0x05];
+/// Application name of ED and EP in the profile `pboc-ed-ep`: issuers choose their own, so this one is unregistered (ISO
+/// 7816-5), `F0 YKTEP 01`.
+pub const PBOC_AID: [u8; 7] = *b"\xF0YKTEP\x01";
 /// File id of the city card's application.
 pub const CITY_FID: [u8; 2] = [0x10, 0x01];
 
@@ -34,16 +39,38 @@ pub const fn city_factor(city_code: [u8; 2]) -> IssuerFactor {
     IssuerFactor([high, low, 0xFF, 0, 0, 0, 0, 0])
 }
 
-/// Public application data (公共应用信息), EF 0015 of a city card.
+/// Layout of EF 0015 (`epurse.md` 6.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PublicDataLayout {
+    /// Construction ministry (住建部), the layout of city cards.
+    City,
+    /// PBOC: byte 9 is the issuer's version of the application.
+    Pboc,
+    /// T-Union (交通联合): PBOC's, but byte 9 is the enable flag and byte 8 says EP only.
+    TUnion,
+}
+
+/// Who issued a card, as its layout says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PublicData {
+pub enum Issuer {
+    /// [`PublicDataLayout::City`].
+    City(CityIssuer),
+    /// [`PublicDataLayout::Pboc`].
+    Pboc(PbocIssuer),
+    /// [`PublicDataLayout::TUnion`].
+    TUnion(PbocIssuer),
+}
+
+/// The issuer's part of a city card's public data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CityIssuer {
     /// Issuer code (发卡方代码).
     pub issuer_code: [u8; 2],
     /// City code (城市代码).
     pub city_code: [u8; 2],
     /// Industry code (行业代码).
     pub industry_code: [u8; 2],
-    /// Reserved; deployed cards keep the card class here.
+    /// Reserved; deployed cards keep main and sub type of the card here.
     pub reserved_class: [u8; 2],
     /// Enable flag (启用标识): 01 is enabled.
     pub enable_flag: u8,
@@ -51,13 +78,33 @@ pub struct PublicData {
     pub version: u8,
     /// Interoperability flag (互通标识).
     pub interoperability: [u8; 2],
+}
+
+/// The issuer's part of the public data of PBOC and T-Union.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PbocIssuer {
+    /// Issuer id (发卡方标识), the factor of the level above the card.
+    pub id: IssuerFactor,
+    /// Application type flag (应用类型标识): bit 1 ED, bit 2 EP.
+    pub application_type: u8,
+    /// PBOC: the issuer's version of the application. T-Union: enable flag, 01 is enabled.
+    pub version: u8,
+    /// The two bytes of the application serial number (应用序列号) before the card number.
+    pub serial_head: [u8; 2],
+}
+
+/// Public application data (公共应用信息), EF 0015.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublicData {
+    /// Who issued it, and the layout.
+    pub issuer: Issuer,
     /// Card number.
     pub asn: Asn8,
     /// First day of use.
     pub start: Date,
     /// Last day of use.
     pub expiry: Date,
-    /// Reserved.
+    /// Reserved; in PBOC and T-Union the issuer's data for the FCI.
     pub reserved: [u8; 2],
 }
 
@@ -65,19 +112,18 @@ impl PublicData {
     /// The enable flag of a card in use.
     pub const ENABLED: u8 = 0x01;
 
-    /// Reads the first 30 bytes of the file; what other layouts append is left alone. `None` when there are fewer
+    /// Reads the first 30 bytes of the file; what other cards append is left alone. `None` when there are fewer
     /// or a date is none.
     #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<PublicData> {
+    pub fn from_bytes(layout: PublicDataLayout, bytes: &[u8]) -> Option<PublicData> {
         let mut fields = Reader(bytes);
+        let issuer = match layout {
+            PublicDataLayout::City => Issuer::City(CityIssuer::read(&mut fields)?),
+            PublicDataLayout::Pboc => Issuer::Pboc(PbocIssuer::read(&mut fields)?),
+            PublicDataLayout::TUnion => Issuer::TUnion(PbocIssuer::read(&mut fields)?),
+        };
         Some(PublicData {
-            issuer_code: fields.take()?,
-            city_code: fields.take()?,
-            industry_code: fields.take()?,
-            reserved_class: fields.take()?,
-            enable_flag: fields.byte()?,
-            version: fields.byte()?,
-            interoperability: fields.take()?,
+            issuer,
             asn: Asn8(fields.take()?),
             start: Date::from_bcd(fields.take()?)?,
             expiry: Date::from_bcd(fields.take()?)?,
@@ -88,6 +134,66 @@ impl PublicData {
     /// The 30 bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; PUBLIC_DATA_LEN] {
+        let issuer = match &self.issuer {
+            Issuer::City(city) => city.to_bytes(),
+            Issuer::Pboc(issuer) | Issuer::TUnion(issuer) => issuer.to_bytes(),
+        };
+        let (start, expiry) = (self.start.to_bcd(), self.expiry.to_bcd());
+        join(&[&issuer, self.asn.as_bytes(), &start, &expiry, &self.reserved])
+    }
+
+    /// Factor of the level above the card: city or issuer.
+    #[must_use]
+    pub const fn factor(&self) -> IssuerFactor {
+        match self.issuer {
+            Issuer::City(city) => city_factor(city.city_code),
+            Issuer::Pboc(issuer) | Issuer::TUnion(issuer) => issuer.id,
+        }
+    }
+
+    /// Main and sub type of the card; zeros where the layout has none.
+    #[must_use]
+    pub const fn class(&self) -> [u8; 2] {
+        match self.issuer {
+            Issuer::City(city) => city.reserved_class,
+            Issuer::Pboc(_) | Issuer::TUnion(_) => [0; 2],
+        }
+    }
+
+    /// Whether its issuer enabled it. PBOC's layout has no word for it: such a card is.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        match self.issuer {
+            Issuer::City(city) => city.enable_flag == PublicData::ENABLED,
+            Issuer::Pboc(_) => true,
+            Issuer::TUnion(issuer) => issuer.version == PublicData::ENABLED,
+        }
+    }
+
+    /// Whether the card may be used on `day`: enabled, started and not expired.
+    #[must_use]
+    pub fn usable_on(&self, day: Date) -> bool {
+        self.is_enabled() && (self.start..=self.expiry).contains(&day)
+    }
+}
+
+/// Bytes before the card number.
+const ISSUER_LEN: usize = 12;
+
+impl CityIssuer {
+    fn read(fields: &mut Reader<'_>) -> Option<CityIssuer> {
+        Some(CityIssuer {
+            issuer_code: fields.take()?,
+            city_code: fields.take()?,
+            industry_code: fields.take()?,
+            reserved_class: fields.take()?,
+            enable_flag: fields.byte()?,
+            version: fields.byte()?,
+            interoperability: fields.take()?,
+        })
+    }
+
+    fn to_bytes(self) -> [u8; ISSUER_LEN] {
         join(&[
             &self.issuer_code,
             &self.city_code,
@@ -95,23 +201,22 @@ impl PublicData {
             &self.reserved_class,
             &[self.enable_flag, self.version],
             &self.interoperability,
-            self.asn.as_bytes(),
-            &self.start.to_bcd(),
-            &self.expiry.to_bcd(),
-            &self.reserved,
         ])
     }
+}
 
-    /// Factor of the level above the card.
-    #[must_use]
-    pub const fn city_factor(&self) -> IssuerFactor {
-        city_factor(self.city_code)
+impl PbocIssuer {
+    fn read(fields: &mut Reader<'_>) -> Option<PbocIssuer> {
+        Some(PbocIssuer {
+            id: IssuerFactor(fields.take()?),
+            application_type: fields.byte()?,
+            version: fields.byte()?,
+            serial_head: fields.take()?,
+        })
     }
 
-    /// Whether the card may be used on `day`: enabled, started and not expired.
-    #[must_use]
-    pub fn usable_on(&self, day: Date) -> bool {
-        self.enable_flag == PublicData::ENABLED && (self.start..=self.expiry).contains(&day)
+    fn to_bytes(self) -> [u8; ISSUER_LEN] {
+        join(&[self.id.as_bytes(), &[self.application_type, self.version], &self.serial_head])
     }
 }
 
@@ -203,21 +308,47 @@ mod tests {
     use super::*;
     use hex_literal::hex;
 
+    const CITY: [u8; 30] = hex!("1001 2144 0001 0100 01 02 0001 1700010170907984 20240101 20331231 0000");
+    /// EF 0015 of a real T-Union card (6.1).
+    const T_UNION: [u8; 30] = hex!("01011000FFFFFFFF 02 01 0310 5170010170907984 20190806 20401231 0000");
+
     #[test]
     fn public_data_there_and_back() {
-        let bytes = hex!("1001 2144 0001 0100 01 02 0001 1700010170907984 20240101 20331231 0000");
-        let data = PublicData::from_bytes(&bytes).unwrap();
-        assert_eq!(data.to_bytes(), bytes);
-        assert_eq!(data.city_factor(), IssuerFactor(hex!("2144FF0000000000")));
-        assert_eq!(data.asn, Asn8(hex!("1700010170907984")));
+        let data = PublicData::from_bytes(PublicDataLayout::City, &CITY).unwrap();
+        assert_eq!(data.to_bytes(), CITY);
+        assert_eq!(data.factor(), IssuerFactor(hex!("2144FF0000000000")));
+        assert_eq!((data.asn, data.class()), (Asn8(hex!("1700010170907984")), [0x01, 0x00]));
+        for layout in [PublicDataLayout::Pboc, PublicDataLayout::TUnion] {
+            let data = PublicData::from_bytes(layout, &T_UNION).unwrap();
+            assert_eq!(data.to_bytes(), T_UNION);
+            assert_eq!(data.factor(), IssuerFactor(hex!("01011000FFFFFFFF")));
+            assert_eq!((data.asn, data.class()), (Asn8(hex!("5170010170907984")), [0; 2]));
+            assert_eq!(PublicData::from_bytes(layout, &T_UNION[..29]), None);
+        }
+        assert_eq!(PublicData::from_bytes(PublicDataLayout::City, &CITY[..29]), None);
+        let mut no_date = CITY;
+        no_date[21] = 0xFF;
+        assert_eq!(PublicData::from_bytes(PublicDataLayout::City, &no_date), None);
+    }
+
+    /// The flag is where the layout has it: byte 8 of a city card, byte 9 of T-Union, nowhere in PBOC.
+    #[test]
+    fn cards_are_used_when_enabled_and_between_their_days() {
         let day = |text: &str| text.parse::<Date>().unwrap();
+        let enabled = |layout, mut bytes: [u8; 30], at: usize| {
+            let usable =
+                |bytes: [u8; 30]| PublicData::from_bytes(layout, &bytes).unwrap().usable_on(day("20250101"));
+            assert!(usable(bytes));
+            bytes[at] = 0;
+            usable(bytes)
+        };
+        assert!(!enabled(PublicDataLayout::City, CITY, 8));
+        assert!(!enabled(PublicDataLayout::TUnion, T_UNION, 9));
+        assert!(enabled(PublicDataLayout::TUnion, T_UNION, 8));
+        assert!(enabled(PublicDataLayout::Pboc, T_UNION, 9));
+        let data = PublicData::from_bytes(PublicDataLayout::City, &CITY).unwrap();
         assert!(data.usable_on(day("20240101")) && data.usable_on(day("20331231")));
         assert!(!data.usable_on(day("20231231")) && !data.usable_on(day("20340101")));
-        assert!(!PublicData { enable_flag: 0, ..data }.usable_on(day("20250101")));
-        assert_eq!(PublicData::from_bytes(&bytes[..29]), None);
-        let mut no_date = bytes;
-        no_date[21] = 0xFF;
-        assert_eq!(PublicData::from_bytes(&no_date), None);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 use std::fmt;
 use ykt_base::{CardChannel, CardCounter, ChannelError, Command, Fen, Response, StatusWord};
 use ykt_purse::command;
-use ykt_purse::files::{CITY_AID, PUBLIC_DATA_LEN, PUBLIC_DATA_SFI, PublicData};
+use ykt_purse::files::{
+    CITY_AID, PBOC_AID, PUBLIC_DATA_LEN, PUBLIC_DATA_SFI, PublicData, PublicDataLayout, T_UNION_AID,
+};
 use ykt_purse::log::{self, LogRecord};
 use ykt_purse::prove::{Proof, ProveTransaction};
 use ykt_purse::{Purse, PurseFen, TransactionType};
@@ -14,10 +16,27 @@ use ykt_purse::{Purse, PurseFen, TransactionType};
 /// Most records a card's log is read for.
 pub const LOG_RECORDS_MAX: u8 = 10;
 
+/// A purse application that terminals take.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Application {
+    /// Its name on the card (AID).
+    pub aid: &'static [u8],
+    /// How its EF 0015 is to be read.
+    pub layout: PublicDataLayout,
+}
+
+/// The purse applications that terminals take (`epurse.md` 6.2), in the order they look for them.
+pub static APPLICATIONS: [Application; 4] = [
+    Application { aid: &CITY_AID, layout: PublicDataLayout::City },
+    Application { aid: &[0xA0, 0, 0, 0, 0x03, 0x86, 0x98, 0x07, 0x02], layout: PublicDataLayout::City },
+    Application { aid: &T_UNION_AID, layout: PublicDataLayout::TUnion },
+    Application { aid: &PBOC_AID, layout: PublicDataLayout::Pboc },
+];
+
 /// A step of a dialogue with card or PSAM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// SELECT of the city card's application.
+    /// SELECT of a purse application.
     SelectApplication,
     /// READ BINARY of EF 0015.
     ReadPublicData,
@@ -98,7 +117,7 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Step::SelectApplication => "SELECT city card application (00A40400)",
+            Step::SelectApplication => "SELECT purse application (00A40400)",
             Step::ReadPublicData => "READ BINARY EF 0015 (00B09500)",
             Step::ReadBalance => "GET BALANCE (805C00)",
             Step::ReadLog => "READ RECORD of the log (00B2)",
@@ -207,21 +226,40 @@ pub(crate) fn read_file(sfi: u8, len: usize) -> Command<'static> {
     command::read_binary(sfi, 0, u16::try_from(len).unwrap_or(256))
 }
 
-/// Selects the city card's application.
+/// Selects the first of [`APPLICATIONS`] that the card has.
 ///
 /// # Errors
-/// [`CardError`]; 6A82 is a card of somebody else.
-pub fn select(channel: &mut (impl CardChannel + ?Sized)) -> Result<(), CardError> {
-    demand_plain(channel, Step::SelectApplication, &command::select_name(&CITY_AID), |_| Some(()))
+/// [`CardError`]; 6A82 is a card without any of them.
+pub fn select(channel: &mut (impl CardChannel + ?Sized)) -> Result<&'static Application, CardError> {
+    let step = Step::SelectApplication;
+    for application in &APPLICATIONS {
+        match demand_plain(channel, step, &command::select_name(application.aid), |_| Some(application)) {
+            Err(CardError::Refused { sw: StatusWord::NOT_FOUND, .. }) => {}
+            other => return other,
+        }
+    }
+    Err(CardError::Refused { step, sw: StatusWord::NOT_FOUND })
 }
 
 /// Reads the public application data of the selected application.
 ///
 /// # Errors
 /// [`CardError`].
-pub fn public_data(channel: &mut (impl CardChannel + ?Sized)) -> Result<PublicData, CardError> {
+pub fn public_data(
+    channel: &mut (impl CardChannel + ?Sized),
+    layout: PublicDataLayout,
+) -> Result<PublicData, CardError> {
     let read = read_file(PUBLIC_DATA_SFI, PUBLIC_DATA_LEN);
-    demand_plain(channel, Step::ReadPublicData, &read, PublicData::from_bytes)
+    demand_plain(channel, Step::ReadPublicData, &read, |bytes| PublicData::from_bytes(layout, bytes))
+}
+
+/// Selects a purse application and reads its public data.
+///
+/// # Errors
+/// [`CardError`]; 6A82 is a card without any of [`APPLICATIONS`].
+pub fn open(channel: &mut (impl CardChannel + ?Sized)) -> Result<PublicData, CardError> {
+    let layout = select(channel)?.layout;
+    public_data(channel, layout)
 }
 
 /// Reads the balance of the electronic purse.

@@ -237,8 +237,7 @@ struct Dialogue<'a, C: ?Sized, H: ?Sized> {
 
 impl<C: CardChannel + ?Sized, H: LoadHost + ?Sized> Dialogue<'_, C, H> {
     fn open(&mut self, request: &LoadRequest<'_>, at: DateTime) -> Result<LoadOutcome, Stop> {
-        card::select(self.card)?;
-        let public = card::public_data(self.card)?;
+        let public = card::open(self.card)?;
         if !public.usable_on(at.date) {
             let (reason, payment) = (LoadRefusal::NotUsable, Payment::NotTaken);
             return Ok(LoadOutcome::NotLoaded { reason, payment });

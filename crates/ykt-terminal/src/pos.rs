@@ -322,8 +322,7 @@ impl<P: CardChannel, S: RecordStore> Pos<P, S> {
         amount: PurseFen,
         at: DateTime,
     ) -> Result<Outcome, Stop> {
-        card::select(card)?;
-        let public = card::public_data(card)?;
+        let public = card::open(card)?;
         let balance = card::balance_of(card, self.config.purse)?;
         if let Some(record) = self.settle(card, public.asn, at)? {
             return Ok(Outcome::Recovered(Receipt { record, balance }));
@@ -340,11 +339,11 @@ impl<P: CardChannel, S: RecordStore> Pos<P, S> {
 
     /// Dates, flags, lists: what can be refused without asking the card for money.
     fn check(&self, public: &PublicData, at: DateTime) -> Result<(), Refusal> {
-        let city = public.city_factor();
+        let city = public.factor();
         let version = self.blacklist.version();
         if city != self.psam.application().issuer && !self.config.other_cities.contains(&city) {
             Err(Refusal::OtherCity { city })
-        } else if public.enable_flag != PublicData::ENABLED {
+        } else if !public.is_enabled() {
             Err(Refusal::NotEnabled)
         } else if !(public.start..=public.expiry).contains(&at.date) {
             Err(Refusal::OutOfDate { from: public.start, until: public.expiry })
@@ -383,7 +382,7 @@ impl<P: CardChannel, S: RecordStore> Pos<P, S> {
             at,
             key_version: offer.key_version,
             algorithm: offer.algorithm,
-            factors: CardFactors::two_levels(public.city_factor(), public.asn),
+            factors: CardFactors::two_levels(public.factor(), public.asn),
         });
         let signed = match signed {
             Err(PsamError::Step(CardError::Refused {
@@ -494,6 +493,6 @@ impl<P: CardChannel, S: RecordStore> Pos<P, S> {
 }
 
 fn facts(public: &PublicData) -> CardFacts {
-    let [main_type, sub_type] = public.reserved_class;
+    let [main_type, sub_type] = public.class();
     CardFacts { asn: public.asn, main_type, sub_type, start: public.start, expiry: public.expiry }
 }

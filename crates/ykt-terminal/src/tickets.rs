@@ -12,7 +12,7 @@ use ykt_base::{
     TerminalId, TerminalSeq, TicketId,
 };
 use ykt_purse::command;
-use ykt_purse::files::PublicData;
+use ykt_purse::files::{PublicData, PublicDataLayout};
 use ykt_purse::purchase::DebitAnswer;
 use ykt_purse::ticket::{
     AID, Action, Order, Proof, ReadEnd, ReadInfo, ReadInit, Record, RedeemAnswer, Room, TERMS_LEN, Terms,
@@ -248,7 +248,7 @@ impl TicketTerminal {
     ) -> Result<Proof, Stop> {
         let (id, terminal) = (order.id(), self.terminal);
         select(card)?;
-        let public = card::public_data(card)?;
+        let public = card::public_data(card, PublicDataLayout::City)?;
         let done = last_proof(card, id)?.filter(|proof| is_done(order.action(), proof.record.action));
         if let Some(proof) = done {
             host.confirm(&public, id, &proof)?;
@@ -281,7 +281,7 @@ impl TicketTerminal {
         keep: impl FnOnce(&Attempt),
     ) -> Result<Proof, Stop> {
         select(card)?;
-        let public = card::public_data(card)?;
+        let public = card::public_data(card, PublicDataLayout::City)?;
         let init = ReadInit::Redeem { id, terminal: self.terminal }.to_apdu();
         let answer = demand(card, Step::ReadTicketInit, &init, RedeemAnswer::from_bytes)?;
         let RedeemAnswer { counter, key_version, algorithm, random, view } = answer;
@@ -320,7 +320,7 @@ impl TicketTerminal {
         attempt: &Attempt,
     ) -> Result<Settled, Stop> {
         select(card)?;
-        let public = card::public_data(card)?;
+        let public = card::public_data(card, PublicDataLayout::City)?;
         if public.asn != attempt.card.asn {
             let reason = "this is another card than the one that left".to_owned();
             return Err(Refusal::KeyHolder { reason }.into());

@@ -5,7 +5,7 @@
 
 use crate::kind::{KeyKind, KeyState};
 use crate::vault::{
-    CardKeyRef, KeyAddress, KeyLayout, KeyRef, LoadSession, MacVerdict, NewKey, Receipt, Secrecy,
+    CardKeyRef, KeyAddress, KeyLayout, KeyRef, LoadSession, MacVerdict, NewKey, PresetJob, Receipt, Secrecy,
     SecureMessage, TacJob, TacVerdict, Vault, VaultError, WriteKeyJob,
 };
 use std::fmt::Debug;
@@ -13,12 +13,17 @@ use ykt_base::hex::Hex;
 use ykt_base::{
     Asn8, CardCounter, DateTime, IssuerFactor, KeyVersion, Mac4, PsamSerial, Random4, TerminalId, TerminalSeq,
 };
+use ykt_crypto::sm::Padding;
 use ykt_crypto::{CardKey, Key16};
-use ykt_purse::create::Access;
+use ykt_purse::create::{Access, Switches};
+use ykt_purse::hard_info::Preset;
+use ykt_purse::key_card::{IssueKind, IssueUsage, KeyCardHeader, KeyCardUsage};
 use ykt_purse::load::Load;
 use ykt_purse::psam::SamUsage;
 use ykt_purse::purchase::{Purchase, PurchaseKind};
-use ykt_purse::write_key::{self, ErrorCounter, KeyForm, KeyHeader, KeyTarget, KeyUsage, Pin, SamKeyHeader};
+use ykt_purse::write_key::{
+    self, ErrorCounter, KeyForm, KeyHeader, KeyLayout as Family, KeyTarget, KeyUsage, Pin, SamKeyHeader,
+};
 use ykt_purse::{Algorithm, Purse, PurseFen};
 
 /// The key file a backend is loaded with before it is asked: the documented example.
@@ -39,6 +44,8 @@ pub fn deviations(vault: &dyn Vault) -> Vec<String> {
     messages(vault, &mut found);
     card_keys(vault, &mut found);
     sam_keys(vault, &mut found);
+    key_card_keys(vault, &mut found);
+    presets(vault, &mut found);
     found.0
 }
 
@@ -167,10 +174,10 @@ fn messages(vault: &dyn Vault, found: &mut Deviations) {
     );
     found.expect_bytes(
         "UPDATE BINARY enciphered",
-        message([0x84, 0xD6, 0x95, 0x00], &data, Secrecy::Enciphered),
+        message([0x84, 0xD6, 0x95, 0x00], &data, Secrecy::Enciphered(Padding::Always)),
         "84D69500147596F43CCAFB301433E4202CA274954449781A89",
     );
-    let long = message([0x84, 0xD6, 0x95, 0x00], &[0; 250], Secrecy::Enciphered);
+    let long = message([0x84, 0xD6, 0x95, 0x00], &[0; 250], Secrecy::Enciphered(Padding::Always));
     found.expect("data too long", &long, &Err(VaultError::TooLong { len: 250 }));
     let shared = KeyAddress::Shared(KeyRef::new(KeyKind::CardMaster, 1, 1));
     let refused = vault.external_authenticate(&shared, IV);
@@ -205,27 +212,34 @@ fn card_keys(vault: &dyn Vault, found: &mut Deviations) {
     let target = KeyTarget::Add { id: 1, usage: KeyUsage::Purchase };
     let right = header(KeyForm::Key(Algorithm::TripleDes), KeyUsage::Purchase);
     let pin = Pin::from_digits("123456");
-    let job = |target, header, new| WriteKeyJob {
+    let in_family = |family, target, header, new| WriteKeyJob {
         control: address(KeyKind::ApplicationMaster),
         new,
-        layout: KeyLayout::Card { target, header },
+        layout: KeyLayout::Card { family, target, header },
         iv: IV,
     };
-    let expected = |target: KeyTarget, header: &KeyHeader, key: &[u8]| {
-        let command = write_key::command(&control, IV, target.header(), &header.to_bytes(), key);
+    let job = |target, header, new| in_family(Family::SourceDocuments, target, header, new);
+    let expected = |family: Family, target: KeyTarget, header: &KeyHeader, key: &[u8]| {
+        let bytes = family.header(target.id(), header);
+        let command = write_key::command(&control, IV, family.command(target), &bytes, key);
         command.map(|command| Hex(&command).to_string()).unwrap_or_default()
     };
     let own = |kind| NewKey::Own(address(kind));
-    found.expect_bytes(
-        "WRITE KEY of a card key",
-        write(vault, &job(target, right, own(KeyKind::Purchase))),
-        &expected(target, &right, purchase.expose()),
-    );
+    for family in [Family::SourceDocuments, Family::Fmcos, Family::NineByte] {
+        found.expect_bytes(
+            &format!("WRITE KEY of a card key, {family:?}"),
+            write(vault, &in_family(family, target, right, own(KeyKind::Purchase))),
+            &expected(family, target, &right, purchase.expose()),
+        );
+    }
     if let Some(pin) = &pin {
-        let target = KeyTarget::Add { id: 0, usage: KeyUsage::Pin };
+        let pin_target = KeyTarget::Add { id: 0, usage: KeyUsage::Pin };
         let header = header(pin.form(), KeyUsage::Pin);
-        let want = expected(target, &header, &pin.field());
-        found.expect_bytes("WRITE KEY of a PIN", write(vault, &job(target, header, NewKey::Pin(pin))), &want);
+        for (family, field) in [(Family::SourceDocuments, &*pin.field()), (Family::Fmcos, pin.as_bytes())] {
+            let job = in_family(family, pin_target, header, NewKey::Pin(pin));
+            let want = expected(family, pin_target, &header, field);
+            found.expect_bytes(&format!("WRITE KEY of a PIN, {family:?}"), write(vault, &job), &want);
+        }
         let refused = write(vault, &job(target, right, NewKey::Pin(pin)));
         found.expect("a PIN under a key's header is refused", &refused.is_err(), &true);
     }
@@ -299,6 +313,76 @@ fn sam_keys(vault: &dyn Vault, found: &mut Deviations) {
         let job = WriteKeyJob { control: sam(KeyKind::SamMaster), new, layout, iv: IV };
         found.expect(&format!("{what} in a PSAM is refused"), &write(vault, &job).is_err(), &true);
     }
+}
+
+/// WRITE KEY of key cards: their own keys, the operator's PIN, and keys above those of cards.
+fn key_card_keys(vault: &dyn Vault, found: &mut Deviations) {
+    let key = |text: &str| Key16::from_hex(text).map(CardKey::Tdes).ok();
+    let factor = [0, 0, 0, 0, 0, 0, 0, 0x07];
+    let master = key("55667788990011223344AABBCCDDEEFF").map(|root| root.diversify(&factor));
+    let root = key("404142434445464748494A4B4C4D4E4F");
+    let transport = CardKey::Tdes(Key16::from_bytes(crate::DEMO_TRANSPORT_KEY));
+    let (Some(master), Some(root), Some(pin)) = (master, root, Pin::from_digits("123456")) else { return };
+    let usage = |levels, kind| IssueUsage::new(levels, kind).map(KeyCardUsage::Issue);
+    let purchase = IssueKind::Application(KeyUsage::Purchase);
+    let (Some(two_levels), Some(load), Some(shared)) = (
+        usage(2, purchase),
+        usage(2, IssueKind::Application(KeyUsage::Load)),
+        usage(0, IssueKind::Transport),
+    ) else {
+        return;
+    };
+    let own = |kind| KeyAddress::Sam { key: KeyRef::new(kind, 1, 1), serial: SERIAL };
+    let working = || NewKey::Working { key: KeyRef::new(KeyKind::Purchase, 1, 1), factor: ISSUER };
+    let card_transport = || NewKey::Own(KeyAddress::Shared(KeyRef::new(KeyKind::CardTransport, 1, 1)));
+    let tdes = KeyForm::Key(Algorithm::TripleDes);
+    let job = |new, usage, form| {
+        let header = KeyCardHeader { usage, version: KeyVersion(1), form };
+        let layout = KeyLayout::KeyCard { header };
+        (WriteKeyJob { control: own(KeyKind::KeyCardMaster), new, layout, iv: IV }, header)
+    };
+    for (what, new, usage, form, value) in [
+        (
+            "the key card's master key",
+            NewKey::Own(own(KeyKind::KeyCardMaster)),
+            KeyCardUsage::Master,
+            tdes,
+            master.expose(),
+        ),
+        ("a key two levels above the cards", working(), two_levels, tdes, root.expose()),
+        ("the cards' transport key", card_transport(), shared, tdes, transport.expose()),
+        ("the operator's PIN", NewKey::Pin(&pin), KeyCardUsage::Pin, pin.form(), &*pin.field()),
+    ] {
+        let (job, header) = job(new, usage, form);
+        let want = write_key::command(&master, IV, KeyCardHeader::COMMAND, &header.to_bytes(), value);
+        let want = want.map(|command| Hex(&command).to_string()).unwrap_or_default();
+        found.expect_bytes(&format!("WRITE KEY of {what}"), write(vault, &job), &want);
+    }
+    for (what, new, usage, form) in [
+        ("a purchase key as a load key", working(), load, tdes),
+        ("a transport key as a purchase key", card_transport(), two_levels, tdes),
+        ("a key as a PIN", working(), KeyCardUsage::Pin, pin.form()),
+        ("a PIN as a key", NewKey::Pin(&pin), two_levels, tdes),
+    ] {
+        let refused = write(vault, &job(new, usage, form).0).is_err();
+        found.expect(&format!("{what} on a key card is refused"), &refused, &true);
+    }
+}
+
+/// WRITE HARD INFO: the operator's transport key under the factory's.
+fn presets(vault: &dyn Vault, found: &mut Deviations) {
+    let factory = CardKey::Tdes(Key16::from_bytes(crate::DEMO_TRANSPORT_KEY));
+    let Ok(transport_key) = Key16::from_hex("0F1E2D3C4B5A69788796A5B4C3D2E1F0") else { return };
+    let (serial, operator, system) = ([7; 8], [0x21, 0x44], [0x02, 0x00]);
+    let (mf_create, mf_switches) = (Access::STATE_1, Switches::default());
+    let want = Preset { serial, operator, system, mf_create, mf_switches, transport_key };
+    let want = Hex(&want.to_apdu(&factory, IV)).to_string();
+    let [factory, transport] = [1, 2].map(|index| KeyRef::new(KeyKind::CardTransport, index, 1));
+    let job = PresetJob { factory, transport, serial, operator, system, mf_create, mf_switches, iv: IV };
+    found.expect_bytes("WRITE HARD INFO", vault.preset(&job).map(|command| command.to_vec()), &want);
+    let missing = KeyRef::new(KeyKind::CardTransport, 9, 1);
+    let refused = vault.preset(&PresetJob { transport: missing, ..job }).map(drop);
+    found.expect("a preset of a missing key", &refused, &Err(VaultError::NoSuchKey { key: missing }));
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What keys are for (密钥种类, `keys-and-ca.md` 1), and how each kind finds its way down to one card.
 
 use core::fmt;
+use ykt_purse::key_card::IssueKind;
 use ykt_purse::write_key::KeyUsage;
 
 /// How a kind of key is diversified.
@@ -8,9 +9,9 @@ use ykt_purse::write_key::KeyUsage;
 pub enum Scheme {
     /// Down the levels of the vault to one user card.
     Card,
-    /// One level, by the PSAM's serial number (its last eight bytes).
+    /// One level, by the serial number of the PSAM or key card (its last eight bytes).
     Sam,
-    /// Not at all: one value for every new card of a batch.
+    /// Not at all: one value for every card of a batch or scheme.
     Shared,
 }
 
@@ -94,9 +95,44 @@ kinds! {
     SamApplicationMaster = 19, "psam-application-master", Sam, None;
     /// Maintenance key of the PSAM's application.
     SamApplicationMaintenance = 20, "psam-application-maintenance", Sam, None;
+    /// Online grey unlock key DUGK (联机解扣).
+    GreyUnlock = 21, "grey-unlock", Card, Some(KeyUsage::GreyUnlock);
+    /// Key of authentication codes (安全认证码): the code stands on the card, its key in PSAMs only.
+    AuthenticationCode = 22, "authentication-code", Shared, None;
+    /// Ticket issue key (电子票据写入).
+    TicketIssue = 23, "ticket-issue", Card, Some(KeyUsage::TicketIssue);
+    /// Ticket redemption key (电子票据核销).
+    TicketRedeem = 24, "ticket-redeem", Card, Some(KeyUsage::TicketRedeem);
+    /// TAC key of tickets.
+    TicketTac = 25, "ticket-tac", Card, Some(KeyUsage::InternalTac);
+    /// A bank's key on its card in the SIM (银行卡); its card number is the bank's reference.
+    BankCard = 26, "bank-card", Card, Some(KeyUsage::BankCard);
+    /// Transport key of blank key cards.
+    KeyCardTransport = 27, "key-card-transport", Shared, None;
+    /// Key card master key (母卡主控).
+    KeyCardMaster = 28, "key-card-master", Sam, None;
+    /// Master key of the key card's application.
+    KeyCardApplicationMaster = 29, "key-card-application-master", Sam, None;
+    /// Maintenance key of the key card's application.
+    KeyCardApplicationMaintenance = 30, "key-card-application-maintenance", Sam, None;
+    /// The key that unblocks the PIN of a key card's operator.
+    KeyCardPinUnblock = 31, "key-card-pin-unblock", Sam, None;
 }
 
 impl KeyKind {
+    /// What it is on a key card (`keys-and-ca.md` 4). `None` for keys that no key card carries.
+    #[must_use]
+    pub const fn issue_kind(self) -> Option<IssueKind> {
+        match (self, self.card_usage()) {
+            (KeyKind::CardTransport, _) => Some(IssueKind::Transport),
+            (KeyKind::CardMaster, _) => Some(IssueKind::CardMaster),
+            (KeyKind::CardMaintenance, _) => Some(IssueKind::CardMaintenance),
+            (KeyKind::ApplicationMaster, _) => Some(IssueKind::ApplicationMaster),
+            (_, Some(usage)) => Some(IssueKind::Application(usage)),
+            (_, None) => None,
+        }
+    }
+
     /// The kind of a name, or `None`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<KeyKind> {

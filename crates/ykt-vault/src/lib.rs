@@ -21,6 +21,6 @@ pub use levels::{Factor, FactorPadding, Level, Levels, LevelsError};
 pub use sealed::{Hardness, SealError};
 pub use soft::{DEMO_TRANSPORT_KEY, ImportedKey, SoftVault};
 pub use vault::{
-    CardKeyRef, KeyAddress, KeyInfo, KeyLayout, KeyRef, LoadSession, MacVerdict, NewKey, Receipt, Secrecy,
-    SecureMessage, TacJob, TacVerdict, Vault, VaultError, VaultStatus, WriteKeyJob,
+    CardKeyRef, KeyAddress, KeyInfo, KeyLayout, KeyRef, LoadSession, MacVerdict, NewKey, PresetJob, Receipt,
+    Secrecy, SecureMessage, TacJob, TacVerdict, Vault, VaultError, VaultStatus, WriteKeyJob,
 };

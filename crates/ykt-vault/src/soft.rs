@@ -4,18 +4,22 @@
 //! or finished for one card. A holder's key is derived from the deepest stored key that fits it. Under the keys
 //! directly above the cards stand masses of TACs; their round keys are kept ready.
 
+mod new_key;
+
 use crate::batch::{self, ReadyKeys, TacSource};
 use crate::kind::{KeyKind, KeyState, Origin, Scheme};
 use crate::levels::{Factor, Levels};
 use crate::vault::{
-    CardKeyRef, KeyAddress, KeyInfo, KeyLayout, KeyRef, LoadSession, MacVerdict, NewKey, Secrecy,
+    CardKeyRef, KeyAddress, KeyInfo, KeyLayout, KeyRef, LoadSession, MacVerdict, PresetJob, Secrecy,
     SecureMessage, TacJob, TacVerdict, Vault, VaultError, VaultStatus, WriteKeyJob,
 };
 use ykt_base::{Asn8, DateTime, IssuerFactor, Mac4, PsamSerial, Rng};
-use ykt_crypto::sm::{CommandBytes, Padding};
+use ykt_crypto::sm::CommandBytes;
 use ykt_crypto::{CardKey, Key16, SessionKey, sm};
-use ykt_purse::write_key::{self, KeyForm, KeyUsage, SamKeyHeader};
-use ykt_purse::{Algorithm, PurseFen, load};
+use ykt_purse::hard_info::Preset;
+use ykt_purse::key_card::KeyCardHeader;
+use ykt_purse::write_key::{self, SamKeyHeader};
+use ykt_purse::{PurseFen, load};
 
 /// Transport key of the demonstration's blank cards and PSAMs: printed here, worth nothing.
 pub const DEMO_TRANSPORT_KEY: [u8; 16] = *b"YIKATONG-BLANK-1";
@@ -83,7 +87,8 @@ impl SoftVault {
     pub fn generate(levels: Levels, rng: &mut dyn Rng, origin: Origin) -> SoftVault {
         let mut vault = SoftVault::empty(levels, origin);
         for kind in KeyKind::ALL {
-            let transport = matches!(kind, KeyKind::CardTransport | KeyKind::SamTransport);
+            let transport =
+                matches!(kind, KeyKind::CardTransport | KeyKind::SamTransport | KeyKind::KeyCardTransport);
             let mut bytes = DEMO_TRANSPORT_KEY;
             match (transport, origin) {
                 (true, Origin::Production) => continue,
@@ -262,111 +267,12 @@ impl SoftVault {
         let above = || level.checked_sub(1).and_then(key_at);
         self.ready.above((card.key, card.factor), above).map(TacSource::Above)
     }
-
-    fn new_card_key(
-        &self,
-        new: &NewKey<'_>,
-        header: &write_key::KeyHeader,
-        target: KeyUsage,
-    ) -> Result<CardSecret, VaultError> {
-        match (new, header.form) {
-            (NewKey::Pin(pin), KeyForm::Pin { .. }) if target == KeyUsage::Pin => {
-                Ok(CardSecret::Pin(pin.field()))
-            }
-            (NewKey::Own(address @ KeyAddress::Card(_)), KeyForm::Key(algorithm)) => {
-                let key = address.key();
-                let usage = key.kind.card_usage();
-                for found in [header.usage, target] {
-                    if usage != Some(found) {
-                        let expected =
-                            usage.map_or_else(|| "none".to_owned(), |usage| hex_byte(usage.code()));
-                        return Err(mismatch(key, "the usage", expected, hex_byte(found.code())));
-                    }
-                }
-                fits_16_bytes(key, algorithm)?;
-                if header.version != key.version {
-                    let [expected, found] = [key.version, header.version].map(|version| version.to_string());
-                    return Err(mismatch(key, "the version", expected, found));
-                }
-                self.derive(address, Use::Write).map(CardSecret::Key)
-            }
-            (NewKey::Pin(_), _) => Err(VaultError::NotThatKind { expected: "a key", found: "a PIN" }),
-            (_, KeyForm::Pin { .. }) => Err(VaultError::NotThatKind { expected: "a PIN", found: "a key" }),
-            _ => Err(VaultError::NotThatKind { expected: "a user card's key", found: "a PSAM's key" }),
-        }
-    }
-
-    fn new_sam_key(&self, new: &NewKey<'_>, header: &SamKeyHeader) -> Result<CardKey, VaultError> {
-        let (key, left) = match new {
-            NewKey::Pin(_) => return Err(VaultError::NotThatKind { expected: "a key", found: "a PIN" }),
-            NewKey::Own(KeyAddress::Card(_)) => {
-                return Err(VaultError::NotThatKind {
-                    expected: "a PSAM's key",
-                    found: "a finished key of a user card",
-                });
-            }
-            NewKey::Own(address) => (address.key(), 0),
-            NewKey::Working { key, .. } => (*key, header.usage.levels()),
-        };
-        fits_16_bytes(key, header.algorithm)?;
-        if header.version != key.version {
-            let [expected, found] = [key.version, header.version].map(|version| version.to_string());
-            return Err(mismatch(key, "the version", expected, found));
-        }
-        if let NewKey::Own(address) = new {
-            if header.usage.levels() != 0 {
-                let found = header.usage.levels().to_string();
-                return Err(mismatch(key, "the number of levels left", "0".to_owned(), found));
-            }
-            return self.derive(address, Use::Write);
-        }
-        let NewKey::Working { factor, .. } = new else {
-            return Err(VaultError::WrongHolder { key });
-        };
-        let level = self.levels.card().checked_sub(left).filter(|_| left > 0);
-        let (Some(level), Scheme::Card) = (level, key.kind.scheme()) else {
-            let expected = format!("1 to {}", self.levels.card());
-            return Err(mismatch(key, "the number of levels left", expected, left.to_string()));
-        };
-        self.key_at(key, level, *factor, Asn8([0; 8]), Use::Write)
-    }
-}
-
-/// What stands in the key field of a user card's WRITE KEY.
-enum CardSecret {
-    Key(CardKey),
-    Pin(sm::Bytes<{ write_key::PIN_FIELD_LEN }>),
-}
-
-impl CardSecret {
-    fn field(&self) -> &[u8] {
-        match self {
-            CardSecret::Key(key) => key.expose(),
-            CardSecret::Pin(field) => field,
-        }
-    }
 }
 
 /// Factor of a PSAM's control keys: the last eight bytes of its serial number.
 fn sam_factor(serial: &PsamSerial) -> [u8; 8] {
     let [_, _, factor @ ..] = serial.0;
     factor
-}
-
-fn hex_byte(byte: u8) -> String {
-    format!("{byte:02X}")
-}
-
-fn mismatch(key: KeyRef, what: &'static str, expected: String, found: String) -> VaultError {
-    VaultError::HeaderMismatch { key, what, expected, found }
-}
-
-fn fits_16_bytes(key: KeyRef, algorithm: Algorithm) -> Result<(), VaultError> {
-    if algorithm == Algorithm::TripleDes {
-        return Ok(());
-    }
-    let expected = hex_byte(Algorithm::TripleDes.code());
-    Err(mismatch(key, "the algorithm", expected, hex_byte(algorithm.code())))
 }
 
 impl Vault for SoftVault {
@@ -402,17 +308,40 @@ impl Vault for SoftVault {
     fn write_key(&self, job: &WriteKeyJob<'_>) -> Result<CommandBytes, VaultError> {
         let control = self.derive(&job.control, Use::Compute)?;
         let command = match &job.layout {
-            KeyLayout::Card { target, header } => {
-                let secret = self.new_card_key(&job.new, header, target.usage())?;
-                write_key::command(&control, job.iv, target.header(), &header.to_bytes(), secret.field())
+            KeyLayout::Card { family, target, header } => {
+                let secret = self.new_card_key(&job.new, header, target.usage(), *family)?;
+                let bytes = family.header(target.id(), header);
+                write_key::command(&control, job.iv, family.command(*target), &bytes, secret.field())
             }
             KeyLayout::Sam { header } => {
                 let key = self.new_sam_key(&job.new, header)?;
                 let command = SamKeyHeader::COMMAND;
                 write_key::command(&control, job.iv, command, &header.to_bytes(), key.expose())
             }
+            KeyLayout::KeyCard { header } => {
+                let secret = self.new_key_card_key(&job.new, header)?;
+                let command = KeyCardHeader::COMMAND;
+                write_key::command(&control, job.iv, command, &header.to_bytes(), secret.field())
+            }
         };
         command.ok_or(VaultError::TooLong { len: Key16::LEN })
+    }
+
+    fn preset(&self, job: &PresetJob) -> Result<CommandBytes, VaultError> {
+        let factory = self.derive(&KeyAddress::Shared(job.factory), Use::Compute)?;
+        let CardKey::Tdes(transport_key) = self.derive(&KeyAddress::Shared(job.transport), Use::Write)?
+        else {
+            return Err(VaultError::WrongHolder { key: job.transport });
+        };
+        let preset = Preset {
+            serial: job.serial,
+            operator: job.operator,
+            system: job.system,
+            mf_create: job.mf_create,
+            mf_switches: job.mf_switches,
+            transport_key,
+        };
+        Ok(preset.to_apdu(&factory, job.iv))
     }
 
     fn external_authenticate(&self, key: &KeyAddress, challenge: [u8; 8]) -> Result<[u8; 8], VaultError> {
@@ -428,7 +357,7 @@ impl Vault for SoftVault {
         let key = self.derive(key, Use::Compute)?;
         match secrecy {
             Secrecy::Clear => sm::plain_with_mac(&key, *iv, *header, data),
-            Secrecy::Enciphered => sm::enciphered_with_mac(&key, Padding::Always, *iv, *header, &[data]),
+            Secrecy::Enciphered(padding) => sm::enciphered_with_mac(&key, *padding, *iv, *header, &[data]),
         }
         .ok_or(VaultError::TooLong { len: data.len() })
     }
@@ -464,8 +393,9 @@ impl SoftVault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::Receipt;
+    use crate::vault::{NewKey, Receipt};
     use ykt_purse::purchase;
+    use ykt_purse::write_key::KeyUsage;
 
     struct Zeros;
 
@@ -493,6 +423,7 @@ mod tests {
             control: card(KeyRef::new(KeyKind::ApplicationMaster, 1, 1)),
             new: NewKey::Own(card(key)),
             layout: KeyLayout::Card {
+                family: write_key::KeyLayout::SourceDocuments,
                 target: write_key::KeyTarget::Add { id: 1, usage: KeyUsage::Load },
                 header,
             },
@@ -504,7 +435,7 @@ mod tests {
     fn a_production_vault_has_no_transport_key_of_ours() {
         assert_eq!(vault(Origin::Demo).list().len(), KeyKind::ALL.len());
         let list = vault(Origin::Production).list();
-        assert_eq!(list.len(), KeyKind::ALL.len() - 2);
+        assert_eq!(list.len(), KeyKind::ALL.len() - 3);
         assert!(list.iter().all(|info| info.origin == Origin::Production));
     }
 

@@ -11,11 +11,13 @@ use ykt_base::hex::Hex;
 use ykt_base::{
     Asn8, CardCounter, DateTime, IssuerFactor, KeyIndex, KeyVersion, Mac4, PsamSerial, Random4, TerminalSeq,
 };
-use ykt_crypto::sm::CommandBytes;
+use ykt_crypto::sm::{CommandBytes, Padding};
 use ykt_purse::PurseFen;
+use ykt_purse::create::{Access, Switches};
+use ykt_purse::key_card::KeyCardHeader;
 use ykt_purse::load::Load;
 use ykt_purse::purchase::Purchase;
-use ykt_purse::write_key::{KeyHeader, KeyTarget, Pin, SamKeyHeader};
+use ykt_purse::write_key::{self, KeyHeader, KeyTarget, Pin, SamKeyHeader};
 
 /// Which key of its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,14 +60,14 @@ pub struct CardKeyRef {
 pub enum KeyAddress {
     /// A user card's key.
     Card(CardKeyRef),
-    /// A PSAM's own control key.
+    /// A PSAM's or key card's own control key.
     Sam {
         /// Which key.
         key: KeyRef,
-        /// The PSAM.
+        /// The PSAM or key card.
         serial: PsamSerial,
     },
-    /// A key that is the same for all: transport and initialisation keys.
+    /// A key that is the same for all: transport and initialisation keys, the key of authentication codes.
     Shared(KeyRef),
 }
 
@@ -84,8 +86,8 @@ impl KeyAddress {
 pub enum NewKey<'a> {
     /// A key diversified for its holder.
     Own(KeyAddress),
-    /// A working key of a PSAM: the issuer's, diversified only so far that as many levels are left as its usage
-    /// byte says.
+    /// A working key of a PSAM or key card: the issuer's, diversified only so far that as many levels are left as its
+    /// usage byte says.
     Working {
         /// Which key.
         key: KeyRef,
@@ -96,11 +98,13 @@ pub enum NewKey<'a> {
     Pin(&'a Pin),
 }
 
-/// The layout of a WRITE KEY: user card or PSAM.
+/// The layout of a WRITE KEY: user card, PSAM or key card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyLayout {
     /// A user card (`epurse.md` 0).
     Card {
+        /// Which family of card systems its application follows.
+        family: write_key::KeyLayout,
         /// P1 and P2.
         target: KeyTarget,
         /// The header before the key.
@@ -111,6 +115,32 @@ pub enum KeyLayout {
         /// The header before the key.
         header: SamKeyHeader,
     },
+    /// A key card (`keys-and-ca.md` 4).
+    KeyCard {
+        /// The header before key or PIN.
+        header: KeyCardHeader,
+    },
+}
+
+/// One WRITE HARD INFO to be made: an operator's preset of a blank card ([`ykt_purse::hard_info`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PresetJob {
+    /// The transport key the factory gave the card.
+    pub factory: KeyRef,
+    /// The one it gets.
+    pub transport: KeyRef,
+    /// Chip serial number.
+    pub serial: [u8; 8],
+    /// Who presets.
+    pub operator: [u8; 2],
+    /// The card system the card must be of.
+    pub system: [u8; 2],
+    /// Right to create files in the MF.
+    pub mf_create: Access,
+    /// Switches of the MF.
+    pub mf_switches: Switches,
+    /// IV of the card's challenge.
+    pub iv: [u8; 8],
 }
 
 /// One WRITE KEY to be made.
@@ -130,8 +160,8 @@ pub struct WriteKeyJob<'a> {
 pub enum Secrecy {
     /// In clear, with a MAC.
     Clear,
-    /// Enciphered (padding always), with a MAC.
-    Enciphered,
+    /// Enciphered, with a MAC; the padding is that of the card's application.
+    Enciphered(Padding),
 }
 
 /// One command under secure messaging to be made.
@@ -362,6 +392,12 @@ pub trait Vault: Send + Sync {
     /// # Errors
     /// [`VaultError`] when a key is missing or not active, or the header does not fit it.
     fn write_key(&self, job: &WriteKeyJob<'_>) -> Result<CommandBytes, VaultError>;
+
+    /// A ready WRITE HARD INFO command (`84 F4`).
+    ///
+    /// # Errors
+    /// [`VaultError`] when a key is missing or not active.
+    fn preset(&self, job: &PresetJob) -> Result<CommandBytes, VaultError>;
 
     /// The cryptogram of EXTERNAL AUTHENTICATE over a challenge (4-byte challenges filled up with zeros).
     ///

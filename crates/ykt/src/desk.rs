@@ -98,8 +98,7 @@ impl LoadDesk {
 /// The keys of a file, and the level of them that the card belongs to.
 fn engineer(keys: &Path, card: &mut impl CardChannel) -> anyhow::Result<(SoftVault, IssuerFactor)> {
     let vault = SoftVault::from_keys(KeysFile::read(keys)?)?;
-    card::select(card)?;
-    Ok((vault, card::public_data(card)?.city_factor()))
+    Ok((vault, card::open(card)?.factor()))
 }
 
 /// An order id nobody else chooses: the moment and eight random digits.

@@ -10,7 +10,6 @@ use clap::Subcommand;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use ykt_base::hex::Hex;
 use ykt_base::{Clock, Date, DateTime, Fen};
 use ykt_purse::Purse;
 use ykt_terminal::batch;
@@ -132,16 +131,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn balance(args: &Read) -> anyhow::Result<ExitCode> {
     let mut slot = Slot::open(&args.card)?;
-    card::select(&mut slot)?;
-    let public = card::public_data(&mut slot)?;
+    let public = card::open(&mut slot)?;
     let balance = card::balance(&mut slot)?;
     if args.json {
         println!(
             "{:#}",
             json!({
                 "card": public.asn.to_string(),
-                "city": Hex(&public.city_code).to_string(),
-                "enabled": public.enable_flag == ykt_purse::files::PublicData::ENABLED,
+                "issuer": public.factor().to_string(),
+                "enabled": public.is_enabled(),
                 "start": public.start.to_string(),
                 "expiry": public.expiry.to_string(),
                 "balance_fen": balance.fen(),

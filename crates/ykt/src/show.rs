@@ -84,14 +84,13 @@ pub fn log_json(record: &LogRecord) -> Value {
 /// What a terminal reads of a card, else of a PSAM; a blank one has neither.
 fn read(card: &mut ImageCard) -> (Value, Option<Vec<LogRecord>>) {
     let user = |card: &mut ImageCard| {
-        card::select(card)?;
-        let public = card::public_data(card)?;
+        let public = card::open(card)?;
         Ok::<_, card::CardError>((public, card::balance(card)?, card::log(card)?))
     };
     if let Ok((public, balance, log)) = user(card) {
         let facts = json!({
             "card": public.asn.to_string(),
-            "city": Hex(&public.city_code).to_string(),
+            "issuer": public.factor().to_string(),
             "valid": format!("{} to {}", public.start, public.expiry),
             "balance_yuan": balance.to_string(),
         });

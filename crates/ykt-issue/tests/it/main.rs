@@ -9,7 +9,9 @@ use ykt_card::{ArrayMemory, Blank, Card, CardKind, IMAGE_LEN_DEMO};
 use ykt_crypto::Key16;
 use ykt_issue::{CardData, IssueError, Profile, PsamData, personalise_card, personalise_psam};
 use ykt_purse::command;
-use ykt_purse::files::{CITY_AID, PublicData, SAM_APPLICATION_FID, SamApplicationData, SamCardData};
+use ykt_purse::files::{
+    CITY_AID, PublicData, PublicDataLayout, SAM_APPLICATION_FID, SamApplicationData, SamCardData,
+};
 use ykt_purse::write_key::Pin;
 use ykt_vault::{DEMO_TRANSPORT_KEY, KeysFile, Levels, Origin, SoftVault};
 
@@ -141,7 +143,7 @@ fn a_blank_card_becomes_a_city_card() {
     desk.reset().unwrap();
     let fci = desk.send(&command::select_name(&CITY_AID)).unwrap();
     assert_eq!(fci.sw(), StatusWord::OK);
-    let public = PublicData::from_bytes(&desk.read(0x15, 30)).unwrap();
+    let public = PublicData::from_bytes(PublicDataLayout::City, &desk.read(0x15, 30)).unwrap();
     assert_eq!(public.asn, card_data().asn);
     assert!(public.usable_on(day("20261122")));
     assert!(fci.data().windows(8).any(|part| part == public.asn.0), "the FCI shows the public data");

@@ -4,7 +4,7 @@
 //! What a layout has no byte for takes a default: version 0, usable and changeable always, no state after a success,
 //! no counting of errors, and the algorithm that goes with the key's length (8 bytes single DES, 16 bytes 3DES).
 
-use super::{ErrorCounter, HEADER_LEN, KeyForm, KeyHeader, KeyTarget, KeyUsage, PIN_FIELD_LEN};
+use super::{ErrorCounter, HEADER_LEN, KeyForm, KeyHeader, KeyTarget, KeyUsage, PIN_FIELD_LEN, Pin};
 use crate::create::Access;
 use crate::types::Algorithm;
 use crate::wire::Reader;
@@ -217,6 +217,18 @@ impl KeyLayout {
         bytes
     }
 
+    /// The key field of a PIN. The layout of the source documents states its length in the header, and fills the field
+    /// with FF; in the others the field is as long as the PIN.
+    #[must_use]
+    pub fn pin_field(self, pin: &Pin) -> Bytes<PIN_FIELD_LEN> {
+        match self {
+            KeyLayout::SourceDocuments => pin.field(),
+            KeyLayout::Fmcos | KeyLayout::NineByte => {
+                Bytes::from_parts(&[pin.as_bytes()]).unwrap_or_default()
+            }
+        }
+    }
+
     /// Reads what was written. `None` when a byte means nothing, contradicts P1 and P2, or the field's length is not
     /// the header's.
     #[must_use]
@@ -323,7 +335,6 @@ fn is_control(usage: KeyUsage, id: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::write_key::Pin;
     use hex_literal::hex;
     use ykt_crypto::CardKey;
     use ykt_crypto::sm::Padding;

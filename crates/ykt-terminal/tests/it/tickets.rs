@@ -8,7 +8,7 @@ use ykt_base::{
     CardCounter, DateTime, KeyIndex, Mac4, Response, StatusWord, TerminalId, TerminalSeq, TicketId,
 };
 use ykt_crypto::{CardKey, Key16};
-use ykt_purse::files::PublicData;
+use ykt_purse::files::{PublicData, PublicDataLayout};
 use ykt_purse::ticket::{self, Action, Order, Proof, Terms, TicketKind};
 use ykt_terminal::card::{CardError, Step};
 use ykt_terminal::flow::{CutAt, Ended, KeyHolderError, Refusal};
@@ -154,7 +154,7 @@ fn enter(card: &mut Hand, gate: &mut Issuer, sequence: u32) -> (Ended<Proof>, Op
 fn hand_in(issuer: &mut Issuer, proof: &Proof) {
     issuer.dead_at = None;
     let public = ykt_base::hex::decode::<30>("01011000FFFFFFFF03013105170001017090798420190806204012310000");
-    let public = PublicData::from_bytes(&public.unwrap()).unwrap();
+    let public = PublicData::from_bytes(PublicDataLayout::City, &public.unwrap()).unwrap();
     issuer.confirm(&public, ID, proof).unwrap();
 }
 

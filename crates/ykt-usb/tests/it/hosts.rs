@@ -31,8 +31,7 @@ impl ykt_base::Clock for Standing {
 /// Loads the token with 50 yuan: the whole dialogue of a load through the token's pipes.
 fn load(token: &mut UsbToken) {
     let vault = vault();
-    card::select(token).unwrap();
-    let factor = card::public_data(token).unwrap().city_factor();
+    let factor = card::open(token).unwrap().factor();
     let mut host = EngineerHost::new(&vault, Standing, factor, KeyIndex(1), KeyRef::new(KeyKind::Tac, 1, 1));
     let terminal = LoadTerminal {
         terminal: ykt_base::TerminalId([0xF0, 0, 0, 0, 0, 1]),

@@ -12,12 +12,12 @@ use crate::slot::Slot;
 use std::process::ExitCode;
 use ykt_base::{CardChannel, ChannelError, Clock, Command, Fen, KeyIndex, Response, StatusWord};
 use ykt_purse::command;
-use ykt_purse::files::{CITY_AID, PublicData};
+use ykt_purse::files::PublicData;
 use ykt_purse::load::{InitializeForLoad, Load};
 use ykt_purse::log::LogRecord;
 use ykt_purse::purchase::{InitializeForPurchase, Purchase, PurchaseKind};
 use ykt_purse::{Purse, PurseFen, TransactionType};
-use ykt_terminal::card::{self, CardError};
+use ykt_terminal::card::{self, APPLICATIONS, Application, CardError};
 use ykt_terminal::load::{LoadOutcome, LoadRequest};
 use ykt_terminal::pos::{Money, Outcome, Pos, PosConfig, Receipt};
 use ykt_terminal::store::{FileStore, MemoryStore, RecordStore};
@@ -27,10 +27,12 @@ const CANCELLED: u8 = 5;
 /// Id of the holder's PIN.
 const PIN_ID: u8 = 0;
 
-/// Applications this terminal knows, by their names on the card (`epurse.md` 6.2).
-const APPLICATIONS: [(&[u8], Words); 2] = [
-    (&CITY_AID, Words("City card", "城市一卡通")),
-    (&[0xA0, 0x00, 0x00, 0x00, 0x03, 0x86, 0x98, 0x07, 0x02], Words("City card, second", "城市一卡通（二）")),
+/// What [`APPLICATIONS`] are called, one after the other.
+const NAMES: [Words; APPLICATIONS.len()] = [
+    Words("City card", "城市一卡通"),
+    Words("City card, second", "城市一卡通（二）"),
+    Words("T-Union", "交通联合"),
+    Words("Deposit and purse", "电子存折与钱包"),
 ];
 
 /// Why a visit ends before its time.
@@ -74,7 +76,7 @@ pub fn run(args: &Use) -> anyhow::Result<ExitCode> {
 fn visit(args: &Use) -> Result<(), Leave> {
     let mut slot = insert(&args.token)?;
     let application = choose_application(&mut slot)?;
-    let public = card::public_data(&mut slot)?;
+    let public = card::public_data(&mut slot, application.layout)?;
     check(&public)?;
     let purse = choose_purse(&mut slot)?;
     let mut visit = Visit { args, slot: Some(slot), application, purse, is_proven: false };
@@ -121,24 +123,26 @@ fn select(slot: &mut impl CardChannel, aid: &[u8]) -> Result<Option<StatusWord>,
     Ok((sw != StatusWord::NOT_FOUND).then_some(sw))
 }
 
-fn choose_application(slot: &mut Slot) -> Result<&'static [u8], Leave> {
+fn choose_application(slot: &mut Slot) -> Result<&'static Application, Leave> {
     let mut found = Vec::new();
-    for (aid, name) in APPLICATIONS {
-        if let Some(sw) = select(slot, aid)? {
-            found.push((aid, name, sw));
+    for (application, name) in APPLICATIONS.iter().zip(NAMES) {
+        if select(slot, application.aid)?.is_some() {
+            found.push((application, name));
         }
     }
     if found.is_empty() {
         say(Words("Declined: no purse application on this token", "拒绝：设备上没有钱包应用"));
         return Err(Leave::Declined);
     }
-    let entries: Vec<String> =
-        found.iter().map(|(aid, name, _)| format!("{name}  {}", ykt_base::hex::Hex(aid))).collect();
+    let entries: Vec<String> = found
+        .iter()
+        .map(|(application, name)| format!("{name}  {}", ykt_base::hex::Hex(application.aid)))
+        .collect();
     let chosen = screen::choose(Words("Application", "请选择应用"), &entries, Words("Cancel", "取消"))?;
-    let (aid, _, _) = *chosen.and_then(|at| found.get(at)).ok_or(Cancelled)?;
+    let (application, _) = *chosen.and_then(|at| found.get(at)).ok_or(Cancelled)?;
     // The last one found is selected now, not the chosen one.
-    match select(slot, aid)? {
-        Some(StatusWord::OK) => Ok(aid),
+    match select(slot, application.aid)? {
+        Some(StatusWord::OK) => Ok(application),
         _ => {
             say(Words("Declined: the application is locked", "拒绝：应用已锁定"));
             Err(Leave::Declined)
@@ -153,7 +157,7 @@ fn check(public: &PublicData) -> Result<(), Leave> {
     if public.usable_on(SystemClock.now().date) {
         return Ok(());
     }
-    say(if public.enable_flag == PublicData::ENABLED {
+    say(if public.is_enabled() {
         Words("Declined: the card is not valid today", "拒绝：卡片不在有效期内")
     } else {
         Words("Declined: the card is not enabled", "拒绝：卡片未启用")
@@ -186,19 +190,20 @@ struct Visit<'a> {
     args: &'a Use,
     /// `None` while it is pulled out.
     slot: Option<Slot>,
-    application: &'static [u8],
+    application: &'static Application,
     purse: Purse,
     /// The PIN was right; a token that was pulled out asks for it again.
     is_proven: bool,
 }
 
-/// The token as a terminal sees it. The application is selected: a second SELECT would take the proven PIN away, so it
-/// is answered here.
+/// The token as a terminal sees it: the chosen application is its only one. It is selected, and a second SELECT would
+/// take the proven PIN away, so SELECT is answered here.
 impl CardChannel for Visit<'_> {
     fn transmit(&mut self, bytes: &[u8]) -> Result<Response, ChannelError> {
         match Command::parse(bytes) {
-            Ok(Command { cla: 0x00, ins: 0xA4, p1: 0x04, data, .. }) if data == self.application => {
-                Ok(Response::status(StatusWord::OK))
+            Ok(Command { cla: 0x00, ins: 0xA4, p1: 0x04, data, .. }) => {
+                let is_chosen = data == self.application.aid;
+                Ok(Response::status(if is_chosen { StatusWord::OK } else { StatusWord::NOT_FOUND }))
             }
             _ => self.slot.as_mut().ok_or(ChannelError::NoCard)?.transmit(bytes),
         }
@@ -216,7 +221,9 @@ impl Visit<'_> {
         say(Words("The token was pulled out", "设备已被拔出"));
         screen::confirm(Words("Insert it again, then Enter (0 cancels)", "请重新插入后按回车（0 取消）"))?;
         let mut slot = insert(&self.args.token)?;
-        let Some(StatusWord::OK) = select(&mut slot, self.application)? else { return Err(Leave::Declined) };
+        let Some(StatusWord::OK) = select(&mut slot, self.application.aid)? else {
+            return Err(Leave::Declined);
+        };
         self.slot = Some(slot);
         if std::mem::take(&mut self.is_proven) && !self.prove()? {
             return Err(Leave::Cancelled);
