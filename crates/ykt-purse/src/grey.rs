@@ -3,16 +3,16 @@
 //! follow at another machine; when it never does, the issuer's host unlocks online.
 //!
 //! The public sources give commands, session keys, MAC1 and the TAC. The platform's own proposals are: what MAC2 and
-//! GTAC cover, the layout of the lock proof between its state and its terminal, type 94 for the debit of an ED, and
-//! MAC3 of the online unlock, which is that of an unload. GMAC over the amount alone is believed, not proven.
+//! GTAC cover, the layout of the lock proof between its state and its terminal, types 94 and 96 for debit and
+//! online unlock of an ED, and MAC3 of the online unlock, which is that of an unload. GMAC over the amount alone is believed, not proven.
 
 mod online;
 mod proof;
 
 pub use online::{
-    GreyUnlock, InitializeForGreyUnlock, UNLOCK_ANSWER_LEN, UNLOCK_INITIALIZE_ANSWER_LEN, UnlockOffer,
-    unlock_mac1, unlock_mac1_input, unlock_mac2, unlock_mac2_input, unlock_mac3, unlock_mac3_input,
-    unlock_session_key,
+    GreyUnlock, InitializeForGreyUnlock, OnlineUnlock, UNLOCK_ANSWER_LEN, UNLOCK_INITIALIZE_ANSWER_LEN,
+    UnlockOffer, unlock_mac1, unlock_mac1_input, unlock_mac2, unlock_mac2_input, unlock_mac3,
+    unlock_mac3_input, unlock_session_key,
 };
 pub use proof::{GetLockProof, LockProof, LockProofForm, LockStage, PROOF_LEN};
 

@@ -22,15 +22,16 @@ pub enum PurchaseKind {
     Purchase(Purse),
     /// P1 02, ED only: type 04.
     CashWithdraw,
-    /// P1 03: type 09; the amount may be zero (entry of a ride).
-    Composite(Purse),
+    /// P1 03, EP only: type 09; the amount may be zero (entry of a ride). The type does not tell the purse, so a
+    /// second one that did it too would make proofs of transactions ambiguous.
+    Composite,
 }
 
 impl PurchaseKind {
     /// Whether a purchase of this kind may have this amount: zero only a composite one (`epurse.md` 0).
     #[must_use]
     pub const fn allows(self, amount: PurseFen) -> bool {
-        matches!(self, PurchaseKind::Composite(_)) || !amount.is_zero()
+        matches!(self, PurchaseKind::Composite) || !amount.is_zero()
     }
 
     /// The kind of P1 and P2.
@@ -41,20 +42,19 @@ impl PurchaseKind {
         match (p1, Purse::from_code(p2)?) {
             (0x01, purse) => Ok(PurchaseKind::Purchase(purse)),
             (0x02, Purse::Ed) => Ok(PurchaseKind::CashWithdraw),
-            (0x03, purse) => Ok(PurchaseKind::Composite(purse)),
+            (0x03, Purse::Ep) => Ok(PurchaseKind::Composite),
             _ => Err(StatusWord::WRONG_P1P2),
         }
     }
 
-    /// The kind of a type byte, or `None` when the type is no purchase. Type 09 does not tell the purse: it is
-    /// taken as the EP, which is where composite purchases happen.
+    /// The kind of a type byte, or `None` when the type is no purchase.
     #[must_use]
     pub const fn from_type(kind: TransactionType) -> Option<PurchaseKind> {
         match kind {
             TransactionType::EdPurchase => Some(PurchaseKind::Purchase(Purse::Ed)),
             TransactionType::EpPurchase => Some(PurchaseKind::Purchase(Purse::Ep)),
             TransactionType::EdCashWithdraw => Some(PurchaseKind::CashWithdraw),
-            TransactionType::CompositePurchase => Some(PurchaseKind::Composite(Purse::Ep)),
+            TransactionType::CompositePurchase => Some(PurchaseKind::Composite),
             _ => None,
         }
     }
@@ -65,7 +65,7 @@ impl PurchaseKind {
         match self {
             PurchaseKind::Purchase(_) => 0x01,
             PurchaseKind::CashWithdraw => 0x02,
-            PurchaseKind::Composite(_) => 0x03,
+            PurchaseKind::Composite => 0x03,
         }
     }
 
@@ -73,8 +73,9 @@ impl PurchaseKind {
     #[must_use]
     pub const fn purse(self) -> Purse {
         match self {
-            PurchaseKind::Purchase(purse) | PurchaseKind::Composite(purse) => purse,
+            PurchaseKind::Purchase(purse) => purse,
             PurchaseKind::CashWithdraw => Purse::Ed,
+            PurchaseKind::Composite => Purse::Ep,
         }
     }
 
@@ -85,7 +86,7 @@ impl PurchaseKind {
             PurchaseKind::Purchase(Purse::Ed) => TransactionType::EdPurchase,
             PurchaseKind::Purchase(Purse::Ep) => TransactionType::EpPurchase,
             PurchaseKind::CashWithdraw => TransactionType::EdCashWithdraw,
-            PurchaseKind::Composite(_) => TransactionType::CompositePurchase,
+            PurchaseKind::Composite => TransactionType::CompositePurchase,
         }
     }
 }
@@ -370,7 +371,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(known, 5);
+        assert_eq!(known, 4);
         let kinds = TransactionType::ALL.into_iter().filter_map(PurchaseKind::from_type);
         assert_eq!(kinds.map(|kind| kind.transaction_type().code()).sum::<u8>(), 4 + 5 + 6 + 9);
     }

@@ -33,13 +33,15 @@ pub enum TransactionType {
     EpDebitForUnlock,
     /// 94: ED debit for unlock (解扣); the platform's reading of a code that sources leave open.
     EdDebitForUnlock,
-    /// 95: online grey unlock (联机解扣), of either purse.
-    GreyUnlock,
+    /// 95: EP online grey unlock (联机解扣).
+    EpGreyUnlock,
+    /// 96: ED online grey unlock (联机解扣); the platform's own, as sources have 95 alone.
+    EdGreyUnlock,
 }
 
 impl TransactionType {
     /// Every type, in the order of its codes.
-    pub const ALL: [TransactionType; 14] = [
+    pub const ALL: [TransactionType; 15] = [
         TransactionType::EdLoad,
         TransactionType::EpLoad,
         TransactionType::EdUnload,
@@ -53,7 +55,8 @@ impl TransactionType {
         TransactionType::EpGreyLock,
         TransactionType::EpDebitForUnlock,
         TransactionType::EdDebitForUnlock,
-        TransactionType::GreyUnlock,
+        TransactionType::EpGreyUnlock,
+        TransactionType::EdGreyUnlock,
     ];
 
     /// The byte of the wire.
@@ -73,7 +76,8 @@ impl TransactionType {
             TransactionType::EpGreyLock => 0x92,
             TransactionType::EpDebitForUnlock => 0x93,
             TransactionType::EdDebitForUnlock => 0x94,
-            TransactionType::GreyUnlock => 0x95,
+            TransactionType::EpGreyUnlock => 0x95,
+            TransactionType::EdGreyUnlock => 0x96,
         }
     }
 
@@ -92,7 +96,8 @@ impl TransactionType {
                 | TransactionType::EpLoad
                 | TransactionType::EdUnload
                 | TransactionType::EdOverdraftUpdate
-                | TransactionType::GreyUnlock
+                | TransactionType::EpGreyUnlock
+                | TransactionType::EdGreyUnlock
         )
     }
 }

@@ -81,7 +81,7 @@ impl PendingTransaction {
     const fn is_composite(&self) -> bool {
         match self {
             PendingTransaction::Purchase(pending) => {
-                matches!(pending.purchase.kind, PurchaseKind::Composite(_))
+                matches!(pending.purchase.kind, PurchaseKind::Composite)
             }
             _ => false,
         }

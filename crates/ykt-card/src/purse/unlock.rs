@@ -9,16 +9,14 @@ use crate::card::Card;
 use crate::memory::Memory;
 use crate::security::KeySlot;
 use crate::session::Pending;
-use ykt_base::{Rng, StatusWord, TerminalId};
+use ykt_base::{Rng, StatusWord};
 use ykt_crypto::SessionKey;
-use ykt_purse::grey::{self, GreyUnlock, InitializeForGreyUnlock, UnlockOffer};
+use ykt_purse::grey::{self, GreyUnlock, InitializeForGreyUnlock, OnlineUnlock, UnlockOffer};
 use ykt_purse::prove::Proof;
-use ykt_purse::{Purse, TransactionType};
 
 /// An online unlock between INITIALIZE and GREY UNLOCK.
 pub(crate) struct PendingUnlock {
-    purse: Purse,
-    terminal: TerminalId,
+    unlock: OnlineUnlock,
     session: SessionKey,
     slot: KeySlot,
 }
@@ -32,8 +30,8 @@ impl<M: Memory> Card<M> {
         rng: &mut dyn Rng,
         command: InitializeForGreyUnlock,
     ) -> Outcome {
-        let InitializeForGreyUnlock { purse, key_index, terminal } = command;
-        let Begun { state, slot } = self.begin(purse, Transaction::GreyUnlock, key_index)?;
+        let InitializeForGreyUnlock { key_index, unlock } = command;
+        let Begun { state, slot } = self.begin(unlock.purse, Transaction::GreyUnlock, key_index)?;
         let PurseState { balance, offline, online, .. } = state;
         online.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
 
@@ -46,9 +44,9 @@ impl<M: Memory> Card<M> {
             key_version: slot.attributes.version,
             algorithm: slot.attributes.algorithm,
             random,
-            mac1: grey::unlock_mac1(&session, balance, offline, &terminal),
+            mac1: grey::unlock_mac1(&session, balance, offline, &unlock),
         };
-        let pending = PendingUnlock { purse, terminal, session, slot };
+        let pending = PendingUnlock { unlock, session, slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Unlock(pending)));
         answer(&given.to_bytes())
     }
@@ -64,22 +62,22 @@ impl<M: Memory> Card<M> {
         let Some(PendingTransaction::Unlock(pending)) = pending else {
             return Err(StatusWord::NOT_INITIALIZED);
         };
-        let PendingUnlock { purse: which, terminal, session, slot } = pending;
+        let PendingUnlock { unlock, session, slot } = pending;
         let GreyUnlock { purse: named, amount, at, mac2 } = command;
-        if named.is_some_and(|named| named != which) {
+        if named.is_some_and(|named| named != unlock.purse) {
             return Err(StatusWord::WRONG_P1P2);
         }
-        let batch = self.check_mac(&slot, grey::unlock_mac2(&session, amount, &terminal, at), mac2)?;
-        let purse = self.open_purse(which)?;
+        let batch = self.check_mac(&slot, grey::unlock_mac2(&session, amount, &unlock, at), mac2)?;
+        let purse = self.open_purse(unlock.purse)?;
         let used = purse.state.online;
         let balance = purse.state.balance.checked_sub(amount).ok_or(StatusWord::INSUFFICIENT_FUNDS)?;
         let online = used.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
-        let mac3 = grey::unlock_mac3(&session, balance, used, amount, &terminal, at);
+        let mac3 = grey::unlock_mac3(&session, balance, used, amount, &unlock, at);
         let finished = Finished {
-            transaction: TransactionType::GreyUnlock,
+            transaction: unlock.transaction_type(),
             used,
             amount,
-            terminal,
+            terminal: unlock.terminal,
             at,
             proof: Proof::of_mac3(mac3),
         };

@@ -3,19 +3,23 @@
 //! is refused, nothing changed, when not.
 
 use crate::bench::{Bench, Chip, Dialogue, Dice, unhex};
+use crate::till;
 use ykt_base::{DateTime, Fen, KeyIndex, Random4, TerminalId, TerminalSeq};
 use ykt_card::Card;
 use ykt_crypto::sm::{self, Padding};
 use ykt_crypto::{CardKey, Key16};
 use ykt_purse::block::{BlockTerm, CARD_BLOCK};
-use ykt_purse::grey::{self, GreyLock, InitializeForGreyLock, LockPurse};
+use ykt_purse::grey::{
+    self, GreyLock, GreyUnlock, InitializeForGreyLock, InitializeForGreyUnlock, LockPurse, OnlineUnlock,
+    UnlockOffer,
+};
 use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
 use ykt_purse::overdraft::{self, InitializeForUpdate, UpdateAnswer, UpdateOverdraft};
 use ykt_purse::pin::{self, ChangePin, ReloadPin, UnblockForm};
 use ykt_purse::purchase::{
     self, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseAnswer, PurchaseKind,
 };
-use ykt_purse::unload::{InitializeForUnload, Unload};
+use ykt_purse::unload::{self, DebitForUnload, InitializeForUnload, Unload, UnloadAnswer};
 use ykt_purse::write_key::{self, KeyTarget, KeyUsage, Pin};
 use ykt_purse::{OverdraftLimit, Purse, PurseFen, command};
 
@@ -86,6 +90,8 @@ fn card_with(kind: KeyUsage) -> Chip {
     if ![KeyUsage::ExternalAuthentication, KeyUsage::Pin, KeyUsage::InternalTac].contains(&kind) {
         write(&mut bench, kind, COMMON, key);
     }
+    let ed = till::purse_at(&bench, Purse::Ed);
+    till::poke(&mut bench, ed, &[0, 0, 0, 100]);
     bench.card.into_memory()
 }
 
@@ -183,7 +189,7 @@ fn load(bench: &mut Bench) -> u16 {
 
 /// A composite purchase, since that one may be of nothing.
 fn purchase(bench: &mut Bench) -> u16 {
-    let kind = PurchaseKind::Composite(Purse::Ep);
+    let kind = PurchaseKind::Composite;
     let purchase = Purchase { kind, amount: PurseFen::ZERO, terminal: TERMINAL };
     let answer = bench.send(&InitializeForPurchase { key_index: KeyIndex(ID), purchase }.to_apdu());
     let Some(given) = PurchaseAnswer::from_bytes(answer.data()) else {
@@ -195,44 +201,65 @@ fn purchase(bench: &mut Bench) -> u16 {
     send(bench, &DebitForPurchase { sequence, at: at(), mac1 }.to_apdu())
 }
 
-fn grey_lock(bench: &mut Bench) -> u16 {
-    let lock = GreyLock { purse: Purse::Ep, terminal: TERMINAL };
-    let answer = bench.send(&InitializeForGreyLock { key_index: KeyIndex(ID), lock }.to_apdu());
-    let Some(given) = PurchaseAnswer::from_bytes(answer.data()) else {
-        return answer.sw().0;
-    };
-    let (sequence, terminal_random) = (TerminalSeq(1), Random4([1; 4]));
-    let session = grey::session_key(&secret(), given.random, given.counter, sequence, terminal_random);
-    let mac1 = grey::mac1(&session, &lock, at());
-    send(bench, &LockPurse { sequence, terminal_random, at: at(), mac1 }.to_apdu())
-}
-
-fn raise_overdraft(bench: &mut Bench) -> u16 {
+/// A transaction of the ED, the PIN typed.
+fn transact(bench: &mut Bench, initialize: &[u8], follow_up: impl Fn(&[u8]) -> Vec<u8>) -> u16 {
     bench.ok("0020000003445566");
-    let init = InitializeForUpdate { key_index: KeyIndex(ID), terminal: TERMINAL };
-    let answer = bench.send(&init.to_apdu());
-    let Some(given) = UpdateAnswer::from_bytes(answer.data()) else {
-        return answer.sw().0;
-    };
-    let session = overdraft::session_key(&secret(), given.random, given.counter);
-    let limit = OverdraftLimit([0, 0, 100]);
-    let mac2 = overdraft::mac2(&session, limit, &TERMINAL, at());
-    send(bench, &UpdateOverdraft { limit, at: at(), mac2 }.to_apdu())
+    let answer = bench.send(initialize);
+    if answer.sw().is_ok() { send(bench, &follow_up(answer.data())) } else { answer.sw().0 }
 }
 
-/// The deposit is empty, so a key that is found ends with that.
 fn unload(bench: &mut Bench) -> u16 {
-    bench.ok("0020000003445566");
     let unload = Unload { amount: PurseFen::try_from(Fen::new(1)).unwrap(), terminal: TERMINAL };
-    match send(bench, &InitializeForUnload { key_index: KeyIndex(ID), unload }.to_apdu()) {
-        0x9401 => 0x9000,
-        refused => refused,
+    transact(bench, &InitializeForUnload { key_index: KeyIndex(ID), unload }.to_apdu(), |answer| {
+        let given = UnloadAnswer::from_bytes(answer).unwrap();
+        let session = unload::session_key(&secret(), given.random, given.counter);
+        DebitForUnload { at: at(), mac2: unload::mac2(&session, &unload, at()) }.to_apdu().to_vec()
+    })
+}
+
+fn update_overdraft(bench: &mut Bench) -> u16 {
+    let initialize = InitializeForUpdate { key_index: KeyIndex(ID), terminal: TERMINAL };
+    transact(bench, &initialize.to_apdu(), |answer| {
+        let given = UpdateAnswer::from_bytes(answer).unwrap();
+        let session = overdraft::session_key(&secret(), given.random, given.counter);
+        let limit = OverdraftLimit([0, 0, 1]);
+        let mac2 = overdraft::mac2(&session, limit, &TERMINAL, at());
+        UpdateOverdraft { limit, at: at(), mac2 }.to_apdu().to_vec()
+    })
+}
+
+fn grey_lock(bench: &mut Bench) -> u16 {
+    let lock = GreyLock { purse: Purse::Ed, terminal: TERMINAL };
+    transact(bench, &InitializeForGreyLock { key_index: KeyIndex(ID), lock }.to_apdu(), |answer| {
+        let given = PurchaseAnswer::from_bytes(answer).unwrap();
+        let (sequence, terminal_random) = (TerminalSeq(1), Random4([2; 4]));
+        let session = grey::session_key(&secret(), given.random, given.counter, sequence, terminal_random);
+        let mac1 = grey::mac1(&session, &lock, at());
+        LockPurse { sequence, terminal_random, at: at(), mac1 }.to_apdu().to_vec()
+    })
+}
+
+/// Of a purse that is locked for this use only.
+fn grey_unlock(bench: &mut Bench) -> u16 {
+    let free = bench.card.memory().clone();
+    till::lock_by_hand(bench, Purse::Ed);
+    let unlock = OnlineUnlock { purse: Purse::Ed, terminal: TERMINAL };
+    let initialize = InitializeForGreyUnlock { key_index: KeyIndex(ID), unlock };
+    let sw = transact(bench, &initialize.to_apdu(), |answer| {
+        let given = UnlockOffer::from_bytes(answer).unwrap();
+        let session = grey::unlock_session_key(&secret(), given.random, given.online);
+        let mac2 = grey::unlock_mac2(&session, PurseFen::ZERO, &unlock, at());
+        GreyUnlock { purse: None, amount: PurseFen::ZERO, at: at(), mac2 }.to_apdu().to_vec()
+    });
+    if sw != 0x9000 {
+        *bench.card.memory_mut() = free;
     }
+    sw
 }
 
 /// What a key can be used for, and the one kind that is meant for it; the control key is nobody's but the
 /// application's master.
-const USES: [(&str, Option<KeyUsage>, Use); 17] = [
+const USES: [(&str, Option<KeyUsage>, Use); 18] = [
     ("EXTERNAL AUTHENTICATE", Some(KeyUsage::ExternalAuthentication), external_authentication),
     ("INTERNAL AUTHENTICATE", Some(KeyUsage::InternalTac), internal_authentication),
     ("VERIFY", Some(KeyUsage::Pin), verify),
@@ -247,9 +274,10 @@ const USES: [(&str, Option<KeyUsage>, Use); 17] = [
     ("WRITE KEY", None, control_a_key),
     ("load", Some(KeyUsage::Load), load),
     ("purchase", Some(KeyUsage::Purchase), purchase),
-    ("grey lock", Some(KeyUsage::Purchase), grey_lock),
-    ("overdraft limit", Some(KeyUsage::Overdraft), raise_overdraft),
     ("unload", Some(KeyUsage::Unload), unload),
+    ("overdraft limit", Some(KeyUsage::Overdraft), update_overdraft),
+    ("grey lock", Some(KeyUsage::Purchase), grey_lock),
+    ("online grey unlock", Some(KeyUsage::GreyUnlock), grey_unlock),
 ];
 
 #[test]

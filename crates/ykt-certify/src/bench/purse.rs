@@ -61,7 +61,7 @@ impl Bench<'_> {
             }
             Transaction::Purchase => PurchaseKind::Purchase(purse),
             Transaction::Cash => PurchaseKind::CashWithdraw,
-            Transaction::Composite => PurchaseKind::Composite(purse),
+            Transaction::Composite => PurchaseKind::Composite,
         };
         let purchase = Purchase { kind, amount, terminal };
         self.initialize_purchase(&InitializeForPurchase { key_index, purchase }, sw)
@@ -312,6 +312,6 @@ const fn other_kind(kind: PurchaseKind) -> PurchaseKind {
     match kind {
         PurchaseKind::Purchase(purse) => PurchaseKind::Purchase(other(purse)),
         PurchaseKind::CashWithdraw => PurchaseKind::Purchase(Purse::Ed),
-        PurchaseKind::Composite(purse) => PurchaseKind::Purchase(purse),
+        PurchaseKind::Composite => PurchaseKind::Purchase(Purse::Ep),
     }
 }

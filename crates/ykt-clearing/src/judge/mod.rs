@@ -260,7 +260,7 @@ impl Bench<'_> {
                 purchase: ykt_purse::purchase::Purchase {
                     kind: match purchase.purchase {
                         PurchaseType::Wallet => PurchaseKind::Purchase(Purse::Ep),
-                        PurchaseType::Compound => PurchaseKind::Composite(Purse::Ep),
+                        PurchaseType::Compound => PurchaseKind::Composite,
                     },
                     // Eight digits of fen always fit a purse.
                     amount: purchase.amount.try_into().ok()?,

@@ -285,7 +285,7 @@ pub fn order() -> (RecordSort, Direction) {
 pub fn tac(key: &SessionKey, record: &XfRecord) -> ykt_base::Mac4 {
     let kind = match record.purchase {
         PurchaseType::Wallet => purchase::PurchaseKind::Purchase(Purse::Ep),
-        PurchaseType::Compound => purchase::PurchaseKind::Composite(Purse::Ep),
+        PurchaseType::Compound => purchase::PurchaseKind::Composite,
     };
     let amount = record.amount.try_into().unwrap();
     let terms = purchase::Purchase { kind, amount, terminal: record.terminal };

@@ -13,18 +13,33 @@ pub const UNLOCK_INITIALIZE_ANSWER_LEN: usize = 18;
 /// Length of the answer to GREY UNLOCK: MAC3.
 pub const UNLOCK_ANSWER_LEN: usize = 4;
 
-/// Type of an online unlock, of either purse.
-const UNLOCK: TransactionType = TransactionType::GreyUnlock;
+/// Which purse is unlocked, where: the terms of an online unlock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnlineUnlock {
+    /// The purse.
+    pub purse: Purse,
+    /// Id of the machine.
+    pub terminal: TerminalId,
+}
+
+impl OnlineUnlock {
+    /// 95 for an EP, 96 for an ED.
+    #[must_use]
+    pub const fn transaction_type(&self) -> TransactionType {
+        match self.purse {
+            Purse::Ed => TransactionType::EdGreyUnlock,
+            Purse::Ep => TransactionType::EpGreyUnlock,
+        }
+    }
+}
 
 /// INITIALIZE FOR GREY UNLOCK (联机解扣初始化): `E0 7A 09 purse 07`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InitializeForGreyUnlock {
-    /// The purse.
-    pub purse: Purse,
     /// Which key for online unlocks.
     pub key_index: KeyIndex,
-    /// Id of the machine.
-    pub terminal: TerminalId,
+    /// The terms.
+    pub unlock: OnlineUnlock,
 }
 
 impl InitializeForGreyUnlock {
@@ -34,13 +49,14 @@ impl InitializeForGreyUnlock {
     /// 6A86 for P1 or P2, 6700 for the length.
     pub fn parse(command: &Command<'_>) -> Result<InitializeForGreyUnlock, StatusWord> {
         let (purse, key_index, terminal) = parse_initialize(command, 0x09)?;
-        Ok(InitializeForGreyUnlock { purse, key_index, terminal })
+        Ok(InitializeForGreyUnlock { key_index, unlock: OnlineUnlock { purse, terminal } })
     }
 
     /// The command as bytes, Le included.
     #[must_use]
     pub fn to_apdu(&self) -> [u8; 13] {
-        initialize_apdu(0x09, self.purse, self.key_index, &self.terminal, 0x12)
+        let OnlineUnlock { purse, terminal } = &self.unlock;
+        initialize_apdu(0x09, *purse, self.key_index, terminal, 0x12)
     }
 }
 
@@ -150,8 +166,10 @@ pub fn unlock_session_key(dugk: &CardKey, random: Random4, online: CardCounter) 
 
 /// MAC1 of an online unlock covers balance || offline counter || type || terminal.
 #[must_use]
-pub fn unlock_mac1_input(balance: PurseFen, offline: CardCounter, terminal: &TerminalId) -> [u8; 13] {
-    join(&[&balance.to_bytes(), &offline.to_bytes(), &[UNLOCK.code()], terminal.as_bytes()])
+pub fn unlock_mac1_input(balance: PurseFen, offline: CardCounter, unlock: &OnlineUnlock) -> [u8; 13] {
+    let OnlineUnlock { terminal, .. } = unlock;
+    let kind = unlock.transaction_type().code();
+    join(&[&balance.to_bytes(), &offline.to_bytes(), &[kind], terminal.as_bytes()])
 }
 
 /// MAC1 of an online unlock, the card's proof to the host.
@@ -160,21 +178,21 @@ pub fn unlock_mac1(
     session: &SessionKey,
     balance: PurseFen,
     offline: CardCounter,
-    terminal: &TerminalId,
+    unlock: &OnlineUnlock,
 ) -> Mac4 {
-    session.mac(&[&unlock_mac1_input(balance, offline, terminal)])
+    session.mac(&[&unlock_mac1_input(balance, offline, unlock)])
 }
 
 /// MAC2 of an online unlock covers amount || type || terminal || date || time.
 #[must_use]
-pub fn unlock_mac2_input(amount: PurseFen, terminal: &TerminalId, at: DateTime) -> [u8; 18] {
-    signed_terms(amount, UNLOCK, terminal, at)
+pub fn unlock_mac2_input(amount: PurseFen, unlock: &OnlineUnlock, at: DateTime) -> [u8; 18] {
+    signed_terms(amount, unlock.transaction_type(), &unlock.terminal, at)
 }
 
 /// MAC2 of an online unlock, the host's proof to the card.
 #[must_use]
-pub fn unlock_mac2(session: &SessionKey, amount: PurseFen, terminal: &TerminalId, at: DateTime) -> Mac4 {
-    session.mac(&[&unlock_mac2_input(amount, terminal, at)])
+pub fn unlock_mac2(session: &SessionKey, amount: PurseFen, unlock: &OnlineUnlock, at: DateTime) -> Mac4 {
+    session.mac(&[&unlock_mac2_input(amount, unlock, at)])
 }
 
 /// MAC3 of an online unlock covers new balance || online counter before || amount || type || terminal || date || time.
@@ -183,10 +201,10 @@ pub fn unlock_mac3_input(
     new_balance: PurseFen,
     online: CardCounter,
     amount: PurseFen,
-    terminal: &TerminalId,
+    unlock: &OnlineUnlock,
     at: DateTime,
 ) -> [u8; 24] {
-    let terms = unlock_mac2_input(amount, terminal, at);
+    let terms = unlock_mac2_input(amount, unlock, at);
     join(&[&new_balance.to_bytes(), &online.to_bytes(), &terms])
 }
 
@@ -197,8 +215,8 @@ pub fn unlock_mac3(
     new_balance: PurseFen,
     online: CardCounter,
     amount: PurseFen,
-    terminal: &TerminalId,
+    unlock: &OnlineUnlock,
     at: DateTime,
 ) -> Mac4 {
-    session.mac(&[&unlock_mac3_input(new_balance, online, amount, terminal, at)])
+    session.mac(&[&unlock_mac3_input(new_balance, online, amount, unlock, at)])
 }

@@ -68,8 +68,8 @@ fn vector_lock_and_debit() {
 #[test]
 fn vector_online_unlock() {
     let dugk = key(hex!("79CE28B6D59F4CEA15B2AEC63FC4CE6D"));
-    let terminal = TerminalId(hex!("001122334455"));
-    let initialize = InitializeForGreyUnlock { purse: Purse::Ep, key_index: KeyIndex(1), terminal };
+    let terms = OnlineUnlock { purse: Purse::Ep, terminal: TerminalId(hex!("001122334455")) };
+    let initialize = InitializeForGreyUnlock { key_index: KeyIndex(1), unlock: terms };
     assert_eq!(initialize.to_apdu(), hex!("E07A0902070100112233445512"));
     let parsed = InitializeForGreyUnlock::parse(&Command::parse(&initialize.to_apdu()).unwrap());
     assert_eq!(parsed, Ok(initialize));
@@ -84,13 +84,13 @@ fn vector_online_unlock() {
         key_version: KeyVersion(1),
         algorithm: 0,
         random,
-        mac1: unlock_mac1(&session, balance, CardCounter(3), &terminal),
+        mac1: unlock_mac1(&session, balance, CardCounter(3), &terms),
     };
     assert_eq!(offer.to_bytes(), hex!("00004CC2000300010100D5D6D7D8A0162A36"));
     assert_eq!(UnlockOffer::from_bytes(&offer.to_bytes()), Some(offer));
 
     let amount = fen(hex!("0000012C"));
-    let mac2 = unlock_mac2(&session, amount, &terminal, at());
+    let mac2 = unlock_mac2(&session, amount, &terms, at());
     let unlock = GreyUnlock { purse: Some(Purse::Ep), amount, at: at(), mac2 };
     assert_eq!(unlock.to_apdu(), hex!("E07E09020F0000012C20240131123456F12541A404"));
     for unlock in [unlock, GreyUnlock { purse: None, ..unlock }] {

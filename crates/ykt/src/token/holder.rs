@@ -450,6 +450,6 @@ const fn transaction_name(transaction: TransactionType) -> Words {
         TransactionType::EdDebitForUnlock | TransactionType::EpDebitForUnlock => {
             Words("debit for unlock", "解扣")
         }
-        TransactionType::GreyUnlock => Words("online unlock", "联机解扣"),
+        TransactionType::EpGreyUnlock | TransactionType::EdGreyUnlock => Words("online unlock", "联机解扣"),
     }
 }

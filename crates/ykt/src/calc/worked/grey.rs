@@ -5,7 +5,7 @@ use ykt_base::{CardCounter, Random4, TerminalId, TerminalSeq};
 use ykt_crypto::CardKey;
 use ykt_purse::grey::{
     self, DebitForUnlock, GreyLock, GreyUnlock, InitializeForGreyLock, InitializeForGreyUnlock, LockAnswer,
-    LockPurse, UnlockOffer,
+    LockPurse, OnlineUnlock, UnlockOffer,
 };
 use ykt_purse::psam::CardFactors;
 use ykt_purse::psam_grey::{CalculateGmac, CertifySamGreyLock, InitSamGreyLock, SamLockAnswer};
@@ -141,16 +141,16 @@ impl GreyUnlockCase {
         let GreyUnlockCase { dugk, start, offline, purse, terminal, amount } = self;
         let Start { random, counter: online, balance, at, .. } = *start;
         let mut worked = Worked::default();
-        let initialize =
-            InitializeForGreyUnlock { purse: *purse, key_index: start.key_index, terminal: *terminal };
+        let terms = OnlineUnlock { purse: *purse, terminal: *terminal };
+        let initialize = InitializeForGreyUnlock { key_index: start.key_index, unlock: terms };
         worked.push("init_apdu", &initialize.to_apdu(), "E0 7A 09 purse 07: key index, terminal");
         let input = load::session_input(random, online);
         worked.push("session_input", &input, "random || online counter || 80 00");
         let session = grey::unlock_session_key(dugk, random, online);
         worked.push("session_key", session.expose(), "session input enciphered under DUGK");
-        let input = grey::unlock_mac1_input(balance, *offline, terminal);
+        let input = grey::unlock_mac1_input(balance, *offline, &terms);
         worked.push("mac1_input", &input, "balance || offline counter || type || terminal");
-        let mac1 = grey::unlock_mac1(&session, balance, *offline, terminal);
+        let mac1 = grey::unlock_mac1(&session, balance, *offline, &terms);
         worked.push("mac1", &mac1.0, "TMAC(session key)");
         let offer = UnlockOffer {
             balance,
@@ -164,9 +164,9 @@ impl GreyUnlockCase {
         let how =
             "balance || offline counter || online counter || key version || algorithm || random || MAC1";
         worked.push("init_response", &offer.to_bytes(), how);
-        let input = grey::unlock_mac2_input(*amount, terminal, at);
+        let input = grey::unlock_mac2_input(*amount, &terms, at);
         worked.push("mac2_input", &input, "amount || type || terminal || date || time");
-        let mac2 = grey::unlock_mac2(&session, *amount, terminal, at);
+        let mac2 = grey::unlock_mac2(&session, *amount, &terms, at);
         worked.push("mac2", &mac2.0, "TMAC(session key), by the host");
         let unlock = GreyUnlock { purse: Some(*purse), amount: *amount, at, mac2 };
         worked.push("unlock_apdu", &unlock.to_apdu(), "E0 7E 09 purse 0F: amount, date, time, MAC2");
@@ -174,10 +174,10 @@ impl GreyUnlockCase {
         worked.push("new_balance", &new_balance.to_bytes(), "balance - amount");
         let counter = online.next().map(CardCounter::to_bytes);
         worked.push_some("new_online_ctr", counter, "counter + 1");
-        let input = grey::unlock_mac3_input(new_balance, online, *amount, terminal, at);
+        let input = grey::unlock_mac3_input(new_balance, online, *amount, &terms, at);
         let how = "new balance || online counter before || amount || type || terminal || date || time";
         worked.push("mac3_input", &input, how);
-        let mac3 = grey::unlock_mac3(&session, new_balance, online, *amount, terminal, at);
+        let mac3 = grey::unlock_mac3(&session, new_balance, online, *amount, &terms, at);
         worked.push("mac3", &mac3.0, "TMAC(session key), by the card");
         worked
     }

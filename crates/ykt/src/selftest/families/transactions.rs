@@ -64,7 +64,7 @@ pub(super) fn purchase(entry: &Entry) -> Outcome {
         sequence: TerminalSeq::from_bytes(entry.array("term_seq")?),
     };
     derived.append(case.work());
-    if matches!(kind, PurchaseKind::Composite(_)) && entry.wants("update_capp_apdu") {
+    if matches!(kind, PurchaseKind::Composite) && entry.wants("update_capp_apdu") {
         update_capp(entry, &mut derived)?;
     }
     Ok(derived)
