@@ -1,4 +1,4 @@
-//! The card system (COS) of Yikatong: a user card with an electronic purse, and the PSAM, from one set of rooms.
+//! The card system (COS) of Yikatong: user card, PSAM and key card from one set of rooms.
 //!
 //! `no_std`, no heap, no clock, no I/O. Memory comes in as [`Memory`], randomness as [`ykt_base::Rng`]; commands
 //! are bytes in, bytes out ([`Card::process`]).
@@ -6,8 +6,8 @@
 //! # Rooms
 //!
 //! `memory` holds the journal: one command commits all or nothing. `image` says where things lie. `command` turns
-//! bytes into a closed enum; behind it each family has its folder: `files`, `security`, `purse`, `psam`, `ticket`, `bank`. `session`
-//! is what the card forgets when the power goes.
+//! bytes into a closed enum; behind it each family has its folder: `files`, `security`, `purse`, `psam`, `ticket`,
+//! `bank`, `identity`, `token`, `key_card`. `session` is what the card forgets when the power goes.
 //!
 //! # The life of a card
 //!

@@ -233,10 +233,9 @@ fn parameterless(command: &Command<'_>) -> Result<(), StatusWord> {
     }
 }
 
-/// DERIVE CARD KEY (分散卡片密钥): `80 76 kind version Lc target control use follow-up change tries challenge`. The
-/// answer is the whole WRITE KEY for the card under way.
+/// A key that a card is to get: which one, and what its header says there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeriveCardKey {
+pub struct KeyOrder {
     /// Which key.
     pub kind: IssueKind,
     /// Its version, on the key card and on the user card.
@@ -253,6 +252,14 @@ pub struct DeriveCardKey {
     pub change_right: Access,
     /// Its tries there.
     pub tries: ErrorCounter,
+}
+
+/// DERIVE CARD KEY (分散卡片密钥): `80 76 kind version Lc target control use follow-up change tries challenge`. The
+/// answer is the whole WRITE KEY for the card under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeriveCardKey {
+    /// The key.
+    pub order: KeyOrder,
     /// The user card's challenge, as IV: four bytes are filled with zeros.
     pub iv: [u8; 8],
 }
@@ -276,7 +283,7 @@ impl DeriveCardKey {
         if is_control != matches!(kind, IssueKind::CardMaster | IssueKind::ApplicationMaster) {
             return Err(StatusWord::WRONG_DATA);
         }
-        Ok(DeriveCardKey {
+        let order = KeyOrder {
             kind,
             version: KeyVersion(command.p2),
             target,
@@ -285,17 +292,19 @@ impl DeriveCardKey {
             follow_up,
             change_right: Access(change_right),
             tries: ErrorCounter(tries),
-            iv,
-        })
+        };
+        Ok(DeriveCardKey { order, iv })
     }
 
     /// The command as bytes, with eight bytes of challenge.
     #[must_use]
     pub fn to_apdu(&self) -> [u8; 20] {
-        let [_, _, p1, _] = self.target.header();
+        let KeyOrder { kind, version, target, control_version, use_right, follow_up, change_right, tries } =
+            self.order;
+        let [_, _, p1, _] = target.header();
         join(&[
-            &[0x80, 0x76, self.kind.code(), self.version.0, 0x0E, p1, self.control_version.0],
-            &[self.use_right.0, self.follow_up, self.change_right.0, self.tries.0],
+            &[0x80, 0x76, kind.code(), version.0, 0x0E, p1, control_version.0],
+            &[use_right.0, follow_up, change_right.0, tries.0],
             &self.iv,
             &[0x00],
         ])
@@ -304,23 +313,24 @@ impl DeriveCardKey {
     /// The kind of key under which the derived one enters the card.
     #[must_use]
     pub const fn control(&self) -> IssueKind {
-        self.kind.control(matches!(self.target, KeyTarget::Change { .. }))
+        self.order.kind.control(matches!(self.order.target, KeyTarget::Change { .. }))
     }
 
     /// The WRITE KEY for the user card: `key` and `control` are that card's own. `None` for lengths that no
     /// command has.
     #[must_use]
     pub fn write_key(&self, control: &CardKey, key: &CardKey, algorithm: Algorithm) -> Option<CommandBytes> {
+        let KeyOrder { version, target, use_right, follow_up, change_right, tries, .. } = self.order;
         let header = KeyHeader {
-            version: self.version,
+            version,
             form: KeyForm::Key(algorithm),
-            usage: self.target.usage(),
-            use_right: self.use_right,
-            follow_up: self.follow_up,
-            change_right: self.change_right,
-            tries: self.tries,
+            usage: target.usage(),
+            use_right,
+            follow_up,
+            change_right,
+            tries,
         };
-        write_key::command(control, self.iv, self.target.header(), &header.to_bytes(), key.expose())
+        write_key::command(control, self.iv, target.header(), &header.to_bytes(), key.expose())
     }
 }
 
@@ -448,7 +458,7 @@ mod tests {
             bytes[4] = count;
             assert_eq!(IssueRecord::from_bytes(bytes), None);
         }
-        let derive = DeriveCardKey {
+        let order = KeyOrder {
             kind: IssueKind::Application(KeyUsage::Load),
             version: KeyVersion(1),
             target: KeyTarget::Add { id: 1, usage: KeyUsage::Load },
@@ -457,8 +467,8 @@ mod tests {
             follow_up: 0,
             change_right: Access::ALWAYS,
             tries: ErrorCounter::THREE,
-            iv: hex!("A1B2C3D400000000"),
         };
+        let derive = DeriveCardKey { order, iv: hex!("A1B2C3D400000000") };
         assert_eq!(derive.to_apdu(), hex!("80763F010E 81 02 F0 00 F0 33 A1B2C3D400000000 00"));
         assert_eq!(DeriveCardKey::parse(&Command::parse(&derive.to_apdu()).unwrap()), Ok(derive));
         let short = hex!("80763F010A 81 02 F0 00 F0 33 A1B2C3D4");

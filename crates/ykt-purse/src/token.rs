@@ -265,6 +265,8 @@ impl VerifySignature {
 
 /// Short file id of the directory of certificates.
 pub const CERTIFICATES_SFI: u8 = 0x1B;
+/// Short file ids of the files that hold certificates, as far as a token has them.
+pub const CERTIFICATE_FILES: core::ops::RangeInclusive<u8> = 0x05..=0x09;
 /// Length of a record of that directory.
 pub const CERTIFICATE_ENTRY_LEN: usize = 24;
 /// Longest label, in bytes.

@@ -4,6 +4,7 @@
 //! said no, or said what is no answer. Whether that is an outcome or a fault is decided by the caller.
 
 use std::fmt;
+use ykt_base::apdu::COMMAND_LEN_MAX;
 use ykt_base::{CardChannel, CardCounter, ChannelError, Command, Fen, Response, StatusWord};
 use ykt_purse::command;
 use ykt_purse::files::{
@@ -11,6 +12,7 @@ use ykt_purse::files::{
 };
 use ykt_purse::log::{self, LogRecord};
 use ykt_purse::prove::{Proof, ProveTransaction};
+use ykt_purse::write_key::Pin;
 use ykt_purse::{Purse, PurseFen, TransactionType};
 
 /// Most records a card's log is read for.
@@ -112,6 +114,28 @@ pub enum Step {
     DeriveCardKey,
     /// END CARD.
     EndCard,
+    /// SELECT of the identity application.
+    SelectIdentity,
+    /// EXTERNAL AUTHENTICATE with the reader's key.
+    ProveReader,
+    /// INTERNAL AUTHENTICATE SM2.
+    ProveCard,
+    /// SELECT of a file by its id.
+    SelectDataFile,
+    /// READ BINARY of the selected file.
+    ReadDataFile,
+    /// SELECT of the token's application.
+    SelectToken,
+    /// READ PUBLIC KEY.
+    ReadPublicKey,
+    /// HASH.
+    Hash,
+    /// SIGN.
+    Sign,
+    /// READ RECORD of the directory of certificates.
+    ReadCertificates,
+    /// UPDATE BINARY or UPDATE RECORD of a certificate.
+    WriteCertificate,
 }
 
 impl fmt::Display for Step {
@@ -155,6 +179,17 @@ impl fmt::Display for Step {
             Step::BeginCard => "BEGIN CARD (80740000)",
             Step::DeriveCardKey => "DERIVE CARD KEY (8076)",
             Step::EndCard => "END CARD (80780000)",
+            Step::SelectIdentity => "SELECT identity application (00A40400)",
+            Step::ProveReader => "EXTERNAL AUTHENTICATE (008200)",
+            Step::ProveCard => "INTERNAL AUTHENTICATE SM2 (808800)",
+            Step::SelectDataFile => "SELECT of a file (00A40200)",
+            Step::ReadDataFile => "READ BINARY (00B0)",
+            Step::SelectToken => "SELECT token application (00A40400)",
+            Step::ReadPublicKey => "READ PUBLIC KEY (004681)",
+            Step::Hash => "HASH (802A9)",
+            Step::Sign => "SIGN (802A9)",
+            Step::ReadCertificates => "READ RECORD of the certificates (00B2)",
+            Step::WriteCertificate => "UPDATE of a certificate (00D6, 00DC)",
         })
     }
 }
@@ -219,6 +254,79 @@ pub(crate) fn demand_plain<T>(
     read: impl FnOnce(&[u8]) -> Option<T>,
 ) -> Result<T, CardError> {
     demand(channel, step, command.encode(&mut [0; ykt_base::apdu::COMMAND_LEN_MAX]), read)
+}
+
+/// Why a PIN was not verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PinError {
+    /// No answer to VERIFY, or one that says neither.
+    #[error("the PIN was not verified; present the card again")]
+    Step(#[from] CardError),
+    /// It is another one.
+    #[error("wrong PIN, {left} tries left")]
+    Wrong {
+        /// Tries left.
+        left: u8,
+    },
+    /// It has no tries left.
+    #[error("the PIN is blocked; whoever issued the card unblocks it")]
+    Blocked,
+}
+
+/// Verifies a PIN.
+pub(crate) fn verify_pin(
+    channel: &mut (impl CardChannel + ?Sized),
+    id: u8,
+    pin: &Pin,
+) -> Result<(), PinError> {
+    let step = Step::VerifyPin;
+    let mut command = [0; COMMAND_LEN_MAX];
+    let answer = ask(channel, step, command::verify(id, pin).encode(&mut command))?;
+    match answer.sw() {
+        StatusWord::OK => Ok(()),
+        StatusWord::BLOCKED => Err(PinError::Blocked),
+        StatusWord(wrong @ 0x63C0..=0x63CF) => {
+            let [_, left] = (wrong & 0x0F).to_be_bytes();
+            Err(PinError::Wrong { left })
+        }
+        sw => Err(CardError::Refused { step, sw }.into()),
+    }
+}
+
+/// Most bytes of a file moved at once: every reader carries them.
+pub(crate) const BLOCK_LEN_MAX: usize = 240;
+
+/// Selects a file of the current application by its id.
+pub(crate) fn select_data_file(
+    channel: &mut (impl CardChannel + ?Sized),
+    fid: [u8; 2],
+) -> Result<(), CardError> {
+    let select = Command::write(command::PLAIN, 0xA4, 0x02, 0x00, &fid, None);
+    demand_plain(channel, Step::SelectDataFile, &select, |_| Some(()))
+}
+
+/// Reads `len` bytes of the selected file from `offset`, block by block.
+pub(crate) fn read_data_file(
+    channel: &mut (impl CardChannel + ?Sized),
+    offset: usize,
+    len: usize,
+) -> Result<Vec<u8>, CardError> {
+    let mut content = Vec::with_capacity(len);
+    while content.len() < len {
+        let wanted = len.saturating_sub(content.len()).min(BLOCK_LEN_MAX);
+        let [p1, p2] = file_offset(offset.saturating_add(content.len()));
+        let read = Command::read(command::PLAIN, 0xB0, p1, p2, u16::try_from(wanted).ok());
+        let block = demand_plain(channel, Step::ReadDataFile, &read, |data| {
+            (data.len() == wanted).then(|| data.to_vec())
+        })?;
+        content.extend(block);
+    }
+    Ok(content)
+}
+
+/// P1 and P2 of an offset in the selected file.
+pub(crate) fn file_offset(at: usize) -> [u8; 2] {
+    u16::try_from(at).unwrap_or(u16::MAX).to_be_bytes()
 }
 
 /// READ BINARY of a whole file, whose length in bytes fits one answer.

@@ -3,16 +3,15 @@
 //! Two cards are in two readers. What travels from one to the other is a finished WRITE KEY, made by the key card
 //! for this card and its challenge; the terminal between them learns nothing from it.
 
-use crate::card::{CardError, Step, ask, demand, demand_plain};
+use crate::card::{CardError, PinError, Step, demand, demand_plain, verify_pin};
 use std::fmt;
-use ykt_base::{CardChannel, KeyVersion, StatusWord};
-use ykt_purse::command::{ChallengeLen, challenge, select_name, verify};
-use ykt_purse::create::Access;
+use ykt_base::{CardChannel, StatusWord};
+use ykt_purse::command::{ChallengeLen, challenge, select_name};
 use ykt_purse::key_card::{
-    AllowedKinds, BeginCard, DeriveCardKey, EndCard, IssueKind, IssuedCard, KeyCardInfo, KeyEntry, NAME,
-    PIN_ID,
+    AllowedKinds, BeginCard, DeriveCardKey, EndCard, IssueKind, IssuedCard, KeyCardInfo, KeyEntry, KeyOrder,
+    NAME, PIN_ID,
 };
-use ykt_purse::write_key::{ErrorCounter, KeyTarget, Pin};
+use ykt_purse::write_key::Pin;
 
 /// A key card with its application selected.
 pub struct KeyCard<C> {
@@ -30,42 +29,15 @@ pub struct Facts {
     pub keys: Vec<KeyEntry>,
 }
 
-/// A key for the card under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CardKeyOrder {
-    /// Which key of the key card.
-    pub kind: IssueKind,
-    /// Its version.
-    pub version: KeyVersion,
-    /// Where it goes on the card.
-    pub target: KeyTarget,
-    /// Version of the control key.
-    pub control_version: KeyVersion,
-    /// Right to use it.
-    pub use_right: Access,
-    /// State it leads to.
-    pub follow_up: u8,
-    /// Right to change it.
-    pub change_right: Access,
-    /// Its tries.
-    pub tries: ErrorCounter,
-}
-
 /// Why a card does not get its keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyCardError {
     /// A command to one of the two cards failed.
     #[error("the key card or the card to be made does not serve: check that each sits in its own reader")]
     Step(#[from] CardError),
-    /// The operator's PIN is wrong.
-    #[error("key card: wrong PIN, {left} tries left; ask the key centre when it is forgotten")]
-    WrongPin {
-        /// Tries left.
-        left: u8,
-    },
-    /// The operator's PIN is blocked.
-    #[error("key card: the PIN is blocked; the key centre unblocks it")]
-    PinBlocked,
+    /// The operator's PIN was not verified.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// It has issued as many cards as it was allowed to.
     #[error(
         "key card: expected at least one card left to issue, found none; the key centre lets it issue more"
@@ -121,19 +93,9 @@ impl<C: CardChannel> KeyCard<C> {
     /// Verifies the operator's PIN.
     ///
     /// # Errors
-    /// [`KeyCardError::WrongPin`], [`KeyCardError::PinBlocked`].
-    pub fn verify(&mut self, pin: &Pin) -> Result<(), KeyCardError> {
-        let mut out = [0; ykt_base::apdu::COMMAND_LEN_MAX];
-        let step = Step::VerifyPin;
-        let answer = ask(&mut self.channel, step, verify(PIN_ID, pin).encode(&mut out))?;
-        match answer.sw() {
-            StatusWord::OK => Ok(()),
-            StatusWord::BLOCKED => Err(KeyCardError::PinBlocked),
-            sw => match sw.0 {
-                0x63C0..=0x63CF => Err(KeyCardError::WrongPin { left: sw.to_bytes()[1] & 0x0F }),
-                _ => Err(CardError::Refused { step, sw }.into()),
-            },
-        }
+    /// [`PinError`].
+    pub fn verify(&mut self, pin: &Pin) -> Result<(), PinError> {
+        verify_pin(&mut self.channel, PIN_ID, pin)
     }
 
     /// Begins a card, or goes on with it when it was begun and not ended; says how many more may be issued.
@@ -161,7 +123,7 @@ impl<C: CardChannel> KeyCard<C> {
     pub fn load_key(
         &mut self,
         card: &mut (impl CardChannel + ?Sized),
-        order: &CardKeyOrder,
+        order: &KeyOrder,
     ) -> Result<(), KeyCardError> {
         let not_allowed = KeyCardError::NotAllowed { what: NotAllowed::Key(order.kind) };
         if order.kind.usage() != Some(order.target.usage()) {
@@ -169,19 +131,7 @@ impl<C: CardChannel> KeyCard<C> {
         }
         let challenge = challenge(ChallengeLen::Eight);
         let iv = demand_plain(card, Step::Challenge, &challenge, |data| data.try_into().ok())?;
-        let CardKeyOrder { kind, version, target, control_version, .. } = *order;
-        let CardKeyOrder { use_right, follow_up, change_right, tries, .. } = *order;
-        let derive = DeriveCardKey {
-            kind,
-            version,
-            target,
-            control_version,
-            use_right,
-            follow_up,
-            change_right,
-            tries,
-            iv,
-        };
+        let derive = DeriveCardKey { order: *order, iv };
         let ready =
             demand(&mut self.channel, Step::DeriveCardKey, &derive.to_apdu(), |data| Some(data.to_vec()));
         let ready = ready.map_err(|error| match error {

@@ -45,11 +45,12 @@ impl<M: Memory> Card<M> {
         self.require_operator()?;
         let (_, record) = self.issue_record()?;
         let card = record.under_way.ok_or(StatusWord::CONDITIONS)?;
-        if !self.with_attributes(|attributes| attributes.kinds.allow(command.kind))? {
+        if !self.with_attributes(|attributes| attributes.kinds.allow(command.order.kind))? {
             return Err(StatusWord::CONDITIONS);
         }
-        let (usage, slot) = self.issue_key(command.kind, command.version)?;
-        let (control_usage, control_slot) = self.issue_key(command.control(), command.control_version)?;
+        let (usage, slot) = self.issue_key(command.order.kind, command.order.version)?;
+        let (control_usage, control_slot) =
+            self.issue_key(command.control(), command.order.control_version)?;
         let derived = |slot: &KeySlot, usage: IssueUsage| {
             card.derive(&slot.material(&self.store), usage.levels()).ok_or(StatusWord::CONDITIONS)
         };

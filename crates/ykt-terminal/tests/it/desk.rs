@@ -29,11 +29,25 @@ pub fn psam() -> Memory {
 
 /// The key card of the card system's own dialogue: three cards to issue, PIN 123456.
 pub fn key_card() -> Memory {
-    let transport = Key16::from_hex("57494E4E4552313233343536373839AA").unwrap();
     let dialogue = include_str!("../../../ykt-card/tests/dialogues/key-card.apdu");
-    let mut card = Card::blank(Memory::new(), &Blank::key_card([7; 8], &transport)).unwrap();
-    play(&mut card, dialogue);
-    card.into_memory()
+    made(&Blank::key_card([7; 8], &transport()), &[dialogue])
+}
+
+/// The identity card of the card system's own dialogue.
+pub fn identity_card() -> Memory {
+    let dialogue = include_str!("../../../ykt-card/tests/dialogues/identity-card.apdu");
+    made(&Blank::user_card([7; 8], &transport()), &[dialogue])
+}
+
+/// The token of the card system's own dialogue.
+pub fn token() -> Memory {
+    let dialogue = include_str!("../../../ykt-card/tests/dialogues/token-card.apdu");
+    made(&Blank::user_card([7; 8], &transport()), &[dialogue])
+}
+
+/// The transport key of the card system's own dialogues.
+fn transport() -> Key16 {
+    Key16::from_hex("57494E4E4552313233343536373839AA").unwrap()
 }
 
 /// Challenges as they were given when the dialogue was recorded.
@@ -52,35 +66,44 @@ fn personalised(kind: CardKind, dialogue: &str) -> Memory {
         CardKind::Psam => Blank::psam([7; 8], &transport),
         CardKind::KeyCard => Blank::key_card([7; 8], &transport),
     };
-    let mut card = Card::blank(Memory::new(), &blank).unwrap();
-    play(&mut card, dialogue);
-    card.into_memory()
+    made(&blank, &[dialogue])
 }
 
 /// A card with tickets or bank cards, as a dialogue of the card system makes it of its user card.
 pub fn citizen_card(dialogue: &str) -> Memory {
-    let transport = Key16::from_hex("57494E4E4552313233343536373839AA").unwrap();
-    let mut card = Card::blank(Memory::new(), &Blank::user_card([7; 8], &transport)).unwrap();
-    play(&mut card, include_str!("../../../ykt-card/tests/dialogues/user-card.apdu"));
-    play(&mut card, dialogue);
+    let user_card = include_str!("../../../ykt-card/tests/dialogues/user-card.apdu");
+    made(&Blank::user_card([7; 8], &transport()), &[user_card, dialogue])
+}
+
+/// A card that was sent what the dialogues send; every answer is compared.
+fn made(blank: &Blank<'_>, dialogues: &[&str]) -> Memory {
+    let mut card = Card::blank(Memory::new(), blank).unwrap();
+    for dialogue in dialogues {
+        play(&mut card, dialogue);
+    }
     card.into_memory()
 }
 
-/// Sends what a dialogue sends and compares every answer; the answers say which challenges to give.
+/// Random bytes are those the dialogue writes, or else those of the answer: then it is a challenge.
 fn play(card: &mut Card<Memory>, dialogue: &str) {
-    let bytes = |line: &str| -> Vec<u8> {
-        let text: String = line[1..].split_whitespace().collect();
+    let bytes = |text: &str| -> VecDeque<u8> {
+        let text: String = text.split_whitespace().collect();
         let mut bytes = vec![0; text.len() / 2];
         ykt_base::hex::decode_into(&text, &mut bytes).unwrap();
-        bytes
+        bytes.into()
     };
-    let lines = dialogue.lines().map(|line| line.split('#').next().unwrap());
-    let lines: Vec<&str> = lines.filter(|line| line.starts_with(['>', '<'])).collect();
-    for pair in lines.chunks(2) {
-        let (command, expected) = (bytes(pair[0]), bytes(pair[1]));
-        let challenge = expected[..expected.len() - 2].iter().copied().collect();
-        let answer = card.process(&mut Recorded(challenge), &command);
-        assert_eq!(answer.as_bytes(), expected, "{}", pair[0]);
+    let (mut random, mut command) = (None, VecDeque::new());
+    for line in dialogue.lines().map(|line| line.split('#').next().unwrap()) {
+        if let Some(text) = line.strip_prefix("@ random") {
+            random = Some(bytes(text));
+        } else if let Some(text) = line.strip_prefix('>') {
+            command = bytes(text);
+        } else if let Some(text) = line.strip_prefix('<') {
+            let mut expected = bytes(text);
+            let mut dice = Recorded(random.take().unwrap_or_else(|| expected.clone()));
+            let answer = card.process(&mut dice, command.make_contiguous());
+            assert_eq!(answer.as_bytes(), expected.make_contiguous(), "{line}");
+        }
     }
 }
 

@@ -5,9 +5,10 @@ use ykt_base::{Asn8, CardChannel, IssuerFactor, KeyVersion};
 use ykt_card::{Blank, Card};
 use ykt_crypto::{CardKey, Key16};
 use ykt_purse::create::Access;
-use ykt_purse::key_card::{IssueKind, IssuedCard};
+use ykt_purse::key_card::{IssueKind, IssuedCard, KeyOrder};
 use ykt_purse::write_key::{ErrorCounter, KeyTarget, KeyUsage, Pin};
-use ykt_terminal::key_card::{CardKeyOrder, KeyCard, KeyCardError, NotAllowed};
+use ykt_terminal::card::PinError;
+use ykt_terminal::key_card::{KeyCard, KeyCardError, NotAllowed};
 
 fn hex<const N: usize>(text: &str) -> [u8; N] {
     let mut bytes = [0; N];
@@ -38,8 +39,8 @@ fn ok(channel: &mut impl CardChannel, apdu: &str) -> Vec<u8> {
     answer.data().to_vec()
 }
 
-fn order(kind: IssueKind, target: KeyTarget) -> CardKeyOrder {
-    CardKeyOrder {
+fn order(kind: IssueKind, target: KeyTarget) -> KeyOrder {
+    KeyOrder {
         kind,
         version: KeyVersion(1),
         target,
@@ -88,7 +89,7 @@ fn what_the_key_card_refuses_is_named() {
     let mut mother = KeyCard::open(Hand::new(key_card())).unwrap();
     let pin = Pin::from_digits("123456").unwrap();
     let wrong = mother.verify(&Pin::from_digits("654321").unwrap());
-    assert!(matches!(wrong, Err(KeyCardError::WrongPin { left: 2 })));
+    assert!(matches!(wrong, Err(PinError::Wrong { left: 2 })));
     mother.verify(&pin).unwrap();
     let abroad = IssuedCard { city: IssuerFactor(hex("2144FF0000000000")), ..card(1) };
     let refused = mother.begin(abroad);
@@ -105,5 +106,5 @@ fn what_the_key_card_refuses_is_named() {
     for _ in 0..3 {
         let _ = mother.verify(&Pin::from_digits("654321").unwrap());
     }
-    assert!(matches!(mother.verify(&pin), Err(KeyCardError::PinBlocked)));
+    assert!(matches!(mother.verify(&pin), Err(PinError::Blocked)));
 }

@@ -10,6 +10,7 @@
 mod bankcard;
 mod batch;
 mod desk;
+mod identity;
 mod key_card;
 mod load;
 mod m1;
@@ -17,3 +18,4 @@ mod m1_desk;
 mod m1_several;
 mod purchase;
 mod tickets;
+mod token;
