@@ -56,7 +56,9 @@ fn raw() -> impl Strategy<Value = Vec<u8>> {
         "E07A0802", "E07C0800", "E07E0802", "E07A0902", "E07E0900", "E0CA0000", "80CA0000", "80700000",
         "80720000", "801A4401", "80FA0500", "E0400000", "E0420000", "E0440000", "80FC0101", "00DC01C4",
         "00E200C0", "00200000", "00880000", "00C00000", "800E0000", "805E0100", "805E0000", "84240000",
-        "841E0000", "84180000", "84160000", "84F40000", "80F60000",
+        "841E0000", "84180000", "84160000", "84F40000", "80F60000", "80740000", "80763E01", "80780000",
+        "807A0000", "0046800A", "0046810A", "802A900A", "802A910A", "802A9A0A", "802A9B0A", "802A9C0A",
+        "802AA800", "8088001C",
     ]);
     let tail = prop::collection::vec(any::<u8>(), 0..40);
     (known, tail, any::<bool>()).prop_map(|(head, data, right_lc)| {
@@ -496,7 +498,7 @@ proptest! {
 
     #[test]
     fn any_bytes_get_a_status_word(apdus in prop::collection::vec(prop_oneof![raw(), prop::collection::vec(any::<u8>(), 0..262)], 1..60)) {
-        for name in ["wallet-card", "sam-keys"] {
+        for name in ["wallet-card", "sam-keys", "token-card", "key-card"] {
             let mut bench = Dialogue::read(name).play();
             for apdu in &apdus {
                 let answer = bench.send(apdu);
