@@ -6,6 +6,7 @@
     reason = "a test stops at what it did not expect"
 )]
 
+mod certify;
 mod consoles;
 mod image_cards;
 mod m1;
