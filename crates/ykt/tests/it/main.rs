@@ -8,6 +8,8 @@
 
 mod certify;
 mod consoles;
+#[cfg(feature = "pcsc")]
+mod foreign;
 mod image_cards;
 mod m1;
 #[cfg(feature = "pcsc")]

@@ -1,8 +1,9 @@
-//! Cards and PSAMs through PC/SC, with other people's programs as referees: opensc-tool, and a pyscard client with
-//! MACs of its own.
+//! Cards and PSAMs through PC/SC, with other people's programs as referees: scriptor and opensc-tool, which type
+//! dialogues, and pyscard clients with keys and MACs of their own.
 
+use crate::foreign::hold_dialogues;
 use crate::pcsc_desk::{Desk, keys, run};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -21,12 +22,6 @@ fn referees_read_load_and_pay_through_pcscd() {
     let load = ["pos", "load", "--card", "0", "--amount", "50", "--keys", keys()];
     assert!(run(desk.ykt().args(load)).contains("50.00 yuan loaded, balance 50.00 yuan"));
 
-    let select = "00:A4:04:00:09:A0:00:00:00:03:86:98:07:01";
-    let said = run(desk.tool("opensc-tool").args(["-r", "0", "-s", select, "-s", "80:5C:00:02:04"]));
-    let answers: Vec<&str> = said.lines().filter(|line| line.contains("SW1=0x90, SW2=0x00")).collect();
-    assert_eq!(answers.len(), 2, "{said}");
-    assert!(said.contains("00 00 13 88"), "5,000 fen: {said}");
-
     let records = desk.path("pos.records");
     let pay = ["pos", "purchase", "--card", "0", "--psam", "1", "--amount", "2.50", "--records"];
     assert!(
@@ -34,18 +29,32 @@ fn referees_read_load_and_pay_through_pcscd() {
     );
     assert_eq!(balance_fen(&desk), 4_750);
 
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/foreign_client.py");
-    let said = run(desk.tool(PYTHON).args([script, keys(), "0", "1"]));
+    hold_dialogues(&desk);
+
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/foreign/clients.py");
+    // -B: the interpreter leaves no compiled files beside the sources.
+    let said = run(desk.tool(PYTHON).args(["-B", script, keys(), "0", "1"]));
     let said: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(said["card"], "2144000000000031");
-    assert_eq!(said["balance_fen"], 4_750 + 3_000 - 120 - 80);
-    assert_eq!(balance_fen(&desk), 7_550);
+    let citys = 4_750 + 3_000 - 120 - 80 - 60;
+    let rides = 10_000 - 250 - 100 - 50 - 1;
+    let locks = rides + 20_000 - 4_500 - 1_000 - 10 + 10;
+    assert_eq!(
+        said,
+        json!({
+            "card": "2144000000000031",
+            "city_fen": citys,
+            "after_rides_fen": rides,
+            "after_locks_fen": locks,
+            "when_blocked_fen": locks - 1,
+        })
+    );
+    assert_eq!(balance_fen(&desk), citys);
 
     let log = run(desk.ykt().args(["pos", "log", "--card", "0", "--json"]));
     let log: Vec<Value> = serde_json::from_str(&log).unwrap();
     let types: Vec<&str> = log.iter().map(|record| record["type"].as_str().unwrap()).collect();
-    assert_eq!(types, ["06", "06", "02", "06", "02"], "newest first");
-    assert_eq!(log[1]["terminal"], "FEEDFEED0002");
+    assert_eq!(types, ["06", "06", "06", "02", "06", "02"], "newest first");
+    assert_eq!(log[2]["terminal"], "FEEDFEED0002");
 
     let batch = ["pos", "batch", "--out", ".", "--records"];
     let said = run(desk.ykt().current_dir(desk.path("")).args(batch).arg(&records));
