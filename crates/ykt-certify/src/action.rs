@@ -253,6 +253,17 @@ pub enum Action {
         #[serde(default = "Words::ok")]
         sw: Words,
     },
+    /// GREY UNLOCK of an online unlock; on 9000 MAC3 is checked and the books follow.
+    GreyUnlock {
+        /// Fen.
+        amount: u32,
+        /// What is done wrong on purpose.
+        #[serde(default)]
+        fault: MacFault,
+        /// Status words accepted.
+        #[serde(default = "Words::ok")]
+        sw: Words,
+    },
     /// GET LOCK PROOF; must be what the books say.
     LockProof {
         /// Whether the TAC counts as read.
@@ -456,9 +467,11 @@ impl Action {
                 Transaction::Load => vec![KeyName::Dlk],
                 Transaction::Unload => vec![KeyName::Dulk],
                 Transaction::Overdraft => vec![KeyName::Duk],
+                Transaction::GreyUnlock => vec![KeyName::Dugk],
                 _ => Vec::new(),
             },
             Action::DebitForUnload { .. } => vec![KeyName::Dulk],
+            Action::GreyUnlock { .. } => vec![KeyName::Dugk],
             Action::UpdateOverdraft { .. } => vec![KeyName::Duk, KeyName::Dtk],
             Action::GreyLock { .. } | Action::DebitForUnlock { .. } => vec![KeyName::Dpk, KeyName::Dtk],
             Action::Credit { .. } => vec![KeyName::Dlk, KeyName::Dtk],

@@ -222,6 +222,7 @@ impl<'a> Bench<'a> {
             Action::DebitForUnlock { amount, purse, fault, sw } => {
                 self.debit_for_unlock(*amount, of(purse), *fault, sw)
             }
+            Action::GreyUnlock { amount, fault, sw } => self.grey_unlock(*amount, *fault, sw),
             Action::LockProof { form, purse } => self.lock_proof(of(purse), *form),
             Action::Balance { purse, sw } => self.balance(of(purse), sw),
             Action::Log { purse } => self.log(of(purse)),

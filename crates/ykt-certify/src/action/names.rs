@@ -23,6 +23,8 @@ pub enum Transaction {
     Overdraft,
     /// Grey lock (灰锁).
     GreyLock,
+    /// Online unlock (联机解扣) of a grey lock.
+    GreyUnlock,
 }
 
 /// A purse as plans name it.
@@ -227,6 +229,8 @@ keys! {
     Dulk = "DULK", Some(KeyKind::Unload);
     /// Overdraft limit key (透支限额).
     Duk = "DUK", Some(KeyKind::Overdraft);
+    /// Online grey unlock key (联机解扣).
+    Dugk = "DUGK", Some(KeyKind::GreyUnlock);
     /// PIN unblock key (解锁).
     Dpuk = "DPUK", Some(KeyKind::PinUnblock);
     /// PIN reload key (重装).
@@ -252,7 +256,9 @@ impl KeyName {
     #[must_use]
     pub const fn index(self, settings: &Settings) -> u8 {
         match self {
-            KeyName::Dpk | KeyName::Dlk | KeyName::Dtk | KeyName::Dulk | KeyName::Duk => settings.index,
+            KeyName::Dpk | KeyName::Dlk | KeyName::Dtk | KeyName::Dulk | KeyName::Duk | KeyName::Dugk => {
+                settings.index
+            }
             _ => 1,
         }
     }

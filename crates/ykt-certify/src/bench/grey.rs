@@ -2,16 +2,16 @@
 
 use super::books::Lock;
 use super::faults::{Kind, Session, Terms, faulty_mac, fen, no_earlier, no_meaning};
-use super::purse::{Begun, MAC2, TAC};
-use super::{ANSWER, BALANCE, Bench, Finding, Stop, same};
+use super::purse::{Begun, LENGTH, MAC1, MAC2, MAC3, TAC, other};
+use super::{ANSWER, BALANCE, Bench, Finding, OFFLINE, ONLINE, Stop, agree, same};
 use crate::action::{KeyName, LockProofForm, MacFault};
 use crate::template::Masked;
 use crate::words::Words;
 use ykt_base::hex::Hex;
 use ykt_base::{KeyIndex, Random4, StatusWord, TerminalSeq};
 use ykt_purse::grey::{
-    self, DebitForUnlock, GetLockProof, GreyLock, InitializeForGreyLock, LockAnswer, LockPurse, LockStage,
-    PROOF_LEN,
+    self, DebitForUnlock, GetLockProof, GreyLock, GreyUnlock, InitializeForGreyLock, InitializeForGreyUnlock,
+    LockAnswer, LockPurse, LockStage, OnlineUnlock, PROOF_LEN, UnlockOffer,
 };
 use ykt_purse::prove::Proof;
 use ykt_purse::purchase;
@@ -65,11 +65,7 @@ impl Bench<'_> {
         let right = session(Session::Right)?;
         let terms = Terms { amount: PurseFen::ZERO, terminal: lock.terminal, at, kind: Kind::Right };
         let mac1 = faulty_mac(fault, terms, session, |session, terms| {
-            let purse = match (terms.kind, lock.purse) {
-                (Kind::Right, purse) => purse,
-                (Kind::Other, Purse::Ed) => Purse::Ep,
-                (Kind::Other, Purse::Ep) => Purse::Ed,
-            };
+            let purse = if terms.kind == Kind::Right { lock.purse } else { other(lock.purse) };
             grey::mac1(session, &GreyLock { purse, terminal: terms.terminal }, terms.at)
         })?;
         let command = LockPurse { sequence, terminal_random: TERMINAL_RANDOM, at, mac1 };
@@ -141,6 +137,79 @@ impl Bench<'_> {
             books.balance = Some(balance);
             books.lock = Some(Lock { stage: LockStage::Debited, mac: tac, ..lock });
             self.book(purse, grey::debit_type(purse), answer.counter, amount, Proof::of_tac(tac));
+        }
+        Ok(response.sw())
+    }
+
+    pub(super) fn initialize_unlock(
+        &mut self,
+        key_index: KeyIndex,
+        purse: Purse,
+        sw: &Words,
+    ) -> Result<StatusWord, Stop> {
+        let unlock = OnlineUnlock { purse, terminal: self.desk.settings.terminal };
+        let command = Masked::open(&InitializeForGreyUnlock { key_index, unlock }.to_apdu());
+        let response = self.demand("INITIALIZE FOR GREY UNLOCK", command, sw)?;
+        if !response.sw().is_ok() {
+            return Ok(response.sw());
+        }
+        let answer = UnlockOffer::from_bytes(response.data());
+        let answer = answer.ok_or_else(|| Finding::new(LENGTH, "18 bytes", Hex(response.data())))?;
+        let books = self.books.of(purse);
+        agree(BALANCE, &mut books.balance, answer.balance)?;
+        agree(OFFLINE, &mut books.offline, answer.offline)?;
+        agree(ONLINE, &mut books.online, answer.online)?;
+        let dugk = self.transaction_key(KeyName::Dugk, answer.key_version, answer.algorithm)?;
+        let session = grey::unlock_session_key(&dugk, answer.random, answer.online);
+        same(MAC1, grey::unlock_mac1(&session, answer.balance, answer.offline, &unlock), answer.mac1)?;
+        self.begun.push(Begun::Unlock(unlock, answer));
+        Ok(response.sw())
+    }
+
+    /// GREY UNLOCK of the online unlock begun last.
+    pub(super) fn grey_unlock(
+        &mut self,
+        amount: u32,
+        fault: MacFault,
+        sw: &Words,
+    ) -> Result<StatusWord, Stop> {
+        let amount = fen(amount)?;
+        let (newest, old) = self.latest(|begun| match begun {
+            Begun::Unlock(unlock, answer) => Some((*unlock, *answer)),
+            _ => None,
+        });
+        let (unlock, answer) = newest.ok_or_else(|| no_earlier("INITIALIZE FOR GREY UNLOCK"))?;
+        let (purse, at) = (unlock.purse, self.desk.at);
+        let session = |session| {
+            let (answer, name) = match session {
+                Session::Right => (answer, KeyName::Dugk),
+                Session::Old => {
+                    (old.ok_or_else(|| no_earlier("INITIALIZE FOR GREY UNLOCK"))?.1, KeyName::Dugk)
+                }
+                Session::OtherKey => (answer, KeyName::Dtk),
+                Session::OtherSequence => return Err(no_meaning("GREY UNLOCK")),
+            };
+            let key = self.transaction_key(name, answer.key_version, answer.algorithm)?;
+            Ok(grey::unlock_session_key(&key, answer.random, answer.online))
+        };
+        let right = session(Session::Right)?;
+        let terms = Terms { amount, terminal: unlock.terminal, at, kind: Kind::Right };
+        let mac2 = faulty_mac(fault, terms, session, |session, terms| {
+            let purse = if terms.kind == Kind::Right { purse } else { other(purse) };
+            let unlock = OnlineUnlock { purse, terminal: terms.terminal };
+            grey::unlock_mac2(session, terms.amount, &unlock, terms.at)
+        })?;
+        let command = GreyUnlock { purse: Some(purse), amount, at, mac2 }.to_apdu();
+        let response = self.demand("GREY UNLOCK", Masked::open(&command), sw)?;
+        if response.sw().is_ok() {
+            let balance = answer.balance.checked_sub(amount);
+            let balance = balance.ok_or_else(|| Finding::new(BALANCE, "not below zero", "below zero"))?;
+            let mac3 = grey::unlock_mac3(&right, balance, answer.online, amount, &unlock, at);
+            same(MAC3, Hex(mac3.as_bytes()).to_string(), Hex(response.data()).to_string())?;
+            let books = self.books.of(purse);
+            (books.balance, books.online, books.lock) = (Some(balance), answer.online.next(), None);
+            let proof = Proof::of_mac3(mac3);
+            self.book(purse, unlock.transaction_type(), answer.online, amount, proof);
         }
         Ok(response.sw())
     }

@@ -1,7 +1,7 @@
 //! What the issuer's host does with a deposit besides loading it: unload, and the overdraft limit.
 
 use super::faults::{Kind, Session, Terms, faulty_mac, no_earlier, no_meaning};
-use super::purse::{Begun, LENGTH, MAC1, TAC};
+use super::purse::{Begun, LENGTH, MAC1, MAC3, TAC};
 use super::{BALANCE, Bench, Finding, ONLINE, Stop, agree, same};
 use crate::action::{KeyName, MacFault};
 use crate::template::Masked;
@@ -14,7 +14,6 @@ use ykt_purse::prove::Proof;
 use ykt_purse::unload::{self, DebitForUnload, InitializeForUnload, Unload, UnloadAnswer};
 use ykt_purse::{OverdraftLimit, Purse, PurseFen, TransactionType};
 
-const MAC3: (&str, &str) = ("MAC3 of the card", "卡片 MAC3");
 const LIMIT: (&str, &str) = ("overdraft limit", "透支限额");
 
 impl Bench<'_> {

@@ -11,7 +11,7 @@ use crate::words::{Text, Words};
 use ykt_base::hex::Hex;
 use ykt_base::{CardCounter, KeyIndex, KeyVersion, Mac4, Random4, StatusWord, TerminalSeq};
 use ykt_crypto::{CardKey, SessionKey};
-use ykt_purse::grey::GreyLock;
+use ykt_purse::grey::{GreyLock, OnlineUnlock, UnlockOffer};
 use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
 use ykt_purse::log::LogRecord;
 use ykt_purse::overdraft::UpdateAnswer;
@@ -25,6 +25,7 @@ use ykt_purse::{Algorithm, OverdraftLimit, Purse, PurseFen, TransactionType};
 pub(super) const LENGTH: (&str, &str) = ("answer to INITIALIZE", "初始化响应");
 pub(super) const MAC1: (&str, &str) = ("MAC1 of the card", "卡片 MAC1");
 pub(super) const MAC2: (&str, &str) = ("MAC2 of the card", "卡片 MAC2");
+pub(super) const MAC3: (&str, &str) = ("MAC3 of the card", "卡片 MAC3");
 pub(super) const TAC: (&str, &str) = ("TAC", "TAC");
 
 /// A transaction that INITIALIZE has begun, with what the card answered.
@@ -35,6 +36,7 @@ pub(super) enum Begun {
     Unload(Unload, LoadAnswer),
     Update(UpdateAnswer),
     Lock(GreyLock, PurchaseAnswer),
+    Unlock(OnlineUnlock, UnlockOffer),
 }
 
 impl Bench<'_> {
@@ -59,6 +61,7 @@ impl Bench<'_> {
             Transaction::GreyLock => {
                 return self.initialize_lock(key_index, GreyLock { purse, terminal }, sw);
             }
+            Transaction::GreyUnlock => return self.initialize_unlock(key_index, purse, sw),
             Transaction::Purchase => PurchaseKind::Purchase(purse),
             Transaction::Cash => PurchaseKind::CashWithdraw,
             Transaction::Composite => PurchaseKind::Composite,
@@ -301,7 +304,8 @@ impl Bench<'_> {
     }
 }
 
-const fn other(purse: Purse) -> Purse {
+/// The other purse: where a MAC is to cover another type.
+pub(super) const fn other(purse: Purse) -> Purse {
     match purse {
         Purse::Ed => Purse::Ep,
         Purse::Ep => Purse::Ed,

@@ -24,8 +24,16 @@ fn the_city_card_passes() {
 fn a_card_with_everything_passes() {
     let report = passes("purse", &mut full_card(), Harm::Fatal);
     let has = |id: &str| report.features.iter().any(|feature| feature.id == id && feature.is_there);
-    let every =
-        ["deposit", "unload", "overdraft", "composite-record", "grey-lock", "pin-unblock", "pin-for-load"];
+    let every = [
+        "deposit",
+        "unload",
+        "overdraft",
+        "composite-record",
+        "grey-lock",
+        "online-unlock",
+        "pin-unblock",
+        "pin-for-load",
+    ];
     assert!(every.iter().all(|id| has(id)), "{:?}", report.features);
 }
 
