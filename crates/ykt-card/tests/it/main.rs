@@ -14,6 +14,7 @@ mod bank_cards;
 mod bench;
 mod counters;
 mod dialogues;
+mod documented;
 mod fixtures;
 mod key_card;
 mod key_confusion;
