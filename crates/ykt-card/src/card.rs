@@ -51,13 +51,19 @@ impl<M: Memory> Card<M> {
         if self.is_blocked() && !apdu.starts_with(&hard_info::READ) {
             return Response::status(StatusWord::NOT_SUPPORTED);
         }
-        let answer = CardCommand::parse(self.factory.kind, apdu)
-            .and_then(|command| self.admit(&command).map(|()| command))
-            .and_then(|command| self.execute(&mut rng, command, carried))
-            .unwrap_or_else(Response::status);
-        self.give(apdu, answer)
+        match self.run(&mut rng, apdu, carried) {
+            Ok(answer) => self.give(apdu, answer),
+            Err(refusal) => Response::status(refusal),
+        }
     }
 
+    fn run(&mut self, rng: &mut dyn Rng, apdu: &[u8], carried: Carried) -> Outcome {
+        let command = CardCommand::parse(self.factory.kind, apdu)?;
+        self.admit(&command)?;
+        self.execute(rng, command, carried)
+    }
+
+    /// Each family is executed out of line: a card has one stack, and only one of them is on it.
     fn execute(&mut self, rng: &mut dyn Rng, command: CardCommand<'_>, carried: Carried) -> Outcome {
         match command {
             CardCommand::Files(command) => self.execute_files(command, carried),

@@ -55,6 +55,12 @@ impl<const MAX: usize> Bytes<MAX> {
         Some(out)
     }
 
+    /// `len` zero bytes, to be filled; `None` above `MAX`.
+    #[must_use]
+    pub fn zeros(len: usize) -> Option<Bytes<MAX>> {
+        (len <= MAX).then_some(Bytes { bytes: [0; MAX], len })
+    }
+
     /// Appends; `None`, and nothing appended, when it does not fit.
     #[must_use]
     pub fn push(&mut self, part: &[u8]) -> Option<()> {
@@ -64,10 +70,26 @@ impl<const MAX: usize> Bytes<MAX> {
         Some(())
     }
 
+    /// Takes everything out.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Keeps the first `len` bytes and wipes the rest.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+        self.bytes.get_mut(self.len..).unwrap_or_default().zeroize();
+    }
+
     /// The bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// The bytes, to be changed in place.
+    pub fn as_mut_bytes(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.len).unwrap_or_default()
     }
 
     /// How many there are.
@@ -126,17 +148,25 @@ pub fn iv_from_challenge(challenge: &[u8]) -> Option<[u8; 8]> {
     challenge.try_into().ok().map(iv_from_challenge8)
 }
 
-/// PAD(x): the text, 80, then 00.. to whole blocks; with [`Padding::IfNeeded`] full blocks stay as they are. `None`
-/// when it gets too long.
-fn pad(mut text: Text, padding: Padding, block: usize) -> Option<Text> {
+/// Appends 80, then 00.. to whole blocks; with [`Padding::IfNeeded`] full blocks stay as they are. `None` when it
+/// gets too long.
+fn pad<const MAX: usize>(text: &mut Bytes<MAX>, padding: Padding, block: usize) -> Option<()> {
     if padding == Padding::IfNeeded && text.len().is_multiple_of(block) {
-        return Some(text);
+        return Some(());
     }
     text.push(&[0x80])?;
     while !text.len().is_multiple_of(block) {
         text.push(&[0])?;
     }
-    Some(text)
+    Some(())
+}
+
+/// Whether `rest`, what stands behind LD and data, is the padding that [`pad`] appends there.
+fn is_padding(rest: &[u8], padding: Padding, block: usize) -> bool {
+    match rest.split_first() {
+        None => padding == Padding::IfNeeded,
+        Some((first, zeros)) => *first == 0x80 && zeros.len() < block && zeros.iter().all(|byte| *byte == 0),
+    }
 }
 
 impl CardKey {
@@ -148,32 +178,62 @@ impl CardKey {
         let ld = u8::try_from(len).ok().filter(|_| len <= PLAIN_LEN_MAX)?;
         let mut text = Text::from_parts(&[&[ld]])?;
         data.iter().try_for_each(|part| text.push(part))?;
-        pad(text, padding, self.block_len())
+        pad(&mut text, padding, self.block_len())?;
+        Some(text)
     }
 
     /// Enciphers LD || data || padding block by block (ECB). `None` when it is too long for a command.
     #[must_use]
     pub fn encipher(&self, padding: Padding, data: &[&[u8]]) -> Option<Text> {
         let mut text = self.plain_text(padding, data)?;
-        let Bytes { bytes, len } = &mut text;
-        self.encrypt_blocks(bytes.get_mut(..*len)?);
+        self.encrypt_blocks(text.as_mut_bytes());
         Some(text)
+    }
+
+    /// As [`CardKey::encipher`], in the place of the data. `None` when it is too long for an answer or a command;
+    /// then the data are spoiled.
+    #[must_use]
+    pub fn encipher_in_place<const MAX: usize>(&self, padding: Padding, data: &mut Bytes<MAX>) -> Option<()> {
+        let ld = u8::try_from(data.len()).ok().filter(|_| data.len() <= PLAIN_LEN_MAX)?;
+        data.push(&[0])?;
+        let text = data.as_mut_bytes();
+        text.rotate_right(1);
+        *text.first_mut()? = ld;
+        pad(data, padding, self.block_len())?;
+        self.encrypt_blocks(data.as_mut_bytes());
+        (data.len() <= CRYPTOGRAM_LEN_MAX).then_some(())
     }
 
     /// Opens a cryptogram and returns its data, or `None` when its length is not one of whole blocks, LD is wrong,
     /// or the padding is not the one asked for.
     #[must_use]
     pub fn decipher(&self, padding: Padding, cryptogram: &[u8]) -> Option<Text> {
-        let mut text = Text::from_parts(&[cryptogram])?;
-        if text.is_empty() || !text.len().is_multiple_of(self.block_len()) {
+        let mut text = Text::new();
+        self.decipher_into(padding, cryptogram, &mut text)?;
+        Some(text)
+    }
+
+    /// As [`CardKey::decipher`], into `text`, whose content is replaced.
+    #[must_use]
+    pub fn decipher_into(&self, padding: Padding, cryptogram: &[u8], text: &mut Text) -> Option<()> {
+        text.clear();
+        let block = self.block_len();
+        if cryptogram.is_empty() || !cryptogram.len().is_multiple_of(block) {
             return None;
         }
-        let Bytes { bytes, len } = &mut text;
-        self.decrypt_blocks(bytes.get_mut(..*len)?);
+        text.push(cryptogram)?;
+        self.decrypt_blocks(text.as_mut_bytes());
         let (ld, rest) = text.as_bytes().split_first()?;
-        let data = Text::from_parts(&[rest.get(..usize::from(*ld))?])?;
-        let again = self.plain_text(padding, &[&data])?;
-        (again.as_bytes() == text.as_bytes()).then_some(data)
+        let len = usize::from(*ld);
+        let (data, rest) = rest.split_at_checked(len)?;
+        let is_whole = data.len().checked_add(1)?.is_multiple_of(block);
+        if !is_padding(rest, padding, block) || (padding == Padding::IfNeeded && is_whole && !rest.is_empty())
+        {
+            return None;
+        }
+        text.as_mut_bytes().rotate_left(1);
+        text.truncate(len);
+        Some(())
     }
 }
 

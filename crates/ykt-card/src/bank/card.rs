@@ -6,7 +6,7 @@ use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::files::{File, FileId, FileKind, Sfi, append, file, file_by_sfi, record};
-use crate::memory::{Memory, Store};
+use crate::memory::{Batch, Memory, Store};
 use crate::purse::draw;
 use crate::security::{KeyName, KeySlot};
 use crate::session::Pending;
@@ -54,6 +54,7 @@ pub(crate) fn counter<M: Memory>(store: &Store<M>, file: &File) -> CardCounter {
 impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 no bank card, 6982 without its right, 9403 no such key, 6983 key locked, 9402 counter used up.
+    #[inline(never)]
     pub(super) fn init_mc(&mut self, rng: &mut dyn Rng, init: InitMc) -> Outcome {
         let InitMc { key_index, terms } = init;
         let card = self.bank_card()?;
@@ -80,12 +81,14 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6901 when they were given already, 9302 wrong MAC, 6985 no tracks or tracks that others may read, 6Cxx,
     /// 9402, 6581.
+    #[inline(never)]
     pub(super) fn read_mc(&mut self, read: ReadMc, wanted: Wanted, mut pending: PendingBank) -> Outcome {
         if pending.authorised {
             return Err(StatusWord::NOT_INITIALIZED);
         }
         let expected = bank::authorisation(&pending.session, &pending.terms);
-        let mut batch = self.check_mac(&pending.key, expected, read.mac)?;
+        let mut batch = Batch::new();
+        self.check_mac(&pending.key, expected, read.mac, &mut batch)?;
         let card = self.bank_card()?;
         let key = bank::track_key(&pending.key.material(&self.store), pending.random, pending.counter);
         let sealed = self.tracks(&card)?.seal(&key).ok_or(StatusWord::CONDITIONS)?;
@@ -106,9 +109,11 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 9302 wrong MAC, 6985 a note of a transaction that has not been, or no log, 6581.
+    #[inline(never)]
     pub(super) fn take_note(&mut self, command: &TransmitNote, pending: PendingBank) -> Outcome {
         let TransmitNote { note, mac } = command;
-        let mut batch = self.check_mac(&pending.key, bank::note_mac(&pending.session, note), *mac)?;
+        let mut batch = Batch::new();
+        self.check_mac(&pending.key, bank::note_mac(&pending.session, note), *mac, &mut batch)?;
         let card = self.bank_card()?;
         if note.counter >= counter(&self.store, &card.file) {
             return Err(StatusWord::CONDITIONS);
@@ -134,6 +139,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6982 before ReadMC, 6A82 without a picture, 6B00 past its end, 6Cxx.
+    #[inline(never)]
     pub(super) fn read_sign(&mut self, read: ReadSign, wanted: Wanted, pending: PendingBank) -> Outcome {
         if !pending.authorised {
             return Err(StatusWord::SECURITY_STATUS);

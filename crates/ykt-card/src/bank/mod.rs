@@ -59,6 +59,7 @@ impl BankCommand {
 }
 
 impl<M: Memory> Card<M> {
+    #[inline(never)]
     pub(crate) fn execute_bank(
         &mut self,
         rng: &mut dyn Rng,

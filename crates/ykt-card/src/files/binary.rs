@@ -4,11 +4,12 @@ use super::tree::{File, FileKind, Sfi, file_by_sfi};
 use crate::answer::{Outcome, answer, done};
 use crate::card::Card;
 use crate::command::Wanted;
-use crate::memory::Memory;
-use crate::security::{Content, MessageClass, Secured};
+use crate::memory::{Batch, Memory};
+use crate::security::{Content, MessageClass, Secured, protect};
 use crate::session::Challenge;
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{Command, StatusWord};
+use ykt_crypto::sm::{Bytes, Text};
 use ykt_purse::create::Structure;
 
 /// The EF a command means.
@@ -76,6 +77,7 @@ impl<'a> UpdateBinary<'a> {
 impl<M: Memory> Card<M> {
     /// # Errors
     /// 6986, 6A82, 6981, 6982, 6B00, 6Cxx, and those of secure messaging.
+    #[inline(never)]
     pub(crate) fn read_binary(&mut self, read: ReadBinary<'_>, challenge: Option<Challenge>) -> Outcome {
         let file = self.file_of(read.target)?;
         let FileKind::Data(Structure::Binary { .. }) = file.kind else {
@@ -94,6 +96,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6986, 6A82, 6981, 6982, 6B00, 6A84, and those of secure messaging.
+    #[inline(never)]
     pub(crate) fn update_binary(
         &mut self,
         update: UpdateBinary<'_>,
@@ -107,11 +110,12 @@ impl<M: Memory> Card<M> {
         if update.offset >= file.len {
             return Err(StatusWord::WRONG_OFFSET);
         }
-        let (data, mut batch) = self.accept(&file, update.content, challenge)?;
+        let (mut text, mut batch) = (Text::new(), Batch::new());
+        let data = self.accept(&file, update.content, challenge, (&mut text, &mut batch))?;
         if file.len.saturating_sub(update.offset) < data.len() {
             return Err(StatusWord::NO_SPACE);
         }
-        batch.write(file.body.saturating_add(update.offset), &[&data])?;
+        batch.write(file.body.saturating_add(update.offset), &[data])?;
         self.store.commit(&batch)?;
         self.session.file = Some(file);
         done()
@@ -132,6 +136,7 @@ impl<M: Memory> Card<M> {
 
     /// Answers `len` bytes at `at` of a file whose right to read is given: in clear, or protected the way the
     /// file is. The file becomes the current one.
+    #[inline(never)]
     pub(crate) fn answer_from(
         &mut self,
         file: &File,
@@ -140,24 +145,19 @@ impl<M: Memory> Card<M> {
         secured: Option<Secured<'_>>,
         challenge: Option<Challenge>,
     ) -> Outcome {
-        let mut data = [0; RESPONSE_DATA_LEN_MAX];
-        let data = data.get_mut(..len).ok_or(StatusWord::NO_DIAGNOSIS)?;
-        let outcome = match secured {
+        let mut data = Bytes::<RESPONSE_DATA_LEN_MAX>::zeros(len).ok_or(StatusWord::NO_DIAGNOSIS)?;
+        match secured {
             None if !file.is_readable_plainly() => return Err(StatusWord::MAC_MISSING),
-            None => {
-                self.store.read_into(at, data);
-                answer(data)
-            }
+            None => self.store.read_into(at, data.as_mut_bytes()),
             Some(secured) => {
                 let key = self.line_protection(file.access.read_key_id())?;
-                let believed = self.believe(&secured, &key, challenge)?;
-                self.store.commit(&believed.batch)?;
-                self.store.read_into(at, data);
+                let iv = self.believe_alone(&secured, &key, challenge)?;
+                self.store.read_into(at, data.as_mut_bytes());
                 let padding = self.session.directory.switches.padding();
-                believed.answer(&key, file.protection, padding, data)
+                protect(&mut data, &key, file.protection, padding, iv)?;
             }
-        };
+        }
         self.session.file = Some(*file);
-        outcome
+        answer(&data)
     }
 }

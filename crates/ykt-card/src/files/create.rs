@@ -68,6 +68,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6981 for a DF inside a DF, 6982 without the directory's right, 6A80 when the FID is taken, 6A84 when the
     /// directory is full.
+    #[inline(never)]
     pub(crate) fn create_file(&mut self, new: NewEntry<'_>) -> Outcome {
         let directory = self.session.directory;
         let at = directory.free(&self.store);
@@ -98,6 +99,7 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 6982 without the directory's right; the MF gives it to nobody.
+    #[inline(never)]
     pub(crate) fn erase_directory(&mut self) -> Outcome {
         let directory = self.session.directory;
         self.session.require(directory.erase)?;

@@ -109,6 +109,7 @@ impl FileCommand<'_> {
 }
 
 impl<M: Memory> Card<M> {
+    #[inline(never)]
     pub(crate) fn execute_files(&mut self, command: FileCommand<'_>, carried: Carried) -> Outcome {
         let Carried { challenge, .. } = carried;
         match command {

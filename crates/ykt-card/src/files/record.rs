@@ -13,6 +13,7 @@ use crate::memory::{Batch, BatchFull, Memory, Store};
 use crate::security::{Content, MessageClass, Secured};
 use crate::session::Challenge;
 use ykt_base::{Command, StatusWord};
+use ykt_crypto::sm::Text;
 use ykt_purse::create::Structure;
 
 /// Most records of a file: a number is one byte.
@@ -113,6 +114,7 @@ const fn which(command: &Command<'_>) -> Result<Which, StatusWord> {
 impl<M: Memory> Card<M> {
     /// # Errors
     /// 6986, 6A82, 6981, 6982, 6A83, 6Cxx, and those of secure messaging.
+    #[inline(never)]
     pub(crate) fn read_record(&mut self, read: ReadRecord<'_>, challenge: Option<Challenge>) -> Outcome {
         let file = self.record_file_of(read.target)?;
         self.session.require(file.read)?;
@@ -124,6 +126,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6986, 6A82, 6981, 6982, 6A83, 6700 for data of another length than the record's, and those of secure
     /// messaging.
+    #[inline(never)]
     pub(crate) fn update_record(
         &mut self,
         update: UpdateRecord<'_>,
@@ -140,11 +143,12 @@ impl<M: Memory> Card<M> {
         };
         self.session.require(file.write)?;
         let (at, len) = self.find_record(&file, which)?;
-        let (data, mut batch) = self.accept(&file, update.content, challenge)?;
+        let (mut text, mut batch) = (Text::new(), Batch::new());
+        let data = self.accept(&file, update.content, challenge, (&mut text, &mut batch))?;
         if data.len() != len {
             return Err(StatusWord::WRONG_LENGTH);
         }
-        batch.write(at, &[&data])?;
+        batch.write(at, &[data])?;
         self.store.commit(&batch)?;
         self.session.file = Some(file);
         done()
@@ -153,34 +157,38 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6986, 6A82, 6981 for a file that does not grow, 6982, 6700 for data of another length than the records of a
     /// cyclic file, 6A84 when a variable file is full, and those of secure messaging.
+    #[inline(never)]
     pub(crate) fn append_record(&mut self, add: AppendRecord<'_>, challenge: Option<Challenge>) -> Outcome {
         let file = self.record_file_of(add.target)?;
         self.add_record(file, add.content, challenge)
     }
 
+    #[inline(never)]
     fn add_record(&mut self, file: File, content: Content<'_>, challenge: Option<Challenge>) -> Outcome {
         self.session.require(file.write)?;
-        match file.kind {
-            FileKind::Data(Structure::CyclicRecords { len, .. }) => {
-                let (data, mut batch) = self.accept(&file, content, challenge)?;
-                if data.len() != usize::from(len) {
-                    return Err(StatusWord::WRONG_LENGTH);
-                }
-                append(&mut batch, &self.store, &file, &data)?;
-                self.store.commit(&batch)?;
-            }
-            FileKind::Data(Structure::VariableRecords { .. }) => {
-                let (data, mut batch) = self.accept(&file, content, challenge)?;
-                let (at, room) = end_of_records(&self.store, &file).ok_or(StatusWord::NO_SPACE)?;
-                let len = u8::try_from(data.len()).map_err(|_| StatusWord::NO_SPACE)?;
-                if room <= data.len() {
-                    return Err(StatusWord::NO_SPACE);
-                }
-                batch.write(at, &[&[len], &data])?;
-                self.store.commit(&batch)?;
-            }
-            _ => return Err(StatusWord::WRONG_FILE_TYPE),
+        let grows = |structure| {
+            matches!(structure, Structure::CyclicRecords { .. } | Structure::VariableRecords { .. })
+        };
+        let FileKind::Data(structure) = file.kind else { return Err(StatusWord::WRONG_FILE_TYPE) };
+        if !grows(structure) {
+            return Err(StatusWord::WRONG_FILE_TYPE);
         }
+        let (mut text, mut batch) = (Text::new(), Batch::new());
+        let data = self.accept(&file, content, challenge, (&mut text, &mut batch))?;
+        if let Structure::CyclicRecords { len, .. } = structure {
+            if data.len() != usize::from(len) {
+                return Err(StatusWord::WRONG_LENGTH);
+            }
+            append(&mut batch, &self.store, &file, data)?;
+        } else {
+            let (at, room) = end_of_records(&self.store, &file).ok_or(StatusWord::NO_SPACE)?;
+            let len = u8::try_from(data.len()).map_err(|_| StatusWord::NO_SPACE)?;
+            if room <= data.len() {
+                return Err(StatusWord::NO_SPACE);
+            }
+            batch.write(at, &[&[len], data])?;
+        }
+        self.store.commit(&batch)?;
         self.session.file = Some(file);
         done()
     }

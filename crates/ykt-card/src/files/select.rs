@@ -76,6 +76,7 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 6A82, 6Cxx, 9303.
+    #[inline(never)]
     pub(crate) fn select(&mut self, select: Select<'_>) -> Outcome {
         let master = master(&self.store, &self.factory);
         let current = self.session.directory;
@@ -116,6 +117,7 @@ impl<M: Memory> Card<M> {
             .filter(move |directory| full_name(directory, name).starts_with(name))
     }
 
+    #[inline(never)]
     fn enter(&mut self, directory: Directory, asked: &[u8], wanted: Wanted) -> Outcome {
         let sw = match directory.block {
             BlockState::Free => StatusWord::OK,

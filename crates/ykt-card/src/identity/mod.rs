@@ -24,6 +24,7 @@ pub(crate) const FORMS: &[Form] = &[Form {
 impl<M: Memory> Card<M> {
     /// # Errors
     /// Those of [`Card::signer`] for a key pair that authenticates.
+    #[inline(never)]
     pub(crate) fn prove_card(&mut self, rng: &mut dyn Rng, command: InternalAuthenticate<'_>) -> Outcome {
         let signer = self.signer(command.key, Purpose::Authenticate)?;
         let signature = signer.private.sign(SignerId::DEFAULT, &[command.message], rng);

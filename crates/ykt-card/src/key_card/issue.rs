@@ -41,6 +41,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6982 without the PIN, 6985 without a card under way, for a kind that is not allowed, or for a key that lies
     /// higher than the card has factors; 6A88 without the key or its control key; 6Cxx.
+    #[inline(never)]
     pub(super) fn derive_card_key(&self, command: &DeriveCardKey, wanted: Wanted) -> Outcome {
         self.require_operator()?;
         let (_, record) = self.issue_record()?;
@@ -64,6 +65,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6982 without the PIN, 6985 without a card under way.
+    #[inline(never)]
     pub(super) fn end_card(&mut self) -> Outcome {
         self.require_operator()?;
         let (file, record) = self.issue_record()?;
@@ -74,6 +76,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6985 without its files, 6Cxx.
+    #[inline(never)]
     pub(super) fn key_card_info(&self, wanted: Wanted) -> Outcome {
         let (_, record) = self.issue_record()?;
         let kinds = self.with_attributes(|attributes| attributes.kinds)?;

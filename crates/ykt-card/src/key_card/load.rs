@@ -2,12 +2,13 @@
 
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::memory::Memory;
+use crate::memory::{Batch, Memory};
 use crate::security::{
     KeyAttributes, KeyName, NewKey, Secured, Tries, key, key_file, material_of, pin_material,
 };
 use crate::session::Challenge;
 use ykt_base::{Command, KeyIndex, StatusWord};
+use ykt_crypto::sm::Text;
 use ykt_purse::create::Access;
 use ykt_purse::key_card::{KeyCardHeader, KeyCardUsage, PIN_ID};
 use ykt_purse::psam::SamKeyType;
@@ -43,6 +44,7 @@ const fn place_of(header: &KeyCardHeader) -> (KeyName, Tries, u8) {
 impl<M: Memory> Card<M> {
     /// # Errors
     /// 6982, 6983, 6984, 6988, 6A80 (also for a key whose kind and version are there with other levels), 6A84, 6A88.
+    #[inline(never)]
     pub(super) fn write_key_card_key(
         &mut self,
         secured: &Secured<'_>,
@@ -53,7 +55,8 @@ impl<M: Memory> Card<M> {
         let own = self.master_key_of(&directory);
         let is_own_there = own.is_some();
         let control = own.or_else(|| self.key_above(&directory)).ok_or(StatusWord::KEY_NOT_FOUND)?;
-        let (plain, batch) = self.open_key(secured, &control, challenge)?;
+        let (mut plain, mut batch) = (Text::new(), Batch::new());
+        self.open_key(secured, &control, challenge, (&mut plain, &mut batch))?;
         let (header, field) = KeyCardHeader::parse(&plain).ok_or(StatusWord::WRONG_DATA)?;
         let (name, tries, leads_to) = place_of(&header);
         let is_master = header.usage == KeyCardUsage::Master;
@@ -83,6 +86,6 @@ impl<M: Memory> Card<M> {
             change_right: Access::ALWAYS,
             tries,
         };
-        self.store_key(&file, present, &NewKey { name, attributes, material }, batch)
+        self.store_key(&file, present, &NewKey { name, attributes, material }, &mut batch)
     }
 }

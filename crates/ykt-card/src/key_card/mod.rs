@@ -65,6 +65,7 @@ impl KeyCardCommand<'_> {
 }
 
 impl<M: Memory> Card<M> {
+    #[inline(never)]
     pub(crate) fn execute_key_card(&mut self, command: KeyCardCommand<'_>, carried: Carried) -> Outcome {
         match command {
             KeyCardCommand::WriteKey(secured) => self.write_key_card_key(&secured, carried.challenge),

@@ -21,6 +21,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 for a key that is not for delivering, 6A88 without one of this usage and version, 6983 locked, 9403
     /// single DES, which gives no keys below it.
+    #[inline(never)]
     pub(crate) fn deliver_key(&mut self, command: DeliverKey) -> Outcome {
         self.session.delivered = None;
         let kind = command.usage.kind();
@@ -51,6 +52,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 without a delivered key, when its type does not allow the mode, or for a part of a MAC that was not
     /// begun by the command before; 6700 for blocks of another length than its algorithm's.
+    #[inline(never)]
     pub(crate) fn cipher_data(&mut self, command: CipherData<'_>, pending: Option<Pending>) -> Outcome {
         let Delivered { material, kind } = self.session.delivered.as_ref().ok_or(StatusWord::CONDITIONS)?;
         let CipherData { mode, data } = command;

@@ -78,7 +78,8 @@ impl<M: Memory> Card<M> {
     pub(super) fn check_mac2(&mut self, expected: &ExpectedMac2, mac2: Mac4) -> Result<(), StatusWord> {
         let key = CountedKey::of_slot(&self.store, &expected.slot);
         let outcome = Check::of(macs_equal(&expected.mac2, &mac2));
-        let mut batch = key.checked(outcome)?;
+        let mut batch = Batch::new();
+        key.put_checked(&mut batch, outcome)?;
         if self.second_sequence().is_some()
             && let Some(failures) = self.in_application(SAM_SEQUENCE_SFI, 1)
         {

@@ -3,7 +3,7 @@
 
 use crate::answer::{Outcome, done};
 use crate::card::Card;
-use crate::memory::Memory;
+use crate::memory::{Batch, Memory};
 use crate::security::{Check, CountedKey, KeyName, key_file, key_slots};
 use ykt_base::{Asn8, StatusWord};
 use ykt_purse::auth_code::AuthenticationCode;
@@ -12,13 +12,16 @@ use ykt_purse::psam::SamUsage;
 impl<M: Memory> Card<M> {
     /// # Errors
     /// 6A88 no key of this version, 6983 key locked, 9302 not genuine (a try of the key is gone), 6581.
+    #[inline(never)]
     pub(crate) fn check_authentication_code(&mut self, code: AuthenticationCode) -> Outcome {
         self.session.genuine = None;
         let name = KeyName::SamWorking(SamUsage::AUTHENTICATION_CODE, code.version);
         let slot = self.usable_key(name, StatusWord::KEY_NOT_FOUND)?;
         let key = CountedKey::of_slot(&self.store, &slot);
         let outcome = Check::of(code.is_genuine(&key.material));
-        self.store.commit(&key.checked(outcome)?)?;
+        let mut batch = Batch::new();
+        key.put_checked(&mut batch, outcome)?;
+        self.store.commit(&batch)?;
         match outcome {
             Check::Right => {
                 self.session.genuine = Some(code);

@@ -34,6 +34,7 @@ pub(crate) struct SamLock {
 impl<M: Memory> Card<M> {
     /// # Errors
     /// As INIT SAM FOR PURCHASE: 6A88, 6983, 9403, 6985, 9402, 6581.
+    #[inline(never)]
     pub(crate) fn init_sam_grey_lock(&mut self, rng: &mut dyn Rng, command: InitSamGreyLock) -> Outcome {
         let signing = self.begin_signing(&command.factors, command.key_version, command.algorithm)?;
         let InitSamGreyLock { random, counter, balance, purse, at, factors, .. } = command;
@@ -52,6 +53,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6901 without its INIT, 9302 wrong MAC2 (a try of the key is gone), 6581.
+    #[inline(never)]
     pub(crate) fn certify_sam_grey_lock(
         &mut self,
         command: CertifySamGreyLock,
@@ -67,6 +69,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6985 without a certified lock of this card, purse and counter.
+    #[inline(never)]
     pub(crate) fn calculate_gmac(&mut self, command: CalculateGmac) -> Outcome {
         let is_it = |lock: &mut SamLock| {
             (lock.card, lock.purse, lock.counter) == (command.card, command.purse, command.counter)

@@ -12,6 +12,7 @@ use ykt_purse::psam_m1::DeriveM1Keys;
 impl<M: Memory> Card<M> {
     /// # Errors
     /// 6A88 no key of this version, 6983 locked, 9403 of another algorithm than 3DES, which M1 cards have.
+    #[inline(never)]
     pub(crate) fn derive_m1_keys(&self, command: DeriveM1Keys) -> Outcome {
         let name = KeyName::SamWorking(SamUsage::M1_SECTORS, command.version);
         let slot = self.usable_key(name, StatusWord::KEY_NOT_FOUND)?;

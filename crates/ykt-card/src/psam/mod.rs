@@ -99,6 +99,7 @@ impl SamCommand<'_> {
 }
 
 impl<M: Memory> Card<M> {
+    #[inline(never)]
     pub(crate) fn execute_psam(
         &mut self,
         rng: &mut dyn Rng,

@@ -14,6 +14,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6A88 no purchase key of this version and number of levels, 6983 key locked, 9403 other algorithm, 6985 no
     /// terminal id or sequence file, 9402 sequence used up, 6581.
+    #[inline(never)]
     pub(crate) fn init_sam_for_purchase(&mut self, command: InitSamForPurchase) -> Outcome {
         let signing = self.begin_signing(&command.factors, command.key_version, command.algorithm)?;
         let sequence = signing.sequence;
@@ -28,6 +29,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6901 without its INIT SAM, 9302 wrong MAC2 (a try of the key is gone), 6581.
+    #[inline(never)]
     pub(crate) fn credit_sam(&mut self, command: CreditSam, pending: Option<Pending>) -> Outcome {
         let Some(Pending::SamPurchase(expected)) = pending else {
             return Err(StatusWord::NOT_INITIALIZED);

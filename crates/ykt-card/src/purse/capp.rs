@@ -29,6 +29,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6901 without one, 6A82 no such file, 6981 no file of records, 6982 without the right to write it, 6A83 no such
     /// record, 6700 of another length, 6985 locked record, 6A84 cache full. Each ends the purchase.
+    #[inline(never)]
     pub(crate) fn update_capp_data(
         &mut self,
         update: UpdateCappData<'_>,

@@ -22,6 +22,7 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 6A88 without one, 6982 without the right to read it, 6987 when it is not read in clear.
+    #[inline(never)]
     pub(super) fn authentication_code(&self) -> Outcome {
         let file = Sfi::new(AUTHENTICATION_CODE_SFI)
             .and_then(|sfi| file_by_sfi(&self.store, &self.session.directory, sfi))

@@ -40,6 +40,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// In the order of 4.2: 6985 no such purse, 6982/6983 rights, 9403 key index, 9408 a purse is locked, 6985 the TAC
     /// of the lock before is not read yet or the purse has no room for a lock, 9402 counter used up.
+    #[inline(never)]
     pub(crate) fn initialize_for_grey_lock(
         &mut self,
         rng: &mut dyn Rng,
@@ -73,6 +74,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6901 without its INITIALIZE, 9302 wrong MAC1, 9402, 6581.
+    #[inline(never)]
     pub(crate) fn grey_lock(&mut self, command: LockPurse, pending: Option<PendingTransaction>) -> Outcome {
         let Some(PendingTransaction::Lock(pending)) = pending else {
             return Err(StatusWord::NOT_INITIALIZED);
@@ -83,7 +85,8 @@ impl<M: Memory> Card<M> {
         let PurseState { balance, offline: used, .. } = purse.state;
         let dpk = slot.material(&self.store);
         let session = grey::session_key(&dpk, random, used, sequence, terminal_random);
-        let batch = self.check_mac(&slot, grey::mac1(&session, &lock, at), mac1)?;
+        let mut batch = Batch::new();
+        self.check_mac(&slot, grey::mac1(&session, &lock, at), mac1, &mut batch)?;
         let offline = used.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         let gtac = grey::gtac(&self.tac_key(key_index)?, &lock, balance, used, sequence, at);
         let given = LockAnswer { gtac, mac2: grey::mac2(&session, balance, used) };
@@ -110,7 +113,7 @@ impl<M: Memory> Card<M> {
             proof: Proof { mac2: given.mac2, tac: gtac },
         };
         let new = PurseState { offline, lock: Some(kept), ..purse.state };
-        self.finish(batch, &purse, new, &finished)?;
+        self.finish(&mut batch, &purse, new, &finished)?;
         answer(&given.to_bytes())
     }
 
@@ -120,6 +123,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 no such purse, or not locked; 6982/6983 rights, 9406 another counter than the lock's, 9401 balance too
     /// small, 9403 no purchase key any more, 9302 wrong GMAC: the third in a row blocks the application; 6581.
+    #[inline(never)]
     pub(crate) fn debit_for_unlock(&mut self, debit: DebitForUnlock) -> Outcome {
         let purse = self.open_purse(debit.purse)?;
         self.require_holder(debit.purse, Transaction::GreyLock)?;
@@ -151,12 +155,13 @@ impl<M: Memory> Card<M> {
         };
         let finished = Finished { transaction, used, amount, terminal, at, proof: Proof::of_tac(tac) };
         let new = PurseState { balance, lock: Some(Lock { proof, ..lock }), ..purse.state };
-        self.finish(Batch::new(), &purse, new, &finished)?;
+        self.finish(&mut Batch::new(), &purse, new, &finished)?;
         answer(tac.as_bytes())
     }
 
     /// # Errors
     /// 6985 outside of a purse application, 6581.
+    #[inline(never)]
     pub(crate) fn lock_proof(&mut self, command: GetLockProof) -> Outcome {
         let GetLockProof(form) = command;
         let Some(purse) = self.locked_purse() else {
@@ -179,6 +184,7 @@ impl<M: Memory> Card<M> {
         purses.find(|purse| purse.state.lock.is_some())
     }
 
+    #[inline(never)]
     fn count_wrong_gmac(&mut self, purse: &OpenPurse, lock: Lock) -> Outcome {
         let wrong = lock.wrong_gmacs.saturating_add(1);
         let block_at = self.session.directory.block_at().filter(|_| wrong >= WRONG_GMACS_MAX);

@@ -6,7 +6,7 @@ use super::open::{Begun, Finished, Transaction, draw};
 use super::state::PurseState;
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
-use crate::memory::Memory;
+use crate::memory::{Batch, Memory};
 use crate::security::KeySlot;
 use crate::session::Pending;
 use ykt_base::{KeyIndex, Rng, StatusWord};
@@ -26,6 +26,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// In the order of 4.2: 6985 no such purse, 6982/6983 rights, 9403 key index, 9402 counter used up, 6985
     /// beyond the purse's limit.
+    #[inline(never)]
     pub(crate) fn initialize_for_load(&mut self, rng: &mut dyn Rng, command: InitializeForLoad) -> Outcome {
         let InitializeForLoad { key_index, load } = command;
         let Begun { state, slot } = self.begin(load.purse, Transaction::Load, key_index)?;
@@ -50,6 +51,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6901 without its INITIALIZE, 9302 wrong MAC2, 6985, 9402, 6581.
+    #[inline(never)]
     pub(crate) fn credit_for_load(
         &mut self,
         command: CreditForLoad,
@@ -59,7 +61,8 @@ impl<M: Memory> Card<M> {
             return Err(StatusWord::NOT_INITIALIZED);
         };
         let CreditForLoad { at, mac2 } = command;
-        let batch = self.check_mac(&slot, load::mac2(&session, &load, at), mac2)?;
+        let mut batch = Batch::new();
+        self.check_mac(&slot, load::mac2(&session, &load, at), mac2, &mut batch)?;
         let purse = self.open_purse(load.purse)?;
         let used = purse.state.online;
         let balance = purse.state.balance.checked_add(load.amount).ok_or(StatusWord::CONDITIONS)?;
@@ -73,7 +76,7 @@ impl<M: Memory> Card<M> {
             at,
             proof: Proof::of_tac(tac),
         };
-        self.finish(batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
+        self.finish(&mut batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
         answer(tac.as_bytes())
     }
 }

@@ -193,6 +193,7 @@ impl PurseCommand<'_> {
 }
 
 impl<M: Memory> Card<M> {
+    #[inline(never)]
     pub(crate) fn execute_purse(
         &mut self,
         rng: &mut dyn Rng,

@@ -130,6 +130,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 without such a purse, 6982 without its right, or without the PIN where the application asks for it (6983
     /// when it is blocked).
+    #[inline(never)]
     pub(crate) fn balance(&self, purse: Purse) -> Outcome {
         let open = self.open_purse(purse)?;
         if self.session.directory.switches.balance_needs_pin {
@@ -217,8 +218,8 @@ impl<M: Memory> Card<M> {
         Ok(self.tac_slot(index)?.material(&self.store).tac_key())
     }
 
-    /// Compares the MAC of a terminal or host; a batch for the end of the transaction. Where the application counts
-    /// wrong ones (switch of CREATE FILE), a wrong one costs the key a try and a right one gives them back.
+    /// Compares the MAC of a terminal or host. Where the application counts wrong ones (switch of CREATE FILE), a
+    /// wrong one costs the key a try, and a right one gives them back with what `batch` ends the transaction with.
     ///
     /// # Errors
     /// 9302 when it is wrong, 6581.
@@ -227,17 +228,17 @@ impl<M: Memory> Card<M> {
         slot: &KeySlot,
         expected: Mac4,
         given: Mac4,
-    ) -> Result<Batch, StatusWord> {
+        batch: &mut Batch,
+    ) -> Result<(), StatusWord> {
         let outcome = Check::of(macs_equal(&expected, &given));
-        let batch = match self.session.directory.switches.counts_wrong_macs {
-            true => CountedKey::of_slot(&self.store, slot).checked(outcome)?,
-            false => Batch::new(),
-        };
+        if self.session.directory.switches.counts_wrong_macs {
+            CountedKey::of_slot(&self.store, slot).put_checked(batch, outcome)?;
+        }
         match outcome {
-            Check::Right => Ok(batch),
+            Check::Right => Ok(()),
             Check::Wrong => {
                 if !batch.is_empty() {
-                    self.store.commit(&batch)?;
+                    self.store.commit(batch)?;
                 }
                 Err(StatusWord::TRANSACTION_MAC_WRONG)
             }
@@ -251,7 +252,7 @@ impl<M: Memory> Card<M> {
     /// 9402 when the counter is used up, 6581 when the memory fails.
     pub(super) fn finish(
         &mut self,
-        mut batch: Batch,
+        batch: &mut Batch,
         purse: &OpenPurse,
         new: PurseState,
         finished: &Finished,
@@ -266,8 +267,8 @@ impl<M: Memory> Card<M> {
             at,
         };
         let new = PurseState { last: Some(LastProof { transaction, used, proof }), ..new };
-        purse.put(&mut batch, &self.store, &new, &record)?;
-        self.store.commit(&batch)?;
+        purse.put(batch, &self.store, &new, &record)?;
+        self.store.commit(batch)?;
         if self.session.directory.switches.state_ends_with_transaction {
             self.session.drop_application_state();
         }

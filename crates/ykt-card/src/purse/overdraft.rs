@@ -6,7 +6,7 @@ use super::open::{Begun, Finished, Transaction, draw};
 use super::state::PurseState;
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
-use crate::memory::Memory;
+use crate::memory::{Batch, Memory};
 use crate::security::KeySlot;
 use crate::session::Pending;
 use ykt_base::{KeyIndex, Rng, StatusWord, TerminalId};
@@ -26,6 +26,7 @@ pub(crate) struct PendingUpdate {
 impl<M: Memory> Card<M> {
     /// # Errors
     /// In the order of 4.2: 6985 no ED, 6982/6983 rights, 9403 key index, 9408 grey-locked, 9402 counter used up.
+    #[inline(never)]
     pub(crate) fn initialize_for_update(
         &mut self,
         rng: &mut dyn Rng,
@@ -55,6 +56,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6901 without its INITIALIZE, 9302 wrong MAC2, 9401 when what was spent is more than the new limit, 6985 beyond
     /// the purse's limit, 9402, 6581.
+    #[inline(never)]
     pub(crate) fn update_overdraft(
         &mut self,
         command: UpdateOverdraft,
@@ -65,7 +67,8 @@ impl<M: Memory> Card<M> {
         };
         let PendingUpdate { terminal, session, key_index, slot } = pending;
         let UpdateOverdraft { limit, at, mac2 } = command;
-        let batch = self.check_mac(&slot, overdraft::mac2(&session, limit, &terminal, at), mac2)?;
+        let mut batch = Batch::new();
+        self.check_mac(&slot, overdraft::mac2(&session, limit, &terminal, at), mac2, &mut batch)?;
         let purse = self.open_purse(Purse::Ed)?;
         let PurseState { balance: old, overdraft: old_limit, online: used, .. } = purse.state;
         let balance = overdraft::new_balance(old, old_limit, limit).ok_or(match limit > old_limit {
@@ -83,7 +86,7 @@ impl<M: Memory> Card<M> {
             proof: Proof::of_tac(tac),
         };
         let new = PurseState { balance, online, overdraft: limit, ..purse.state };
-        self.finish(batch, &purse, new, &finished)?;
+        self.finish(&mut batch, &purse, new, &finished)?;
         answer(tac.as_bytes())
     }
 }

@@ -14,6 +14,7 @@ use ykt_purse::prove::ProveTransaction;
 impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 outside of a purse application, 9406 when the last proof of neither purse is the one asked for.
+    #[inline(never)]
     pub(crate) fn prove(&self, asked: ProveTransaction) -> Outcome {
         let purses = [Purse::Ed, Purse::Ep].map(|purse| OpenPurse::open(self, purse));
         if purses.iter().all(Option::is_none) {

@@ -7,7 +7,7 @@ use super::state::PurseState;
 use super::{CappCache, PendingTransaction};
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
-use crate::memory::Memory;
+use crate::memory::{Batch, Memory};
 use crate::security::KeySlot;
 use crate::session::Pending;
 use ykt_base::{CardCounter, KeyIndex, Random4, Rng, StatusWord};
@@ -29,6 +29,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// In the order of 4.2: 6985 no such purse, 6982/6983 rights, 9403 key index, 9402 counter used up, 9401
     /// balance too small.
+    #[inline(never)]
     pub(crate) fn initialize_for_purchase(
         &mut self,
         rng: &mut dyn Rng,
@@ -57,6 +58,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6901 without its INITIALIZE, 9302 wrong MAC1, 9401, 9402, 6581.
+    #[inline(never)]
     pub(crate) fn debit_for_purchase(
         &mut self,
         command: DebitForPurchase,
@@ -68,7 +70,8 @@ impl<M: Memory> Card<M> {
         let PendingPurchase { purchase, random, counter: used, key_index, slot } = pending;
         let DebitForPurchase { sequence, at, mac1 } = command;
         let session = purchase::session_key(&slot.material(&self.store), random, used, sequence);
-        let mut batch = self.check_mac(&slot, purchase::mac1(&session, &purchase, at), mac1)?;
+        let mut batch = Batch::new();
+        self.check_mac(&slot, purchase::mac1(&session, &purchase, at), mac1, &mut batch)?;
         let purse = self.open_purse(purchase.kind.purse())?;
         let balance =
             purse.state.balance.checked_sub(purchase.amount).ok_or(StatusWord::INSUFFICIENT_FUNDS)?;
@@ -86,7 +89,7 @@ impl<M: Memory> Card<M> {
             proof: Proof { mac2: given.mac2, tac: given.tac },
         };
         batch.extend(&self.session.capp_cache)?;
-        self.finish(batch, &purse, PurseState { balance, offline, ..purse.state }, &finished)?;
+        self.finish(&mut batch, &purse, PurseState { balance, offline, ..purse.state }, &finished)?;
         answer(&given.to_bytes())
     }
 }

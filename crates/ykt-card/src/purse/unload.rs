@@ -5,7 +5,7 @@ use super::open::{Begun, Finished, Transaction, draw};
 use super::state::PurseState;
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
-use crate::memory::Memory;
+use crate::memory::{Batch, Memory};
 use crate::security::KeySlot;
 use crate::session::Pending;
 use ykt_base::{Rng, StatusWord};
@@ -25,6 +25,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// In the order of 4.2: 6985 no ED, 6982/6983 rights, 9403 key index, 9408 grey-locked, 9402 counter used up, 9401
     /// balance too small.
+    #[inline(never)]
     pub(crate) fn initialize_for_unload(
         &mut self,
         rng: &mut dyn Rng,
@@ -53,6 +54,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6901 without its INITIALIZE, 9302 wrong MAC2, 9401, 9402, 6581.
+    #[inline(never)]
     pub(crate) fn debit_for_unload(
         &mut self,
         command: DebitForUnload,
@@ -62,7 +64,8 @@ impl<M: Memory> Card<M> {
             return Err(StatusWord::NOT_INITIALIZED);
         };
         let DebitForUnload { at, mac2 } = command;
-        let batch = self.check_mac(&slot, unload::mac2(&session, &unload, at), mac2)?;
+        let mut batch = Batch::new();
+        self.check_mac(&slot, unload::mac2(&session, &unload, at), mac2, &mut batch)?;
         let purse = self.open_purse(Purse::Ed)?;
         let used = purse.state.online;
         let balance = purse.state.balance.checked_sub(unload.amount).ok_or(StatusWord::INSUFFICIENT_FUNDS)?;
@@ -76,7 +79,7 @@ impl<M: Memory> Card<M> {
             at,
             proof: Proof::of_mac3(mac3),
         };
-        self.finish(batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
+        self.finish(&mut batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
         answer(mac3.as_bytes())
     }
 }

@@ -6,7 +6,7 @@ use super::open::{Begun, Finished, Transaction, draw};
 use super::state::PurseState;
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
-use crate::memory::Memory;
+use crate::memory::{Batch, Memory};
 use crate::security::KeySlot;
 use crate::session::Pending;
 use ykt_base::{Rng, StatusWord};
@@ -25,6 +25,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// In the order of 4.2: 6985 no such purse, 6982/6983 rights, 9403 key index, 6985 not locked, 9402 counter used
     /// up.
+    #[inline(never)]
     pub(crate) fn initialize_for_grey_unlock(
         &mut self,
         rng: &mut dyn Rng,
@@ -54,6 +55,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6901 without its INITIALIZE, 6A86 for another purse than its, 9302 wrong MAC2, 9401 balance too small, 9402,
     /// 6581.
+    #[inline(never)]
     pub(crate) fn grey_unlock(
         &mut self,
         command: GreyUnlock,
@@ -67,7 +69,8 @@ impl<M: Memory> Card<M> {
         if named.is_some_and(|named| named != unlock.purse) {
             return Err(StatusWord::WRONG_P1P2);
         }
-        let batch = self.check_mac(&slot, grey::unlock_mac2(&session, amount, &unlock, at), mac2)?;
+        let mut batch = Batch::new();
+        self.check_mac(&slot, grey::unlock_mac2(&session, amount, &unlock, at), mac2, &mut batch)?;
         let purse = self.open_purse(unlock.purse)?;
         let used = purse.state.online;
         let balance = purse.state.balance.checked_sub(amount).ok_or(StatusWord::INSUFFICIENT_FUNDS)?;
@@ -82,7 +85,7 @@ impl<M: Memory> Card<M> {
             proof: Proof::of_mac3(mac3),
         };
         let new = PurseState { balance, online, lock: None, ..purse.state };
-        self.finish(batch, &purse, new, &finished)?;
+        self.finish(&mut batch, &purse, new, &finished)?;
         answer(mac3.as_bytes())
     }
 }

@@ -6,7 +6,7 @@ use crate::answer::{Outcome, answer, done};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::image::KeyNaming;
-use crate::memory::Memory;
+use crate::memory::{Batch, Memory};
 use crate::session::Challenge;
 use subtle::ConstantTimeEq;
 use ykt_base::{Command, KeyIndex, Rng, StatusWord};
@@ -75,6 +75,7 @@ impl InternalAuthenticate {
 }
 
 impl<M: Memory> Card<M> {
+    #[inline(never)]
     pub(crate) fn give_challenge(&mut self, rng: &mut dyn Rng, len: ChallengeLength) -> Outcome {
         let mut challenge = [0; 8];
         let given = match len {
@@ -87,6 +88,7 @@ impl<M: Memory> Card<M> {
         given
     }
 
+    #[inline(never)]
     pub(crate) fn external_authenticate(
         &mut self,
         command: ExternalAuthenticate,
@@ -111,6 +113,7 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 6A88 without such a key, 6983, 6982, 9403 for a single-DES key.
+    #[inline(never)]
     pub(crate) fn internal_authenticate(&mut self, command: InternalAuthenticate) -> Outcome {
         let name = KeyName::User(KeyUsage::InternalTac, command.id);
         let slot = self.usable_key(name, StatusWord::KEY_NOT_FOUND)?;
@@ -121,9 +124,12 @@ impl<M: Memory> Card<M> {
     }
 
     /// Counts the try, then answers; the state is reached only when the count is stored.
+    #[inline(never)]
     pub(super) fn conclude(&mut self, slot: &KeySlot, outcome: Check) -> Outcome {
         let key = CountedKey::of_slot(&self.store, slot);
-        self.store.commit(&key.checked(outcome)?)?;
+        let mut batch = Batch::new();
+        key.put_checked(&mut batch, outcome)?;
+        self.store.commit(&batch)?;
         match outcome {
             Check::Right => {
                 self.session.reach(slot.attributes.leads_to);

@@ -102,20 +102,23 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 in the MF, or where nothing is to unblock; 6A88 without a maintenance key; 6983, 6984, 6988; 9303 when
     /// the third unblock in a row failed.
+    #[inline(never)]
     pub(crate) fn block(&mut self, command: Block<'_>, challenge: Option<Challenge>) -> Outcome {
         match command {
             Block::Application(term, secured) => self.block_application(term, &secured, challenge),
             Block::ApplicationUnblock(secured) => self.unblock_application(&secured, challenge),
             Block::Card(secured) => {
                 let key = self.maintenance_key()?;
-                let mut believed = self.believe(&secured, &key, challenge)?;
-                believed.batch.write(CARD_STATE_AT, &[&[CARD_BLOCKED]])?;
-                self.store.commit(&believed.batch)?;
+                let mut batch = Batch::new();
+                self.believe(&secured, &key, challenge, &mut batch)?;
+                batch.write(CARD_STATE_AT, &[&[CARD_BLOCKED]])?;
+                self.store.commit(&batch)?;
                 done()
             }
         }
     }
 
+    #[inline(never)]
     fn block_application(
         &mut self,
         term: BlockTerm,
@@ -124,18 +127,20 @@ impl<M: Memory> Card<M> {
     ) -> Outcome {
         let at = self.session.directory.block_at().ok_or(StatusWord::CONDITIONS)?;
         let key = self.maintenance_key()?;
-        let mut believed = self.believe(secured, &key, challenge)?;
+        let mut batch = Batch::new();
+        self.believe(secured, &key, challenge, &mut batch)?;
         let state = match term {
             BlockTerm::Temporary => BlockState::Temporary,
             BlockTerm::Permanent => BlockState::Permanent,
         };
-        believed.batch.write(at, &[&[state.to_byte(), 0]])?;
-        self.store.commit(&believed.batch)?;
+        batch.write(at, &[&[state.to_byte(), 0]])?;
+        self.store.commit(&batch)?;
         self.session.drop_application_state();
         self.session.directory.block = state;
         done()
     }
 
+    #[inline(never)]
     fn unblock_application(&mut self, secured: &Secured<'_>, challenge: Option<Challenge>) -> Outcome {
         let directory = self.session.directory;
         let at = directory.block_at().filter(|_| directory.block == BlockState::Temporary);

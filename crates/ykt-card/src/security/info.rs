@@ -10,10 +10,10 @@ use crate::answer::{Outcome, answer, done};
 use crate::card::Card;
 use crate::files::{Directory, applications, master};
 use crate::image::{TRANSPORT_TRIES, TRANSPORT_TRIES_AT, rewritten_header};
-use crate::memory::Memory;
+use crate::memory::{Batch, Memory};
 use crate::session::Challenge;
 use ykt_base::{Command, StatusWord};
-use ykt_crypto::sm::Padding;
+use ykt_crypto::sm::{Padding, Text};
 use ykt_purse::hard_info::{HardInfo, LifeCycle, Preset};
 use ykt_purse::write_key::ErrorCounter;
 
@@ -53,6 +53,7 @@ impl<M: Memory> Card<M> {
     }
 
     /// GET HARD INFO. It is answered in every state, also by a blocked card.
+    #[inline(never)]
     pub(crate) fn hard_info(&self) -> Outcome {
         let mf = master(&self.store, &self.factory);
         let free = mf.room().saturating_sub(mf.used(&self.store));
@@ -78,6 +79,7 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 6985 when the card is not blank, 6983, 6984, 6988, 6A80 for a preset that is none or of another card system.
+    #[inline(never)]
     pub(crate) fn write_hard_info(
         &mut self,
         command: WriteHardInfo<'_>,
@@ -88,13 +90,14 @@ impl<M: Memory> Card<M> {
         }
         let WriteHardInfo(secured) = command;
         let key = CountedKey::transport(&self.store);
-        let mut believed = self.believe(&secured, &key, challenge)?;
-        let plain = secured.decipher(&key, Padding::Always)?;
+        let (mut plain, mut batch) = (Text::new(), Batch::new());
+        self.believe(&secured, &key, challenge, &mut batch)?;
+        secured.decipher(&key, Padding::Always, &mut plain)?;
         let preset = Preset::parse(&plain).filter(|preset| preset.system == self.factory.system());
         let header = rewritten_header(self.store.memory(), &preset.ok_or(StatusWord::WRONG_DATA)?);
-        believed.batch.write(TRANSPORT_TRIES_AT, &[&[TRANSPORT_TRIES]])?;
-        believed.batch.write(0, &[&header])?;
-        self.store.commit(&believed.batch)?;
+        batch.write(TRANSPORT_TRIES_AT, &[&[TRANSPORT_TRIES]])?;
+        batch.write(0, &[&header])?;
+        self.store.commit(&batch)?;
         self.restart();
         done()
     }

@@ -199,12 +199,11 @@ impl CountedKey {
 
     /// What a check that ended like this writes. A counted key is written after a success too, so that cutting
     /// the power at the first write after a check teaches nobody how the check ended.
-    pub(crate) fn checked(&self, outcome: Check) -> Result<Batch, BatchFull> {
-        let mut batch = Batch::new();
+    pub(crate) fn put_checked(&self, batch: &mut Batch, outcome: Check) -> Result<(), BatchFull> {
         if self.tries.is_counted() {
             batch.write(self.tries_at, &[&[self.tries.after(outcome).0.0]])?;
         }
-        Ok(batch)
+        Ok(())
     }
 
     /// The tries left after a check that ended like this.

@@ -2,13 +2,12 @@
 //! before that it holds the key; what it sends may be enciphered too.
 
 use super::keys::{Check, CountedKey, KeyName};
-use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::files::File;
 use crate::image::KeyNaming;
 use crate::memory::{Batch, Memory};
 use crate::session::Challenge;
-use ykt_base::apdu::{COMMAND_LEN_MAX, RESPONSE_DATA_LEN_MAX};
+use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{Command, KeyIndex, Mac4, StatusWord};
 use ykt_crypto::macs_equal;
 use ykt_crypto::sm::{Bytes, Padding, Text};
@@ -120,45 +119,38 @@ impl<'a> Secured<'a> {
         key.material.smac(iv, &[&self.header, self.body])
     }
 
-    /// The data under the cryptogram.
+    /// The data under the cryptogram, into `text`.
     ///
     /// # Errors
     /// 6A80 when length byte or padding are wrong.
-    pub(crate) fn decipher(&self, key: &CountedKey, padding: Padding) -> Result<Text, StatusWord> {
-        key.material.decipher(padding, self.body).ok_or(StatusWord::WRONG_DATA)
-    }
-}
-
-/// A MAC found right: the IV for an answer, and a batch that already restores the key's tries.
-pub(crate) struct Believed {
-    pub(crate) iv: [u8; 8],
-    pub(crate) batch: Batch,
-}
-
-impl Believed {
-    /// An answer protected the way the file is: data || MAC, or enc(LD || data) || MAC; key and IV are those of
-    /// the command.
-    ///
-    /// # Errors
-    /// 6700 when data and MAC are longer than an answer.
-    pub(crate) fn answer(
+    pub(crate) fn decipher(
         &self,
         key: &CountedKey,
-        protection: Protection,
         padding: Padding,
-        data: &[u8],
-    ) -> Outcome {
-        let cryptogram = match protection {
-            Protection::Plain | Protection::Mac => None,
-            Protection::EncipheredMac => {
-                Some(key.material.encipher(padding, &[data]).ok_or(StatusWord::WRONG_LENGTH)?)
-            }
-        };
-        let body = cryptogram.as_deref().unwrap_or(data);
-        let mac = key.material.smac(self.iv, &[body]);
-        let whole = Bytes::<RESPONSE_DATA_LEN_MAX>::from_parts(&[body, &mac.0]);
-        answer(&whole.ok_or(StatusWord::WRONG_LENGTH)?)
+        text: &mut Text,
+    ) -> Result<(), StatusWord> {
+        key.material.decipher_into(padding, self.body, text).ok_or(StatusWord::WRONG_DATA)
     }
+}
+
+/// Protects what a file answers the way the file is: data || MAC, or enc(LD || data) || MAC; key and IV are those of
+/// the command.
+///
+/// # Errors
+/// 6700 when data and MAC are longer than an answer.
+pub(crate) fn protect(
+    data: &mut Bytes<RESPONSE_DATA_LEN_MAX>,
+    key: &CountedKey,
+    protection: Protection,
+    padding: Padding,
+    iv: [u8; 8],
+) -> Result<(), StatusWord> {
+    let too_long = StatusWord::WRONG_LENGTH;
+    if protection == Protection::EncipheredMac {
+        key.material.encipher_in_place(padding, data).ok_or(too_long)?;
+    }
+    let mac = key.material.smac(iv, &[data]);
+    data.push(&mac.0).ok_or(too_long)
 }
 
 impl<M: Memory> Card<M> {
@@ -177,42 +169,38 @@ impl<M: Memory> Card<M> {
     }
 
     /// The data a writing command brings to a file, when they come as well protected as the file asks for, or
-    /// better; and a batch to put them in.
+    /// better. What was enciphered stands in `text`; what the check of the MAC writes is in `batch`.
     ///
     /// # Errors
     /// 6987 for too little protection, 6A80 for a cryptogram of nothing, and those of [`Card::believe`].
-    pub(crate) fn accept(
+    pub(crate) fn accept<'d>(
         &mut self,
         file: &File,
-        content: Content<'_>,
+        content: Content<'d>,
         challenge: Option<Challenge>,
-    ) -> Result<(Bytes<COMMAND_LEN_MAX>, Batch), StatusWord> {
-        let too_long = StatusWord::WRONG_LENGTH;
+        (text, batch): (&'d mut Text, &mut Batch),
+    ) -> Result<&'d [u8], StatusWord> {
         match (content, file.protection) {
-            (Content::Plain(data), Protection::Plain) => {
-                Ok((Bytes::from_parts(&[data]).ok_or(too_long)?, Batch::new()))
-            }
+            (Content::Plain(data), Protection::Plain) => Ok(data),
             (Content::Plain(_), _) | (Content::Mac(_), Protection::EncipheredMac) => {
                 Err(StatusWord::MAC_MISSING)
             }
             (Content::Mac(secured), _) => {
                 let key = self.line_protection(file.access.write_key_id())?;
-                let believed = self.believe(&secured, &key, challenge)?;
-                Ok((Bytes::from_parts(&[secured.body]).ok_or(too_long)?, believed.batch))
+                self.believe(&secured, &key, challenge, batch)?;
+                Ok(secured.body)
             }
             (Content::EncipheredMac(secured), _) => {
                 let key = self.line_protection(file.access.write_key_id())?;
-                let believed = self.believe(&secured, &key, challenge)?;
-                let data = secured.decipher(&key, self.session.directory.switches.padding())?;
-                if data.is_empty() {
-                    return Err(StatusWord::WRONG_DATA);
-                }
-                Ok((Bytes::from_parts(&[&data]).ok_or(too_long)?, believed.batch))
+                self.believe(&secured, &key, challenge, batch)?;
+                secured.decipher(&key, self.session.directory.switches.padding(), text)?;
+                if text.is_empty() { Err(StatusWord::WRONG_DATA) } else { Ok(text.as_bytes()) }
             }
         }
     }
 
-    /// Checks the MAC of a command. A wrong one costs the key a try, when its tries are counted.
+    /// Checks the MAC of a command, and gives the IV for an answer; what restores the key's tries is put into
+    /// `batch`. A wrong MAC costs the key a try, when its tries are counted.
     ///
     /// # Errors
     /// 6983 no try left, 6984 no challenge, 6988 wrong MAC.
@@ -221,17 +209,31 @@ impl<M: Memory> Card<M> {
         secured: &Secured<'_>,
         key: &CountedKey,
         challenge: Option<Challenge>,
-    ) -> Result<Believed, StatusWord> {
+        batch: &mut Batch,
+    ) -> Result<[u8; 8], StatusWord> {
         key.tries.not_locked()?;
         let Challenge(iv) = challenge.ok_or(StatusWord::NO_CHALLENGE)?;
         let outcome = Check::of(macs_equal(&secured.expected_mac(key, iv), &secured.mac));
-        let batch = key.checked(outcome)?;
+        key.put_checked(batch, outcome)?;
         match outcome {
-            Check::Right => Ok(Believed { iv, batch }),
+            Check::Right => Ok(iv),
             Check::Wrong => {
-                self.store.commit(&batch)?;
+                self.store.commit(batch)?;
                 Err(StatusWord::MAC_WRONG)
             }
         }
+    }
+
+    /// As [`Card::believe`], for a command that writes nothing else.
+    pub(crate) fn believe_alone(
+        &mut self,
+        secured: &Secured<'_>,
+        key: &CountedKey,
+        challenge: Option<Challenge>,
+    ) -> Result<[u8; 8], StatusWord> {
+        let mut batch = Batch::new();
+        let iv = self.believe(secured, key, challenge, &mut batch)?;
+        self.store.commit(&batch)?;
+        Ok(iv)
     }
 }

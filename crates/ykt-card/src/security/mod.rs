@@ -13,7 +13,7 @@ pub use keys::KEY_SLOT_LEN;
 pub(crate) use keys::{
     Check, CountedKey, KeyAttributes, KeyName, KeySlot, NewKey, Tries, key, key_file, key_slots,
 };
-pub(crate) use messaging::{Content, MessageClass, Secured};
+pub(crate) use messaging::{Content, MessageClass, Secured, protect};
 pub(crate) use write_key::{material_of, pin_material};
 
 use crate::answer::Outcome;
@@ -137,6 +137,7 @@ impl SecurityCommand<'_> {
 }
 
 impl<M: Memory> Card<M> {
+    #[inline(never)]
     pub(crate) fn execute_security(
         &mut self,
         rng: &mut dyn Rng,

@@ -7,11 +7,12 @@ use super::keys::{Check, CountedKey, KeyName, KeySlot, PIN_FIELD_LEN, key};
 use super::messaging::Secured;
 use crate::answer::{Outcome, done};
 use crate::card::Card;
-use crate::memory::Memory;
+use crate::memory::{Batch, Memory};
 use crate::session::Challenge;
 use subtle::ConstantTimeEq;
 use ykt_base::{Command, KeyIndex, StatusWord};
 use ykt_crypto::macs_equal;
+use ykt_crypto::sm::Text;
 use ykt_purse::pin::{self, ChangePin, ReloadPin, UnblockForm};
 use ykt_purse::write_key::{KeyLayout, KeyUsage, Pin};
 
@@ -76,6 +77,7 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 6A88 without such a PIN, 6983 when it is blocked, 6982 when it may not be used, 63Cx when it is another one.
+    #[inline(never)]
     pub(crate) fn verify(&mut self, command: Verify) -> Outcome {
         let slot = self.usable_pin(command.id)?;
         self.session.drop_application_state();
@@ -88,12 +90,14 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// As [`Card::verify`].
+    #[inline(never)]
     pub(crate) fn change_pin(&mut self, command: &ChangePin) -> Outcome {
         let slot = self.usable_pin(command.id)?;
         let old = filled(command.old.as_bytes()).ok_or(StatusWord::WRONG_DATA)?;
         let outcome = self.compare(&slot, &old);
         let key = CountedKey::of_slot(&self.store, &slot);
-        let mut batch = key.checked(outcome)?;
+        let mut batch = Batch::new();
+        key.put_checked(&mut batch, outcome)?;
         if outcome == Check::Wrong {
             self.session.drop_application_state();
             self.store.commit(&batch)?;
@@ -107,12 +111,14 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6A88 without PIN or key, 6983 when the key is locked, 6982 when it may not be used, 9302 for a wrong MAC,
     /// which costs the key a try.
+    #[inline(never)]
     pub(crate) fn reload_pin(&mut self, command: &ReloadPin) -> Outcome {
         let slot = self.pin_slot(command.id)?;
         let key = self.key_of_pin(KeyUsage::PinReload, command.id)?;
         let expected = pin::reload_mac(&key.material.tac_key(), &command.new);
         let outcome = Check::of(macs_equal(&expected, &command.mac));
-        let mut batch = key.checked(outcome)?;
+        let mut batch = Batch::new();
+        key.put_checked(&mut batch, outcome)?;
         if outcome == Check::Right {
             slot.put_pin(&mut batch, &command.new)?;
         }
@@ -125,6 +131,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6A86, 6A88 without PIN or key, 6982, 6983, 6984, 6988, 6A80 for a cryptogram of no PIN.
+    #[inline(never)]
     pub(crate) fn unblock_pin(&mut self, command: &UnblockPin<'_>, challenge: Option<Challenge>) -> Outcome {
         let switches = self.session.directory.switches;
         let form = command.form(switches.key_layout)?;
@@ -134,16 +141,17 @@ impl<M: Memory> Card<M> {
         };
         let slot = self.pin_slot(id)?;
         let key = self.key_of_pin(KeyUsage::PinUnblock, id)?;
-        let mut believed = self.believe(&command.secured, &key, challenge)?;
-        let text = command.secured.decipher(&key, switches.padding())?;
+        let (mut text, mut batch) = (Text::new(), Batch::new());
+        self.believe(&command.secured, &key, challenge, &mut batch)?;
+        command.secured.decipher(&key, switches.padding(), &mut text)?;
         let carried = Pin::from_bytes(&text).ok_or(StatusWord::WRONG_DATA)?;
         match form {
-            UnblockForm::Reset => slot.put_full_tries(&mut believed.batch)?,
+            UnblockForm::Reset => slot.put_full_tries(&mut batch)?,
             UnblockForm::ResetAndSet | UnblockForm::SetById(_) => {
-                slot.put_pin(&mut believed.batch, &carried)?;
+                slot.put_pin(&mut batch, &carried)?;
             }
         }
-        self.store.commit(&believed.batch)?;
+        self.store.commit(&batch)?;
         done()
     }
 

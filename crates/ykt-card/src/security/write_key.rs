@@ -86,6 +86,7 @@ impl Place {
 impl<M: Memory> Card<M> {
     /// # Errors
     /// 6A86, 6982, 6983, 6984, 6988, 6A80, 6A84, 6A88.
+    #[inline(never)]
     pub(crate) fn write_key(&mut self, command: WriteKey<'_>, challenge: Option<Challenge>) -> Outcome {
         match command {
             WriteKey::User(p1p2, content) => self.write_user_key(p1p2, content, challenge),
@@ -107,20 +108,21 @@ impl<M: Memory> Card<M> {
             (Some(usage), Some(id)) => Some(self.place(&file, request.order, usage, id)?),
             _ => None,
         };
-        let (plain, batch) = match content {
+        let (mut text, mut batch) = (Text::new(), Batch::new());
+        let plain = match content {
             Content::EncipheredMac(secured) => {
                 let control = match &told {
                     Some(place) => self.control_of_user_key(place.is_of_master()),
                     None => self.master_key_of(&directory).or_else(|| self.key_above(&directory)),
                 };
-                self.open_key(&secured, &control.ok_or(StatusWord::KEY_NOT_FOUND)?, challenge)?
+                let control = control.ok_or(StatusWord::KEY_NOT_FOUND)?;
+                self.open_key(&secured, &control, challenge, (&mut text, &mut batch))?;
+                text.as_bytes()
             }
-            Content::Plain(data) => {
-                (Text::from_parts(&[data]).ok_or(StatusWord::WRONG_LENGTH)?, Batch::new())
-            }
+            Content::Plain(data) => data,
             Content::Mac(_) => return Err(StatusWord::UNKNOWN_CLA),
         };
-        let written = layout.read(request, &plain).ok_or(StatusWord::WRONG_DATA)?;
+        let written = layout.read(request, plain).ok_or(StatusWord::WRONG_DATA)?;
         let place = match told {
             Some(place) => place,
             None => self.place(&file, written.order, written.usage, written.id)?,
@@ -133,7 +135,7 @@ impl<M: Memory> Card<M> {
             return Err(StatusWord::KEY_NOT_FOUND);
         }
         let (attributes, material) = contents(&written, place.present)?;
-        self.store_key(&file, place.present, &NewKey { name: place.name, attributes, material }, batch)
+        self.store_key(&file, place.present, &NewKey { name: place.name, attributes, material }, &mut batch)
     }
 
     /// # Errors
@@ -160,13 +162,15 @@ impl<M: Memory> Card<M> {
         key_file(&self.store, &self.session.directory).ok_or(StatusWord::KEY_NOT_FOUND)
     }
 
+    #[inline(never)]
     fn write_sam_key(&mut self, secured: &Secured<'_>, challenge: Option<Challenge>) -> Outcome {
         let directory = self.session.directory;
         let file = self.key_file_here()?;
         let own = self.master_key_of(&directory);
         let is_own_there = own.is_some();
         let control = own.or_else(|| self.key_above(&directory)).ok_or(StatusWord::KEY_NOT_FOUND)?;
-        let (plain, batch) = self.open_key(secured, &control, challenge)?;
+        let (mut plain, mut batch) = (Text::new(), Batch::new());
+        self.open_key(secured, &control, challenge, (&mut plain, &mut batch))?;
         let (header, field) = SamKeyHeader::parse(&plain).ok_or(StatusWord::WRONG_DATA)?;
         let (name, tries, leads_to) = match (header.usage.kind(), header.usage.levels()) {
             (SamKeyType::Master, 0) => (SAM_MASTER, SAM_OWN_TRIES, 0x0F),
@@ -191,31 +195,33 @@ impl<M: Memory> Card<M> {
             tries,
         };
         let material = material_of(header.algorithm, field)?;
-        self.store_key(&file, present, &NewKey { name, attributes, material }, batch)
+        self.store_key(&file, present, &NewKey { name, attributes, material }, &mut batch)
     }
 
-    /// Header and key under a cryptogram. Padding is always there (`epurse.md` 0), whatever the application's
+    /// Header and key under a cryptogram, into `text`. Padding is always there (`epurse.md` 0), whatever the application's
     /// switches say.
     pub(crate) fn open_key(
         &mut self,
         secured: &Secured<'_>,
         control: &CountedKey,
         challenge: Option<Challenge>,
-    ) -> Result<(Text, Batch), StatusWord> {
-        let believed = self.believe(secured, control, challenge)?;
-        Ok((secured.decipher(control, Padding::Always)?, believed.batch))
+        (text, batch): (&mut Text, &mut Batch),
+    ) -> Result<(), StatusWord> {
+        self.believe(secured, control, challenge, batch)?;
+        secured.decipher(control, Padding::Always, text)
     }
 
+    #[inline(never)]
     pub(crate) fn store_key(
         &mut self,
         file: &File,
         present: Option<KeySlot>,
         new: &NewKey,
-        mut batch: Batch,
+        batch: &mut Batch,
     ) -> Outcome {
         let at = slot_for(&self.store, file, present).ok_or(StatusWord::NO_SPACE)?;
-        new.put(&mut batch, at)?;
-        self.store.commit(&batch)?;
+        new.put(batch, at)?;
+        self.store.commit(batch)?;
         done()
     }
 

@@ -76,6 +76,7 @@ impl TicketCommand<'_> {
 }
 
 impl<M: Memory> Card<M> {
+    #[inline(never)]
     pub(crate) fn execute_ticket(
         &mut self,
         rng: &mut dyn Rng,

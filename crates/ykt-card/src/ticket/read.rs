@@ -6,7 +6,7 @@ use super::store::Place;
 use crate::answer::{Outcome, answer, done};
 use crate::card::Card;
 use crate::command::Wanted;
-use crate::memory::Memory;
+use crate::memory::{Batch, Memory};
 use crate::purse::draw;
 use crate::security::{KeyName, KeySlot};
 use crate::session::Pending;
@@ -34,6 +34,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 no ticket application, 6982 without the right, 6A83 no such ticket, 9406 no proof; of a redemption
     /// also 9403 no key of its issuer, 6983 key locked, 9402 counter used up, 9401 no use left.
+    #[inline(never)]
     pub(super) fn read_init(&mut self, rng: &mut dyn Rng, init: ReadInit) -> Outcome {
         let tickets = self.tickets()?;
         match init {
@@ -65,6 +66,7 @@ impl<M: Memory> Card<M> {
         }
     }
 
+    #[inline(never)]
     fn show(&mut self, place: Place) -> Outcome {
         let view = place.view(&self.store)?;
         self.read_on(PendingRead { place, view, redemption: None });
@@ -75,6 +77,7 @@ impl<M: Memory> Card<M> {
         self.session.pending = Some(Pending::Ticket(PendingTicket::Read(pending)));
     }
 
+    #[inline(never)]
     fn begin_redemption(
         &mut self,
         rng: &mut dyn Rng,
@@ -104,6 +107,7 @@ impl<M: Memory> Card<M> {
 
     /// # Errors
     /// 6B00 past the end of the ticket, 6Cxx.
+    #[inline(never)]
     pub(super) fn read_info(&mut self, info: ReadInfo, wanted: Wanted, pending: PendingRead) -> Outcome {
         let ticket = pending.place.ticket(&self.store);
         let rest = ticket.get(usize::from(info.offset)..).filter(|rest| !rest.is_empty());
@@ -117,6 +121,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6901 when Read_ET_Init had the other purpose; of a redemption 9302 wrong MAC1, 6985 outside of the ticket's
     /// days, 9402, 9401, 6581.
+    #[inline(never)]
     pub(super) fn read_end(&mut self, end: ReadEnd, pending: PendingRead) -> Outcome {
         match (end, pending) {
             (ReadEnd::Look, PendingRead { redemption: None, .. }) => done(),
@@ -128,6 +133,7 @@ impl<M: Memory> Card<M> {
         }
     }
 
+    #[inline(never)]
     fn redeem(
         &mut self,
         place: Place,
@@ -139,7 +145,8 @@ impl<M: Memory> Card<M> {
         let id: TicketId = view.terms.id;
         let session = ticket::redeem_session_key(&key.material(&self.store), *random, *counter, sequence);
         let expected = ticket::redeem_mac1(&session, id, place.uses, *terminal, at);
-        let mut batch = self.check_mac(key, expected, mac1)?;
+        let mut batch = Batch::new();
+        self.check_mac(key, expected, mac1, &mut batch)?;
         if !view.terms.valid_on(at.date) {
             return Err(StatusWord::CONDITIONS);
         }

@@ -30,6 +30,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 no ticket application, 6A80 a ticket that is here already, 6A83 one that is not, 9403 no key of this
     /// issuer, 6983/6982 key locked or not usable now, 9402 counter used up, 6A84 no room.
+    #[inline(never)]
     pub(super) fn write_init(&mut self, rng: &mut dyn Rng, init: WriteInit) -> Outcome {
         let WriteInit { order, terminal } = init;
         let tickets = self.tickets()?;
@@ -70,6 +71,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6901 when a ticket is to be deleted, 6B00 when the block does not follow the one before, 6700 when it goes
     /// beyond the stated length, 6581.
+    #[inline(never)]
     pub(super) fn write_info(&mut self, info: WriteInfo<'_>, mut pending: PendingWrite) -> Outcome {
         let Order::Store { len, .. } = pending.order else {
             return Err(StatusWord::NOT_INITIALIZED);
@@ -94,6 +96,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 when a part of the ticket is missing, 9302 wrong MAC2, 6A80 when what was signed is no ticket of this
     /// id, 9402, 6581.
+    #[inline(never)]
     pub(super) fn write_end(&mut self, at: DateTime, mac2: Mac4, pending: &PendingWrite) -> Outcome {
         let PendingWrite { order, terminal, session, counter, key, place, received } = pending;
         let new = place.ticket(&self.store);
@@ -103,7 +106,8 @@ impl<M: Memory> Card<M> {
             Order::Delete { id } => id.as_bytes(),
         };
         let expected = ticket::write_mac2(session, signed, order.action(), *terminal, at);
-        let mut batch = self.check_mac(key, expected, mac2)?;
+        let mut batch = Batch::new();
+        self.check_mac(key, expected, mac2, &mut batch)?;
         let place = match order {
             Order::Store { id, .. } => {
                 let terms = Terms::of_ticket(signed).filter(|terms| terms.id == *id);
@@ -132,6 +136,7 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 6985 no ticket application, 6982 without the PIN, 6A83 no such ticket, 6581.
+    #[inline(never)]
     pub(super) fn delete_for_holder(&mut self, id: TicketId) -> Outcome {
         let tickets = self.tickets()?;
         if !self.session.is_pin_verified() {

@@ -25,6 +25,7 @@ pub(crate) fn public_key<M: Memory>(store: &Store<M>, file: &File) -> Option<Pub
 impl<M: Memory> Card<M> {
     /// # Errors
     /// 6A82, 6981, 6982 without the right to make one, 6581.
+    #[inline(never)]
     pub(super) fn generate_key_pair(&mut self, rng: &mut dyn Rng, id: KeyPairId) -> Outcome {
         let (file, _, _) = self.key_pair(id)?;
         self.session.require(file.write)?;
@@ -40,6 +41,7 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 6A82, 6981, 6985 before the card made one.
+    #[inline(never)]
     pub(super) fn read_public_key(&self, id: KeyPairId) -> Outcome {
         let (file, _, _) = self.key_pair(id)?;
         let public = public_key(&self.store, &file).ok_or(StatusWord::CONDITIONS)?;

@@ -68,6 +68,7 @@ impl TokenCommand<'_> {
 }
 
 impl<M: Memory> Card<M> {
+    #[inline(never)]
     pub(crate) fn execute_token(
         &mut self,
         rng: &mut dyn Rng,

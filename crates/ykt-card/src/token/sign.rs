@@ -21,6 +21,7 @@ pub(crate) struct PendingDigest {
 impl<M: Memory> Card<M> {
     /// # Errors
     /// 6901 for a further block without the ones before, or with another key pair; those of [`Card::signer`].
+    #[inline(never)]
     pub(super) fn sign(
         &mut self,
         rng: &mut dyn Rng,
@@ -54,6 +55,7 @@ impl<M: Memory> Card<M> {
         }
     }
 
+    #[inline(never)]
     fn sign_digest(&mut self, rng: &mut dyn Rng, key: KeyPairId, digest: Hash32) -> Outcome {
         let signer = self.signer(key, Purpose::Sign)?;
         let signature = signer.private.sign_digest(&digest, rng);
