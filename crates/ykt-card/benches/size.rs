@@ -134,7 +134,10 @@ impl Script {
     fn play(&mut self) {
         for command in &self.commands {
             match command {
-                Some(apdu) => drop(black_box(self.card.process(&mut self.drawn, apdu))),
+                Some(apdu) => {
+                    let answer = self.card.process(&mut self.drawn, apdu);
+                    black_box(&answer);
+                }
                 None => self.card.reset(),
             }
         }

@@ -25,32 +25,34 @@ pub(crate) fn done() -> Outcome {
     Ok(Response::status(StatusWord::OK))
 }
 
+/// What a command fetches of an answer that waits.
+pub(crate) enum Fetched {
+    /// The answer.
+    Answer,
+    /// Nothing, for another length than it has: it waits on.
+    WrongLength(StatusWord),
+    /// It is no GET RESPONSE, or nothing waits; what waits is lost.
+    Nothing,
+}
+
 impl<M: Memory> Card<M> {
-    /// What `apdu` fetches of the answer that waits, if it is a GET RESPONSE. A wrong Le lets the answer wait on;
-    /// any other command has lost it.
-    pub(crate) fn fetch(&mut self, apdu: &[u8]) -> Option<Response> {
-        let waiting = self.session.waiting.take()?;
-        let command = Command::parse(apdu).ok()?;
+    /// Whether `apdu` is a GET RESPONSE for the answer that waits.
+    pub(crate) fn fetched(&self, apdu: &[u8]) -> Fetched {
+        let (Some(waiting), Ok(command)) = (&self.session.waiting, Command::parse(apdu)) else {
+            return Fetched::Nothing;
+        };
         if (command.cla, command.ins) != GET_RESPONSE || (command.p1, command.p2, command.data) != (0, 0, &[])
         {
-            return None;
+            return Fetched::Nothing;
         }
-        if let Err(wrong_length) = Wanted(command.le).exact(waiting.data().len()) {
-            self.session.waiting = Some(waiting);
-            return Some(Response::status(wrong_length));
-        }
-        Some(waiting)
+        Wanted(command.le).exact(waiting.data().len()).map_or_else(Fetched::WrongLength, |()| Fetched::Answer)
     }
 
-    /// The answer as it leaves the card now: itself, or that it waits.
-    pub(crate) fn give(&mut self, apdu: &[u8], answer: Response) -> Response {
-        let waits = self.factory.mf_switches.answers_wait || self.session.directory.switches.answers_wait;
-        if !waits || answer.data().is_empty() || !Command::parse(apdu).is_ok_and(|it| !it.data.is_empty()) {
-            return answer;
-        }
-        let len = answer.data().len();
-        self.session.waiting = Some(answer);
-        Response::status(StatusWord::data_waiting(u8::try_from(len).unwrap_or(0)))
+    /// Whether an answer does not leave the card now.
+    pub(crate) fn waits(&self, apdu: &[u8], answer: &Response) -> bool {
+        (self.factory.mf_switches.answers_wait || self.session.directory.switches.answers_wait)
+            && !answer.data().is_empty()
+            && Command::parse(apdu).is_ok_and(|command| !command.data.is_empty())
     }
 }
 

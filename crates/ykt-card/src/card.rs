@@ -1,6 +1,6 @@
 //! The card as the reader sees it: power, reset, one command after the other.
 
-use crate::answer::Outcome;
+use crate::answer::{Fetched, Outcome};
 use crate::command::CardCommand;
 use crate::files::master;
 use crate::image::{self, Blank, BlankError, Factory, PowerOnError};
@@ -40,10 +40,19 @@ impl<M: Memory> Card<M> {
     /// nothing but counted tries has changed then. After a write that failed every command answers 6581 until
     /// [`Card::reset`].
     pub fn process(&mut self, rng: &mut (impl Rng + ?Sized), apdu: &[u8]) -> Response {
-        if let Some(answer) = self.fetch(apdu) {
-            return answer;
-        }
         let mut rng = rng;
+        match self.fetched(apdu) {
+            Fetched::Answer => {
+                self.session.waiting.take().unwrap_or(Response::status(StatusWord::CONDITIONS))
+            }
+            Fetched::WrongLength(refusal) => Response::status(refusal),
+            Fetched::Nothing => self.answer(&mut rng, apdu),
+        }
+    }
+
+    #[inline(never)]
+    fn answer(&mut self, rng: &mut dyn Rng, apdu: &[u8]) -> Response {
+        self.session.waiting = None;
         let carried = self.session.carried();
         if self.store.is_faulty() {
             return Response::status(StatusWord::MEMORY_FAILURE);
@@ -51,12 +60,19 @@ impl<M: Memory> Card<M> {
         if self.is_blocked() && !apdu.starts_with(&hard_info::READ) {
             return Response::status(StatusWord::NOT_SUPPORTED);
         }
-        match self.run(&mut rng, apdu, carried) {
-            Ok(answer) => self.give(apdu, answer),
-            Err(refusal) => Response::status(refusal),
+        // One answer on the stack, and no copies of it.
+        let outcome = self.run(rng, apdu, carried);
+        match &outcome {
+            Ok(answer) if self.waits(apdu, answer) => {
+                let len = u8::try_from(answer.data().len()).unwrap_or(0);
+                self.session.waiting = outcome.ok();
+                Response::status(StatusWord::data_waiting(len))
+            }
+            _ => outcome.unwrap_or_else(Response::status),
         }
     }
 
+    #[inline(never)]
     fn run(&mut self, rng: &mut dyn Rng, apdu: &[u8], carried: Carried) -> Outcome {
         let command = CardCommand::parse(self.factory.kind, apdu)?;
         self.admit(&command)?;
