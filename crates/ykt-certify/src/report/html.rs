@@ -57,6 +57,8 @@ fn page(out: &mut String, report: &Report) -> fmt::Result {
         Safe(&report.title.en),
         Safe(&report.at)
     )?;
+    let languages = [("en", true, Both("English", "English")), ("zh", false, Both("中文", "中文"))];
+    choice(out, "language", &languages)?;
     writeln!(out, "<h1>{}</h1>", Both::from(&report.title))?;
     let counts = report.counts();
     let (class, word) = match (report.is_conformant(), counts.failed) {
@@ -78,7 +80,17 @@ fn page(out: &mut String, report: &Report) -> fmt::Result {
     money(out, report)?;
     features(out, report)?;
     writeln!(out, "<h2>{}</h2>", Both("Cases", "用例"))?;
-    tools(out)?;
+    let is_bad = counts.failed > 0;
+    choice(
+        out,
+        "show",
+        &[
+            ("all", !is_bad, Both("all", "全部")),
+            ("only-failed", is_bad, Both("failed", "不通过")),
+            ("only-passed", false, Both("passed", "通过")),
+            ("only-none", false, Both("not applicable", "不适用")),
+        ],
+    )?;
     report.cases.iter().try_for_each(|case| self::case(out, case))?;
     writeln!(out, "</body>\n</html>")
 }
@@ -126,27 +138,25 @@ fn features(out: &mut String, report: &Report) -> fmt::Result {
     if report.features.is_empty() {
         return Ok(());
     }
-    writeln!(out, "<h2>{}</h2>\n<table>", Both("What the card can do", "卡片功能"))?;
-    for feature in &report.features {
-        let word = if feature.is_there { Both("yes", "有") } else { Both("no", "无") };
-        writeln!(out, "<tr><td>{}</td><td>{word}</td></tr>", Both::from(&feature.title))?;
+    writeln!(out, "<h2>{}</h2>\n<dl>", Both("What the card can do", "卡片功能"))?;
+    for (word, wanted) in [(Both("yes", "有"), true), (Both("no", "无"), false)] {
+        writeln!(out, "<dt>{word}</dt>\n<dd><ul>")?;
+        for feature in report.features.iter().filter(|feature| feature.is_there == wanted) {
+            writeln!(out, "<li>{}</li>", Both::from(&feature.title))?;
+        }
+        writeln!(out, "</ul></dd>")?;
     }
-    writeln!(out, "</table>")
+    writeln!(out, "</dl>")
 }
 
-fn tools(out: &mut String) -> fmt::Result {
-    let radio = |out: &mut String, group: &str, id: &str, checked: &str, word: Both<'_>| {
-        writeln!(out, "<label><input type=\"radio\" name=\"{group}\" id=\"{id}\"{checked}> {word}</label>")
-    };
-    writeln!(out, "<div class=\"tools\">\n<fieldset>")?;
-    radio(out, "show", "all", " checked", Both("all", "全部"))?;
-    radio(out, "show", "only-failed", "", Both("failed", "不通过"))?;
-    radio(out, "show", "only-passed", "", Both("passed", "通过"))?;
-    radio(out, "show", "only-none", "", Both("not applicable", "不适用"))?;
-    writeln!(out, "</fieldset>\n<fieldset>")?;
-    radio(out, "language", "en", " checked", Both("English", "English"))?;
-    radio(out, "language", "zh", "", Both("中文", "中文"))?;
-    writeln!(out, "</fieldset>\n</div>")
+/// Radio buttons of one choice; the first that is marked holds.
+fn choice(out: &mut String, group: &str, options: &[(&str, bool, Both<'_>)]) -> fmt::Result {
+    writeln!(out, "<fieldset>")?;
+    for (id, is_marked, word) in options {
+        let mark = if *is_marked { " checked" } else { "" };
+        writeln!(out, "<label><input type=\"radio\" name=\"{group}\" id=\"{id}\"{mark}> {word}</label>")?;
+    }
+    writeln!(out, "</fieldset>")
 }
 
 fn case(out: &mut String, case: &CaseReport) -> fmt::Result {

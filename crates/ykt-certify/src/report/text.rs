@@ -62,6 +62,10 @@ fn write_text(out: &mut String, report: &Report, language: Language) -> std::fmt
             writeln!(out, "  {}", language.of(&case.purpose))?;
             write_failure(out, failure, language)?;
             for exchange in &case.dialogue {
+                if exchange.command.is_empty() {
+                    writeln!(out, "    {}", exchange.title)?;
+                    continue;
+                }
                 writeln!(out, "    {:<28} > {}", exchange.title, exchange.command)?;
                 let answer = exchange.answer.as_deref().unwrap_or(pick("no answer", "无应答"));
                 writeln!(out, "    {:<28} < {answer}", "")?;

@@ -65,3 +65,15 @@ fn plans_and_cases_are_listed() {
         "{cases}"
     );
 }
+
+/// The same through pcscd: a reader in between changes no verdict.
+#[cfg(feature = "pcsc")]
+#[test]
+fn cards_in_readers_conform() {
+    use crate::pcsc_desk::{Desk, run};
+    let desk = Desk::new();
+    let said = run(desk.ykt().args(["certify", "--reader", "0", "--keys", KEYS, "--destructive"]));
+    assert!(said.contains("failed 0") && said.contains("EP balance: before 0.00 · after 0.00"), "{said}");
+    let said = run(desk.ykt().args(["certify", "--plan", "psam", "--reader", "1", "--keys", KEYS]));
+    assert!(said.contains("failed 0"), "{said}");
+}
