@@ -2,6 +2,7 @@
 //! and may be null; `answer` with `answer_len` takes the answer's data (`*answer_len` bytes of room in, bytes written
 //! out; 256 are always enough), and both may be null when the data do not matter.
 #![allow(non_snake_case, reason = "the names are those of the issuing interface")]
+#![allow(unsafe_code, reason = "a C caller hands over pointers")]
 
 use crate::reader::{Answer, Class, OpenError, Reader};
 use crate::{Code, handles};

@@ -5,7 +5,7 @@
 //! steps behind a number for each open reader. A function sends exactly one command and gives three things back: a
 //! code that says whether there was an answer ([`Code`]), the card's status word, and the answer's data. No keys
 //! are kept here: cryptograms come from the key centre and go to the card as they are.
-#![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
+#![deny(clippy::as_conversions, clippy::arithmetic_side_effects, clippy::undocumented_unsafe_blocks)]
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
 
 mod c;

@@ -56,6 +56,7 @@ rules! {
     no_floats: rust_code::no_floats_near_money, "no f32 or f64 near money";
     sql: rust_code::sql_lives_in_store_files, "SQL lives in store.rs files";
     quiet: rust_code::libraries_do_not_print, "only the program prints";
+    border: rust_code::unsafe_stays_at_the_border, "unsafe code stays in the C interface";
     excuses: rust_code::excuses_have_reasons, "a lint is excused with a reason";
     names: rust_code::names_say_something, "no get_ prefix; no Manager, Helper, Util";
     awake: rust_code::tests_neither_sleep_nor_rest, "no test is ignored, none sleeps";

@@ -3,6 +3,9 @@
 use crate::house::{Crate, Finding, House, TextFile};
 use crate::source::{Source, has_word, is_word};
 
+/// The crates that C programs call.
+const BORDER: &[&str] = &["ykt-capi"];
+
 /// Crates in which an amount, a balance or a key is computed.
 const MONEY: &[&str] = &[
     "ykt-base",
@@ -123,6 +126,15 @@ pub fn libraries_do_not_print(house: &House) -> Vec<Finding> {
         let found =
             print.into_iter().find(|name| has_word(line, name) && line.contains(&format!("{name}!")))?;
         Some(format!("{found}! in a library"))
+    })
+}
+
+/// Rule: pointers are read at the border to C and nowhere else. (The lint is denied; this finds who allows it.)
+pub fn unsafe_stays_at_the_border(house: &House) -> Vec<Finding> {
+    let inside = house.crates.iter().filter(|krate| !BORDER.contains(&krate.name.as_str()));
+    judge_lines(house, inside, |line| {
+        let allowed = line.contains("allow(unsafe_code") || line.contains("expect(unsafe_code");
+        allowed.then(|| "unsafe code outside the border to C".to_owned())
     })
 }
 
