@@ -6,7 +6,7 @@
 //! online unlock.
 
 use super::PendingTransaction;
-use super::open::{Begun, Finished, OpenPurse, Transaction, draw};
+use super::open::{Finished, OpenPurse, Transaction, draw};
 use super::state::{Lock, PurseState};
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
@@ -21,7 +21,6 @@ use ykt_purse::grey::{
     LockProofForm, LockPurse, LockStage, PROOF_LEN,
 };
 use ykt_purse::prove::Proof;
-use ykt_purse::purchase::PurchaseAnswer;
 use ykt_purse::write_key::KeyUsage;
 use ykt_purse::{Purse, PurseFen};
 
@@ -47,7 +46,7 @@ impl<M: Memory> Card<M> {
         command: InitializeForGreyLock,
     ) -> Outcome {
         let InitializeForGreyLock { key_index, lock } = command;
-        let Begun { state, slot } = self.begin(lock.purse, Transaction::GreyLock, key_index)?;
+        let begun = self.begin(lock.purse, Transaction::GreyLock, key_index)?;
         match self.locked_purse().and_then(|purse| purse.state.lock) {
             Some(Lock { proof: LockProof { stage: LockStage::Locked, .. }, .. }) => {
                 return Err(StatusWord::GREY_LOCKED);
@@ -55,21 +54,12 @@ impl<M: Memory> Card<M> {
             Some(_) => return Err(StatusWord::CONDITIONS),
             None => {}
         }
-        let PurseState { balance, offline: counter, overdraft, .. } = state;
-        counter.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
+        begun.state.offline.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
 
         let random = draw(rng);
-        let given = PurchaseAnswer {
-            balance,
-            counter,
-            overdraft,
-            key_version: slot.attributes.version,
-            algorithm: slot.attributes.algorithm,
-            random,
-        };
-        let pending = PendingLock { lock, random, key_index, slot };
+        let pending = PendingLock { lock, random, key_index, slot: begun.slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Lock(pending)));
-        answer(&given.to_bytes())
+        answer(&begun.offline_answer(random).to_bytes())
     }
 
     /// # Errors

@@ -2,7 +2,7 @@
 //! prove itself and puts the money on.
 
 use super::PendingTransaction;
-use super::open::{Begun, Finished, Transaction, draw};
+use super::open::{Finished, Transaction, draw};
 use super::state::PurseState;
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
@@ -11,7 +11,7 @@ use crate::security::KeySlot;
 use crate::session::Pending;
 use ykt_base::{KeyIndex, Rng, StatusWord};
 use ykt_crypto::SessionKey;
-use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load, LoadAnswer};
+use ykt_purse::load::{self, CreditForLoad, InitializeForLoad, Load};
 use ykt_purse::prove::Proof;
 
 /// A load between INITIALIZE and CREDIT.
@@ -29,22 +29,15 @@ impl<M: Memory> Card<M> {
     #[inline(never)]
     pub(crate) fn initialize_for_load(&mut self, rng: &mut dyn Rng, command: InitializeForLoad) -> Outcome {
         let InitializeForLoad { key_index, load } = command;
-        let Begun { state, slot } = self.begin(load.purse, Transaction::Load, key_index)?;
-        let PurseState { balance, online: counter, .. } = state;
+        let begun = self.begin(load.purse, Transaction::Load, key_index)?;
+        let PurseState { balance, online: counter, .. } = begun.state;
         counter.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         balance.checked_add(load.amount).ok_or(StatusWord::CONDITIONS)?;
 
         let random = draw(rng);
-        let session = load::session_key(&slot.material(&self.store), random, counter);
-        let given = LoadAnswer {
-            balance,
-            counter,
-            key_version: slot.attributes.version,
-            algorithm: slot.attributes.algorithm,
-            random,
-            mac1: load::mac1(&session, &load, balance),
-        };
-        let pending = PendingLoad { load, session, key_index, slot };
+        let session = load::session_key(&begun.slot.material(&self.store), random, counter);
+        let given = begun.online_answer(random, load::mac1(&session, &load, balance));
+        let pending = PendingLoad { load, session, key_index, slot: begun.slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Load(pending)));
         answer(&given.to_bytes())
     }

@@ -1,4 +1,5 @@
-//! The electronic purse (电子钱包) and deposit (电子存折): balance, load, purchase, proof (`epurse.md` 4).
+//! The electronic purse (电子钱包) and deposit (电子存折): every transaction of `epurse.md` 4, their proofs, and the card's
+//! authentication code.
 
 mod capp;
 mod code;

@@ -6,13 +6,15 @@ use crate::answer::{Outcome, answer};
 use crate::card::Card;
 use crate::files::{File, FileId, FileKind, file, file_by_sfi};
 use crate::memory::{Batch, BatchFull, Memory, Store};
-use crate::security::{Check, CountedKey, KeyName, KeySlot, key};
+use crate::security::{Check, CountedKey, KeyAttributes, KeyName, KeySlot, key};
 use ykt_base::{CardCounter, DateTime, KeyIndex, Mac4, Random4, Rng, StatusWord, TerminalId};
 use ykt_crypto::{SessionKey, macs_equal};
 use ykt_purse::create::Structure;
 use ykt_purse::grey::LockStage;
+use ykt_purse::load::LoadAnswer;
 use ykt_purse::log::{self, LogRecord};
 use ykt_purse::prove::Proof;
+use ykt_purse::purchase::PurchaseAnswer;
 use ykt_purse::write_key::KeyUsage;
 use ykt_purse::{Purse, PurseFen, TransactionType};
 
@@ -122,6 +124,22 @@ impl Transaction {
 pub(super) struct Begun {
     pub(super) state: PurseState,
     pub(super) slot: KeySlot,
+}
+
+impl Begun {
+    /// What INITIALIZE answers to a terminal whose PSAM is offline: of purchases and grey locks.
+    pub(super) fn offline_answer(&self, random: Random4) -> PurchaseAnswer {
+        let PurseState { balance, offline: counter, overdraft, .. } = self.state;
+        let KeyAttributes { version: key_version, algorithm, .. } = self.slot.attributes;
+        PurchaseAnswer { balance, counter, overdraft, key_version, algorithm, random }
+    }
+
+    /// What INITIALIZE answers to a host: of loads and unloads.
+    pub(super) fn online_answer(&self, random: Random4, mac1: Mac4) -> LoadAnswer {
+        let PurseState { balance, online: counter, .. } = self.state;
+        let KeyAttributes { version: key_version, algorithm, .. } = self.slot.attributes;
+        LoadAnswer { balance, counter, key_version, algorithm, random, mac1 }
+    }
 }
 
 impl<M: Memory> Card<M> {

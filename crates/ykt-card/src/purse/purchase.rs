@@ -2,7 +2,7 @@
 //! opens it, DEBIT takes the money when the PSAM has signed, and writes the records that were cached in between.
 //! **Money is gone when the card answers.**
 
-use super::open::{Begun, Finished, Transaction, draw};
+use super::open::{Finished, Transaction, draw};
 use super::state::PurseState;
 use super::{CappCache, PendingTransaction};
 use crate::answer::{Outcome, answer};
@@ -13,7 +13,7 @@ use crate::session::Pending;
 use ykt_base::{CardCounter, KeyIndex, Random4, Rng, StatusWord};
 use ykt_purse::prove::Proof;
 use ykt_purse::purchase::{
-    self, DebitAnswer, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseAnswer,
+    self, DebitAnswer, DebitForPurchase, InitializeForPurchase, Purchase, PurchaseKind,
 };
 
 /// A purchase between INITIALIZE and DEBIT.
@@ -36,24 +36,18 @@ impl<M: Memory> Card<M> {
         command: InitializeForPurchase,
     ) -> Outcome {
         let InitializeForPurchase { key_index, purchase } = command;
-        let Begun { state, slot } = self.begin(purchase.kind.purse(), Transaction::Purchase, key_index)?;
-        let PurseState { balance, offline: counter, overdraft, .. } = state;
+        let begun = self.begin(purchase.kind.purse(), Transaction::Purchase, key_index)?;
+        let PurseState { balance, offline: counter, .. } = begun.state;
         counter.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         balance.checked_sub(purchase.amount).ok_or(StatusWord::INSUFFICIENT_FUNDS)?;
 
         let random = draw(rng);
-        let given = PurchaseAnswer {
-            balance,
-            counter,
-            overdraft,
-            key_version: slot.attributes.version,
-            algorithm: slot.attributes.algorithm,
-            random,
-        };
-        self.session.capp_cache = CappCache::new();
-        let pending = PendingPurchase { purchase, random, counter, key_index, slot };
+        if purchase.kind == PurchaseKind::Composite {
+            self.session.capp_cache = CappCache::new();
+        }
+        let pending = PendingPurchase { purchase, random, counter, key_index, slot: begun.slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Purchase(pending)));
-        answer(&given.to_bytes())
+        answer(&begun.offline_answer(random).to_bytes())
     }
 
     /// # Errors
@@ -88,7 +82,9 @@ impl<M: Memory> Card<M> {
             at,
             proof: Proof { mac2: given.mac2, tac: given.tac },
         };
-        batch.extend(&self.session.capp_cache)?;
+        if purchase.kind == PurchaseKind::Composite {
+            batch.extend(&self.session.capp_cache)?;
+        }
         self.finish(&mut batch, &purse, PurseState { balance, offline, ..purse.state }, &finished)?;
         answer(&given.to_bytes())
     }

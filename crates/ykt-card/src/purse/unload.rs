@@ -1,7 +1,7 @@
 //! Unload (圈提, `epurse.md` 4.6): the ED gives money back to its account; MAC3 proves to the host that it is gone.
 
 use super::PendingTransaction;
-use super::open::{Begun, Finished, Transaction, draw};
+use super::open::{Finished, Transaction, draw};
 use super::state::PurseState;
 use crate::answer::{Outcome, answer};
 use crate::card::Card;
@@ -11,7 +11,7 @@ use crate::session::Pending;
 use ykt_base::{Rng, StatusWord};
 use ykt_crypto::SessionKey;
 use ykt_purse::prove::Proof;
-use ykt_purse::unload::{self, DebitForUnload, InitializeForUnload, Unload, UnloadAnswer};
+use ykt_purse::unload::{self, DebitForUnload, InitializeForUnload, Unload};
 use ykt_purse::{Purse, TransactionType};
 
 /// An unload between INITIALIZE and DEBIT.
@@ -32,22 +32,15 @@ impl<M: Memory> Card<M> {
         command: InitializeForUnload,
     ) -> Outcome {
         let InitializeForUnload { key_index, unload } = command;
-        let Begun { state, slot } = self.begin(Purse::Ed, Transaction::Unload, key_index)?;
-        let PurseState { balance, online: counter, .. } = state;
+        let begun = self.begin(Purse::Ed, Transaction::Unload, key_index)?;
+        let PurseState { balance, online: counter, .. } = begun.state;
         counter.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         balance.checked_sub(unload.amount).ok_or(StatusWord::INSUFFICIENT_FUNDS)?;
 
         let random = draw(rng);
-        let session = unload::session_key(&slot.material(&self.store), random, counter);
-        let given = UnloadAnswer {
-            balance,
-            counter,
-            key_version: slot.attributes.version,
-            algorithm: slot.attributes.algorithm,
-            random,
-            mac1: unload::mac1(&session, &unload, balance),
-        };
-        let pending = PendingUnload { unload, session, slot };
+        let session = unload::session_key(&begun.slot.material(&self.store), random, counter);
+        let given = begun.online_answer(random, unload::mac1(&session, &unload, balance));
+        let pending = PendingUnload { unload, session, slot: begun.slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Unload(pending)));
         answer(&given.to_bytes())
     }

@@ -83,6 +83,14 @@ fn play(bench: &mut Bench, steps: &[&str]) {
     }
 }
 
+/// The PSAM of all key types, which asks for authentication codes.
+fn psam_with_codes() -> Chip {
+    with_another_application("sam-uses", &["@A1B2C3D4E5F60718", "0084000008", "008200000814DDC78285A5DE1B"])
+}
+
+const SAM_LOCK: &str = "E040000024D1D2D3D4000300004CC292202401311234560100170001017090798401011000FFFFFFFF";
+const SAM_CERTIFY: &str = "E042000004F2C0CEEA";
+
 const RIGHTS: &[Right] = &[
     Right {
         name: "state of the MF",
@@ -175,6 +183,56 @@ const RIGHTS: &[Right] = &[
         is_of_card: false,
     },
     Right {
+        name: "grey lock under way",
+        card: user_card,
+        gain: &["@01020304", "E07A08020701360486600002"],
+        back: &[],
+        used_by: "E07C08001300000011E1E2E3E420240131123456AD3A4F06",
+        with: 0x9000,
+        without: &[0x6901],
+        is_of_card: false,
+    },
+    Right {
+        name: "MAC under way in a PSAM",
+        card: psam,
+        gain: &["801A440110170001017090798401011000FFFFFFFF", "80FA07001000000000000000000000000000000000"],
+        back: &[PSAM_APPLICATION],
+        used_by: "80FA0100080000000000000000",
+        with: 0x9000,
+        without: &[0x6985],
+        is_of_card: false,
+    },
+    Right {
+        name: "grey lock under way in a PSAM",
+        card: psam,
+        gain: &["@E1E2E3E4", SAM_LOCK],
+        back: &[],
+        used_by: SAM_CERTIFY,
+        with: 0x9000,
+        without: &[0x6901],
+        is_of_card: false,
+    },
+    Right {
+        name: "grey lock a PSAM vouches for",
+        card: psam,
+        gain: &["@E1E2E3E4", SAM_LOCK, SAM_CERTIFY],
+        back: &[PSAM_APPLICATION],
+        used_by: "E04400000F93170001017090798400030000012C",
+        with: 0x9000,
+        without: &[0x6985],
+        is_of_card: false,
+    },
+    Right {
+        name: "authentication code a PSAM has seen",
+        card: psam_with_codes,
+        gain: &["80CA0000090170907984C8D3055F"],
+        back: &[PSAM_APPLICATION],
+        used_by: "80700000245A5B5C5D00000000009606202401311234560100170001017090798401011000FFFFFFFF",
+        with: 0x9000,
+        without: &[0x6985, 0x6A88],
+        is_of_card: false,
+    },
+    Right {
         name: "PIN for a key pair",
         card: token,
         gain: &["0020000003123456"],
@@ -209,7 +267,7 @@ const RIGHTS: &[Right] = &[
 impl Right {
     fn application(&self) -> &'static str {
         match &self.used_by[..4] {
-            "80FA" | "8072" => PSAM_APPLICATION,
+            "80FA" | "8070" | "8072" | "E042" | "E044" => PSAM_APPLICATION,
             "802A" => TOKEN_APPLICATION,
             "8074" => KEY_APPLICATION,
             _ => SELECT_APPLICATION,
