@@ -1,11 +1,15 @@
 //! What is wrong on purpose with the MAC of a transaction, the same for every transaction.
 
-use super::Stop;
-use crate::action::MacFault;
+use super::{Bench, Stop};
+use crate::action::{KeyName, MacFault};
 use crate::words::Text;
-use ykt_base::{DateTime, Mac4, TerminalId};
-use ykt_crypto::SessionKey;
+use ykt_base::{CardCounter, DateTime, KeyVersion, Mac4, Random4, TerminalId, TerminalSeq};
+use ykt_crypto::{CardKey, SessionKey};
 use ykt_purse::PurseFen;
+use ykt_purse::grey::UnlockOffer;
+use ykt_purse::load::{LoadAnswer, session_input};
+use ykt_purse::overdraft::UpdateAnswer;
+use ykt_purse::purchase::PurchaseAnswer;
 
 /// The terms a MAC covers.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +40,79 @@ pub(super) enum Session {
     OtherKey,
     /// One with another terminal sequence.
     OtherSequence,
+}
+
+/// What a card's answer to INITIALIZE gives to a session key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Offer {
+    version: KeyVersion,
+    algorithm: u8,
+    pub(super) random: Random4,
+    pub(super) counter: CardCounter,
+}
+
+macro_rules! offers {
+    ($($answer:ident by $counter:ident;)+) => {$(
+        impl From<$answer> for Offer {
+            fn from(answer: $answer) -> Offer {
+                let $answer { key_version: version, algorithm, random, $counter: counter, .. } = answer;
+                Offer { version, algorithm, random, counter }
+            }
+        }
+    )+};
+}
+
+offers! {
+    LoadAnswer by counter;
+    PurchaseAnswer by counter;
+    UpdateAnswer by counter;
+    UnlockOffer by online;
+}
+
+/// The transaction a follow-up belongs to: its key, the INITIALIZE that began it, and the one before that.
+pub(super) struct Opened {
+    pub(super) key: KeyName,
+    pub(super) initialize: &'static str,
+    pub(super) now: Offer,
+    pub(super) old: Option<Offer>,
+}
+
+impl Opened {
+    /// The answer a session is made of, and the key under which.
+    fn of(&self, session: Session) -> Result<(Offer, KeyName), Stop> {
+        match session {
+            Session::Right | Session::OtherSequence => Ok((self.now, self.key)),
+            Session::OtherKey => Ok((self.now, KeyName::Dtk)),
+            Session::Old => Ok((self.old.ok_or_else(|| no_earlier(self.initialize))?, self.key)),
+        }
+    }
+}
+
+impl Bench<'_> {
+    /// A session between card and host, which no terminal counts.
+    pub(super) fn host_session(&self, opened: &Opened, session: Session) -> Result<SessionKey, Stop> {
+        if session == Session::OtherSequence {
+            return Err(no_meaning(opened.initialize));
+        }
+        let (Offer { version, algorithm, random, counter }, key) = opened.of(session)?;
+        let key = self.transaction_key(key, version, algorithm)?;
+        Ok(key.session(session_input(random, counter)))
+    }
+
+    /// A session between card and PSAM under the PSAM's sequence, made by `make`.
+    pub(super) fn terminal_session(
+        &self,
+        opened: &Opened,
+        sequence: TerminalSeq,
+        session: Session,
+        make: impl Fn(&CardKey, Offer, TerminalSeq) -> SessionKey,
+    ) -> Result<SessionKey, Stop> {
+        let later = TerminalSeq(sequence.0.saturating_add(1));
+        let sequence = if session == Session::OtherSequence { later } else { sequence };
+        let (offer, key) = opened.of(session)?;
+        let key = self.transaction_key(key, offer.version, offer.algorithm)?;
+        Ok(make(&key, offer, sequence))
+    }
 }
 
 /// The MAC over the terms, spoilt by the fault.

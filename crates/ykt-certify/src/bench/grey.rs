@@ -1,7 +1,7 @@
 //! Grey lock: the bench plays pump and PSAM. The lock outlives the power, so its end may come in another session.
 
 use super::books::Lock;
-use super::faults::{Kind, Session, Terms, faulty_mac, fen, no_earlier, no_meaning};
+use super::faults::{Kind, Opened, Session, Terms, faulty_mac, fen, no_earlier, no_meaning};
 use super::purse::{Begun, LENGTH, MAC1, MAC2, MAC3, TAC, other};
 use super::{ANSWER, BALANCE, Bench, Finding, OFFLINE, ONLINE, Stop, agree, same};
 use crate::action::{KeyName, LockProofForm, MacFault};
@@ -49,18 +49,16 @@ impl Bench<'_> {
             || (GreyLock { purse: settings.purse, terminal: settings.terminal }, self.no_purchase_answer());
         let (lock, answer) = newest.unwrap_or_else(nothing);
         let (sequence, at) = (self.next_sequence(), self.desk.at);
+        let opened = Opened {
+            key: KeyName::Dpk,
+            initialize: "INITIALIZE FOR GREY LOCK",
+            now: answer.into(),
+            old: old.map(|(_, answer)| answer.into()),
+        };
         let session = |session| {
-            let later = TerminalSeq(sequence.0.saturating_add(1));
-            let (answer, name, sequence) = match session {
-                Session::Right => (answer, KeyName::Dpk, sequence),
-                Session::Old => {
-                    (old.ok_or_else(|| no_earlier("INITIALIZE FOR GREY LOCK"))?.1, KeyName::Dpk, sequence)
-                }
-                Session::OtherKey => (answer, KeyName::Dtk, sequence),
-                Session::OtherSequence => (answer, KeyName::Dpk, later),
-            };
-            let key = self.transaction_key(name, answer.key_version, answer.algorithm)?;
-            Ok(grey::session_key(&key, answer.random, answer.counter, sequence, TERMINAL_RANDOM))
+            self.terminal_session(&opened, sequence, session, |key, offer, sequence| {
+                grey::session_key(key, offer.random, offer.counter, sequence, TERMINAL_RANDOM)
+            })
         };
         let right = session(Session::Right)?;
         let terms = Terms { amount: PurseFen::ZERO, terminal: lock.terminal, at, kind: Kind::Right };
@@ -180,18 +178,13 @@ impl Bench<'_> {
         });
         let (unlock, answer) = newest.ok_or_else(|| no_earlier("INITIALIZE FOR GREY UNLOCK"))?;
         let (purse, at) = (unlock.purse, self.desk.at);
-        let session = |session| {
-            let (answer, name) = match session {
-                Session::Right => (answer, KeyName::Dugk),
-                Session::Old => {
-                    (old.ok_or_else(|| no_earlier("INITIALIZE FOR GREY UNLOCK"))?.1, KeyName::Dugk)
-                }
-                Session::OtherKey => (answer, KeyName::Dtk),
-                Session::OtherSequence => return Err(no_meaning("GREY UNLOCK")),
-            };
-            let key = self.transaction_key(name, answer.key_version, answer.algorithm)?;
-            Ok(grey::unlock_session_key(&key, answer.random, answer.online))
+        let opened = Opened {
+            key: KeyName::Dugk,
+            initialize: "INITIALIZE FOR GREY UNLOCK",
+            now: answer.into(),
+            old: old.map(|(_, answer)| answer.into()),
         };
+        let session = |session| self.host_session(&opened, session);
         let right = session(Session::Right)?;
         let terms = Terms { amount, terminal: unlock.terminal, at, kind: Kind::Right };
         let mac2 = faulty_mac(fault, terms, session, |session, terms| {

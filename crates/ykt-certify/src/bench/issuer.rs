@@ -1,6 +1,6 @@
 //! What the issuer's host does with a deposit besides loading it: unload, and the overdraft limit.
 
-use super::faults::{Kind, Session, Terms, faulty_mac, no_earlier, no_meaning};
+use super::faults::{Kind, Opened, Session, Terms, faulty_mac, no_earlier};
 use super::purse::{Begun, LENGTH, MAC1, MAC3, TAC};
 use super::{BALANCE, Bench, Finding, ONLINE, Stop, agree, same};
 use crate::action::{KeyName, MacFault};
@@ -50,16 +50,13 @@ impl Bench<'_> {
         let nothing = || (Unload { amount: PurseFen::ZERO, terminal }, self.no_load_answer());
         let (unload, answer) = newest.unwrap_or_else(nothing);
         let at = self.desk.at;
-        let session = |session| {
-            let (answer, name) = match session {
-                Session::Right => (answer, KeyName::Dulk),
-                Session::Old => (old.ok_or_else(|| no_earlier("INITIALIZE FOR UNLOAD"))?.1, KeyName::Dulk),
-                Session::OtherKey => (answer, KeyName::Dtk),
-                Session::OtherSequence => return Err(no_meaning("DEBIT FOR UNLOAD")),
-            };
-            let key = self.transaction_key(name, answer.key_version, answer.algorithm)?;
-            Ok(unload::session_key(&key, answer.random, answer.counter))
+        let opened = Opened {
+            key: KeyName::Dulk,
+            initialize: "INITIALIZE FOR UNLOAD",
+            now: answer.into(),
+            old: old.map(|(_, answer)| answer.into()),
         };
+        let session = |session| self.host_session(&opened, session);
         let right = session(Session::Right)?;
         let terms = Terms { amount: unload.amount, terminal: unload.terminal, at, kind: Kind::Right };
         let mac2 = faulty_mac(fault, terms, session, |session, terms| {
@@ -119,16 +116,13 @@ impl Bench<'_> {
         });
         let answer = newest.unwrap_or_else(|| self.no_update());
         let (terminal, at) = (self.desk.settings.terminal, self.desk.at);
-        let session = |session| {
-            let (answer, name) = match session {
-                Session::Right => (answer, KeyName::Duk),
-                Session::Old => (old.ok_or_else(|| no_earlier("INITIALIZE FOR UPDATE"))?, KeyName::Duk),
-                Session::OtherKey => (answer, KeyName::Dtk),
-                Session::OtherSequence => return Err(no_meaning("UPDATE OVERDRAW LIMIT")),
-            };
-            let key = self.transaction_key(name, answer.key_version, answer.algorithm)?;
-            Ok(overdraft::session_key(&key, answer.random, answer.counter))
+        let opened = Opened {
+            key: KeyName::Duk,
+            initialize: "INITIALIZE FOR UPDATE",
+            now: answer.into(),
+            old: old.map(Into::into),
         };
+        let session = |session| self.host_session(&opened, session);
         // The amount of an update is its limit.
         let [a, b, c] = limit.0;
         let amount = PurseFen::from_bytes([0, a, b, c]).unwrap_or_default();

@@ -2,7 +2,7 @@
 //! the MACs they would make or with wrong ones, and books what the card answers.
 
 use super::books::Done;
-use super::faults::{Kind, Session, Terms, faulty_mac, fen, no_earlier, no_meaning};
+use super::faults::{Kind, Opened, Session, Terms, faulty_mac, fen};
 use super::{ANSWER, BALANCE, Bench, Finding, OFFLINE, ONLINE, Stop, agree, same};
 use crate::action::{KeyName, MacFault, Transaction};
 use crate::plan::LogCounter;
@@ -133,16 +133,13 @@ impl Bench<'_> {
         });
         let (load, answer) = newest.unwrap_or_else(|| self.no_load());
         let at = self.desk.at;
-        let session = |session| {
-            let (answer, name) = match session {
-                Session::Right => (answer, KeyName::Dlk),
-                Session::Old => (old.ok_or_else(|| no_earlier("INITIALIZE FOR LOAD"))?.1, KeyName::Dlk),
-                Session::OtherKey => (answer, KeyName::Dtk),
-                Session::OtherSequence => return Err(no_meaning("CREDIT FOR LOAD")),
-            };
-            let key = self.transaction_key(name, answer.key_version, answer.algorithm)?;
-            Ok(load::session_key(&key, answer.random, answer.counter))
+        let opened = Opened {
+            key: KeyName::Dlk,
+            initialize: "INITIALIZE FOR LOAD",
+            now: answer.into(),
+            old: old.map(|(_, answer)| answer.into()),
         };
+        let session = |session| self.host_session(&opened, session);
         let terms = Terms { amount: load.amount, terminal: load.terminal, at, kind: Kind::Right };
         let mac2 = faulty_mac(fault, terms, session, |session, terms| {
             let purse = if terms.kind == Kind::Right { load.purse } else { other(load.purse) };
@@ -172,18 +169,16 @@ impl Bench<'_> {
         });
         let (purchase, answer) = newest.unwrap_or_else(|| self.no_purchase());
         let (sequence, at) = (self.next_sequence(), self.desk.at);
+        let opened = Opened {
+            key: KeyName::Dpk,
+            initialize: "INITIALIZE FOR PURCHASE",
+            now: answer.into(),
+            old: old.map(|(_, answer)| answer.into()),
+        };
         let session = |session| {
-            let later = TerminalSeq(sequence.0.saturating_add(1));
-            let (answer, name, sequence) = match session {
-                Session::Right => (answer, KeyName::Dpk, sequence),
-                Session::Old => {
-                    (old.ok_or_else(|| no_earlier("INITIALIZE FOR PURCHASE"))?.1, KeyName::Dpk, sequence)
-                }
-                Session::OtherKey => (answer, KeyName::Dtk, sequence),
-                Session::OtherSequence => (answer, KeyName::Dpk, later),
-            };
-            let key = self.transaction_key(name, answer.key_version, answer.algorithm)?;
-            Ok(purchase::session_key(&key, answer.random, answer.counter, sequence))
+            self.terminal_session(&opened, sequence, session, |key, offer, sequence| {
+                purchase::session_key(key, offer.random, offer.counter, sequence)
+            })
         };
         let right = session(Session::Right)?;
         let terms = Terms { amount: purchase.amount, terminal: purchase.terminal, at, kind: Kind::Right };
