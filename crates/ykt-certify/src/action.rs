@@ -489,6 +489,6 @@ impl Action {
 }
 
 /// Names that stand for PINs in commands.
-fn is_pin(name: &str) -> bool {
+pub(crate) fn is_pin(name: &str) -> bool {
     matches!(name, "pin" | "wrong_pin" | "other_pin")
 }

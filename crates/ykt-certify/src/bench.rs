@@ -13,14 +13,15 @@ mod security;
 
 pub use books::Holder;
 
-use crate::action::{Action, KeyName, Step};
+use crate::action::{Action, KeyName, Step, is_pin};
 use crate::plan::{CardSort, Settings};
 use crate::template::{Masked, Pattern, Secrecy, Template, Value, Values};
 use crate::words::{Text, Words};
 use books::{Books, SamBooks};
 use purse::Begun;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use ykt_base::hex::Hex;
 use ykt_base::{CardChannel, ChannelError, Command, DateTime, Response, StatusWord, TerminalId};
 use ykt_purse::Purse;
@@ -110,6 +111,58 @@ pub struct Desk<'a> {
     pub card: CardSort,
     /// Date and time of transactions.
     pub at: DateTime,
+    /// Keys whose right use the card has refused.
+    pub doubts: Doubts,
+}
+
+/// How often in a row the card has refused each key, rightly used. A key file of another city must not lock a card:
+/// after two refusals a key is not tried again, and after one not wrongly on purpose.
+#[derive(Debug, Default)]
+pub struct Doubts(RefCell<BTreeMap<KeyName, u8>>);
+
+/// Refusals in a row after which a key is not tried again: cards give three tries and more.
+const REFUSALS_MAX: u8 = 2;
+
+/// Whether a key or PIN is used as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Usage {
+    Right,
+    WrongOnPurpose,
+}
+
+impl From<bool> for Usage {
+    fn from(is_right: bool) -> Usage {
+        if is_right { Usage::Right } else { Usage::WrongOnPurpose }
+    }
+}
+
+impl Doubts {
+    /// # Errors
+    /// [`Stop::Unable`] when the card may lock the key.
+    fn admit(&self, key: KeyName, usage: Usage) -> Result<(), Stop> {
+        let refused = self.0.borrow().get(&key).copied().unwrap_or(0);
+        let most = if usage == Usage::Right { REFUSALS_MAX } else { 1 };
+        if refused < most {
+            return Ok(());
+        }
+        let name = key.name();
+        let en = format!(
+            "the card has refused the {name} of the key file: not tried again, so that it is not locked"
+        );
+        Err(Stop::Unable(Text::new(en, format!("卡片拒绝了密钥文件中的 {name}，为免锁定不再尝试"))))
+    }
+
+    fn note(&self, key: KeyName, usage: Usage, sw: StatusWord) {
+        let mut doubts = self.0.borrow_mut();
+        let refused = doubts.entry(key).or_default();
+        match (usage, sw.0) {
+            (Usage::Right, 0x9000) => *refused = 0,
+            (Usage::Right, 0x63C0..=0x63CF | 0x6983 | 0x6988 | 0x9302) => {
+                *refused = refused.saturating_add(1)
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The card under test during one case.
@@ -182,6 +235,10 @@ impl<'a> Bench<'a> {
             Action::Send { apdu, sw, answer } => {
                 let command = self.fill(apdu)?;
                 let title = title_of(command.as_bytes());
+                if apdu.names().any(is_pin) {
+                    let usage = Usage::from(apdu.names().all(|name| name != "wrong_pin"));
+                    return self.prove(&title, command, sw, KeyName::Pin, usage).map(|answer| answer.sw());
+                }
                 self.ask(&title, command, sw, answer.as_ref())
             }
             Action::Again { sw } => {
@@ -348,12 +405,22 @@ impl<'a> Bench<'a> {
 
     /// Sends a command whose status word must be one of `sw`.
     fn demand(&mut self, title: &str, command: Masked, sw: &Words) -> Result<Response, Stop> {
+        expect(self.transmit(title, command)?, sw)
+    }
+
+    /// As [`Bench::demand`], for a command that proves a key; the card's tries are spared.
+    fn prove(
+        &mut self,
+        title: &str,
+        command: Masked,
+        sw: &Words,
+        key: KeyName,
+        usage: Usage,
+    ) -> Result<Response, Stop> {
+        self.desk.doubts.admit(key, usage)?;
         let response = self.transmit(title, command)?;
-        if sw.accept(response.sw()) {
-            Ok(response)
-        } else {
-            Err(Finding::new(STATUS, sw, response.sw()).into())
-        }
+        self.desk.doubts.note(key, usage, response.sw());
+        expect(response, sw)
     }
 
     fn transmit(&mut self, title: &str, command: Masked) -> Result<Response, Stop> {
@@ -378,6 +445,10 @@ impl<'a> Bench<'a> {
         });
         key.ok_or_else(|| lacks_key(name))
     }
+}
+
+fn expect(response: Response, sw: &Words) -> Result<Response, Stop> {
+    if sw.accept(response.sw()) { Ok(response) } else { Err(Finding::new(STATUS, sw, response.sw()).into()) }
 }
 
 /// The step needs a key that nobody gave.

@@ -102,7 +102,7 @@ pub struct Case {
     pub setup: Vec<Step>,
     /// The steps.
     pub steps: Vec<Step>,
-    /// Steps done afterwards in any case.
+    /// Steps done afterwards, however the steps came out.
     pub cleanup: Vec<Step>,
 }
 

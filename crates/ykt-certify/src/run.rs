@@ -2,7 +2,7 @@
 //! it was, as far as the keys allow.
 
 use crate::action::{KeyName, Step};
-use crate::bench::{Bench, Desk, Finding, Holder, Stop};
+use crate::bench::{Bench, Desk, Doubts, Finding, Holder, Stop};
 use crate::plan::{CardSort, Case, Feature, Harm, Plan, Sign, Start, protocol_of};
 use crate::report::{CaseReport, Failure, FeatureLine, MoneyLine, Report, Stage, Verdict};
 use crate::words::{Text, Words};
@@ -93,6 +93,7 @@ pub fn run(
         secrets: &plan.secrets,
         card: plan.card,
         at: plan.settings.at.unwrap_or(job.at),
+        doubts: Doubts::default(),
     };
     let none = BTreeSet::new();
     let identified = Bench::new(channel, &desk, Holder::unknown(), &none).identify();
@@ -220,17 +221,25 @@ impl Run<'_> {
             Start::Reset => bench.reset(),
         };
         let started = started.map_err(|stop| (Stage::Setup, 0, stop));
-        let outcome = started
-            .and_then(|()| steps(&mut bench, Stage::Setup, &case.setup))
-            .and_then(|()| steps(&mut bench, Stage::Steps, &case.steps));
-        let cleaned = steps(&mut bench, Stage::Cleanup, &case.cleanup);
+        let ready = started.and_then(|()| steps(&mut bench, Stage::Setup, &case.setup));
+        // Where the ground was not made ready there is nothing to put back.
+        let outcome = ready.and_then(|()| {
+            let outcome = steps(&mut bench, Stage::Steps, &case.steps);
+            outcome.and(steps(&mut bench, Stage::Cleanup, &case.cleanup))
+        });
         let moved = bench.finished();
         let dialogue = bench.into_dialogue();
         self.moved = self.moved.saturating_add(moved);
-        let verdict = match outcome.and(cleaned) {
+        let verdict = match outcome {
             Ok(()) => Verdict::Passed,
             Err((_, _, Stop::Unable(reason))) => Verdict::NotApplicable { reason },
-            Err((stage, number, stop)) => Verdict::Failed(failure(case, stage, number, stop)),
+            Err((stage, number, Stop::Wrong(finding))) => {
+                Verdict::Failed(failure(case, stage, number, finding, false))
+            }
+            Err((stage, number, Stop::Silent(error))) => {
+                let finding = Finding::new(("answer", "应答"), "an answer", error);
+                Verdict::Failed(failure(case, stage, number, finding, true))
+            }
         };
         report(verdict, dialogue)
     }
@@ -322,19 +331,13 @@ fn steps(bench: &mut Bench<'_>, stage: Stage, steps: &[Step]) -> Result<(), (Sta
     Ok(())
 }
 
-fn failure(case: &Case, stage: Stage, number: usize, stop: Stop) -> Failure {
+fn failure(case: &Case, stage: Stage, number: usize, finding: Finding, is_silent: bool) -> Failure {
     let steps = match stage {
         Stage::Setup => &case.setup,
         Stage::Steps => &case.steps,
         Stage::Cleanup => &case.cleanup,
     };
-    let source = number.checked_sub(1).and_then(|at| steps.get(at)).map(|step| step.source.clone());
-    let (finding, is_silent) = match stop {
-        Stop::Wrong(finding) => (finding, false),
-        Stop::Unable(what) => {
-            (Finding { subject: what, expected: String::new(), found: String::new() }, false)
-        }
-        Stop::Silent(error) => (Finding::new(("answer", "应答"), "an answer", error), true),
-    };
-    Failure { stage, number, step: source.unwrap_or_else(|| "start".to_owned()), finding, is_silent }
+    let step = number.checked_sub(1).and_then(|at| steps.get(at));
+    let step = step.map_or_else(|| "start".to_owned(), |step| step.source.clone());
+    Failure { stage, number, step, finding, is_silent }
 }

@@ -3,7 +3,7 @@
 
 use super::books::Done;
 use super::faults::{Kind, Opened, Session, Terms, faulty_mac, fen};
-use super::{ANSWER, BALANCE, Bench, Finding, OFFLINE, ONLINE, Stop, agree, same};
+use super::{ANSWER, BALANCE, Bench, Finding, OFFLINE, ONLINE, Stop, Usage, agree, same};
 use crate::action::{KeyName, MacFault, Transaction};
 use crate::plan::LogCounter;
 use crate::template::Masked;
@@ -147,7 +147,8 @@ impl Bench<'_> {
             load::mac2(session, &load, terms.at)
         })?;
         let command = Masked::open(&CreditForLoad { at, mac2 }.to_apdu());
-        let response = self.demand("CREDIT FOR LOAD", command, sw)?;
+        let usage = Usage::from(newest.is_some() && fault == MacFault::None && sw.accept(StatusWord::OK));
+        let response = self.prove("CREDIT FOR LOAD", command, sw, KeyName::Dlk, usage)?;
         if response.sw().is_ok() {
             let balance = answer.balance.checked_add(load.amount);
             let balance = balance.ok_or_else(|| Finding::new(BALANCE, "at most 7FFFFFFF", "more"))?;
@@ -188,7 +189,8 @@ impl Bench<'_> {
             purchase::mac1(session, &purchase, terms.at)
         })?;
         let command = Masked::open(&DebitForPurchase { sequence, at, mac1 }.to_apdu());
-        let response = self.demand("DEBIT FOR PURCHASE", command, sw)?;
+        let usage = Usage::from(newest.is_some() && fault == MacFault::None && sw.accept(StatusWord::OK));
+        let response = self.prove("DEBIT FOR PURCHASE", command, sw, KeyName::Dpk, usage)?;
         if response.sw().is_ok() {
             let balance = answer.balance.checked_sub(purchase.amount);
             let balance = balance.ok_or_else(|| Finding::new(BALANCE, "not below zero", "below zero"))?;

@@ -1,6 +1,6 @@
 //! Challenges, proofs of keys, PINs and secure messaging, right or wrong on purpose.
 
-use super::{ANSWER, Bench, Finding, Stop, encoded, lacks_key};
+use super::{ANSWER, Bench, Finding, Stop, Usage, encoded, lacks_key};
 use crate::action::{KeyName, PinChoice, ProofFault, SecureFault};
 use crate::template::{Masked, Pattern, Secrecy, Template};
 use crate::words::{Text, Words};
@@ -78,7 +78,8 @@ impl Bench<'_> {
             cryptogram[7] ^= 1;
         }
         let command = encoded(&command::external_authenticate(id, &cryptogram));
-        self.ask("EXTERNAL AUTHENTICATE", command, sw, None)
+        let usage = Usage::from(fault == ProofFault::None);
+        self.prove("EXTERNAL AUTHENTICATE", command, sw, name, usage).map(|response| response.sw())
     }
 
     pub(super) fn internal_authenticate(
@@ -112,7 +113,9 @@ impl Bench<'_> {
         let mut command = Masked::open(&[0x00, 0x20, 0x00, self.desk.settings.pin_id]);
         command.push(&[u8::try_from(pin.len()).unwrap_or(u8::MAX)], Secrecy::Open);
         command.push(&pin, Secrecy::Secret);
-        self.ask("VERIFY", command, sw, None)
+        // Only where it should be accepted is a PIN the right one: a case may have changed it.
+        let usage = Usage::from(choice == PinChoice::Right && sw.accept(StatusWord::OK));
+        self.prove("VERIFY", command, sw, KeyName::Pin, usage).map(|response| response.sw())
     }
 
     pub(super) fn reload_pin(
@@ -131,7 +134,8 @@ impl Bench<'_> {
         let mut command = Masked::open(head);
         command.push(rest.get(..pin.len()).unwrap_or_default(), Secrecy::Secret);
         command.push(rest.get(pin.len()..).unwrap_or_default(), Secrecy::Open);
-        self.ask("RELOAD PIN", command, sw, None)
+        let usage = Usage::from(fault == ProofFault::None);
+        self.prove("RELOAD PIN", command, sw, KeyName::Drpk, usage).map(|response| response.sw())
     }
 
     pub(super) fn secure(
@@ -165,14 +169,16 @@ impl Bench<'_> {
             command.append(&data);
         }
         command.push(&mac, Secrecy::Open);
-        let title = super::title_of(&header);
-        let Some(pattern) = answer else {
-            return self.ask(&title, command, sw, None);
-        };
-        command.push(&[0], Secrecy::Open);
-        let response = self.demand(&title, command, sw)?;
-        if response.sw().is_ok() {
-            self.protected_answer(&key, iv, response.data(), pattern)?;
+        if answer.is_some() {
+            command.push(&[0], Secrecy::Open);
+        }
+        let usage = Usage::from(fault == SecureFault::None && sw.accept(StatusWord::OK));
+        let response = self.prove(&super::title_of(&header), command, sw, name, usage)?;
+        match answer {
+            Some(pattern) if response.sw().is_ok() => {
+                self.protected_answer(&key, iv, response.data(), pattern)?;
+            }
+            _ => {}
         }
         Ok(response.sw())
     }

@@ -6,7 +6,7 @@ use ykt_card::Memory;
 use ykt_certify::report::{Language, Verdict, html, text};
 use ykt_certify::{Harm, Overrides, Plan};
 use ykt_issue::Profile;
-use ykt_vault::DeskKeys;
+use ykt_vault::{DeskKeys, KeysFile};
 
 fn purse() -> Plan {
     Plan::built_in("purse", &Overrides::new()).unwrap()
@@ -59,6 +59,25 @@ fn a_failed_case_shows_the_dialogue_and_no_secret() {
     let read: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(read["cases"][0]["verdict"], "failed");
     assert_eq!(read["cases"][0]["finding"]["found"], "63C2 (wrong, tries left in the last digit)");
+}
+
+/// Keys of another city: the card must not be locked by trying.
+#[test]
+fn wrong_keys_and_a_wrong_pin_lock_nothing() {
+    let changed = |line: &str| match line.strip_prefix("value = \"") {
+        Some(digits) => format!("value = \"7{}", &digits[1..]),
+        None => line.replace("\"123456\"", "\"654321\""),
+    };
+    let documented = include_str!("../../../../docs/keys.toml");
+    let wrong: Vec<String> =
+        documented.lines().filter(|line| !line.starts_with("kcv")).map(changed).collect();
+    let wrong = DeskKeys::from_keys(KeysFile::parse(&wrong.join("\n")).unwrap()).unwrap();
+    let mut bench = full_card();
+    let plan = purse();
+    let report = judge_with(&wrong, &mut bench, &plan, Harm::None, &[]);
+    assert!(report.counts().failed > 0, "the keys are wrong");
+    let report = judge(&mut bench, &plan, Harm::None, &[]);
+    assert!(report.is_conformant(), "{}", text(&report, Language::English));
 }
 
 /// Writes both counters of a purse that has done two loads and one purchase and is empty again.
