@@ -1,25 +1,42 @@
 //! What differs from card to card: numbers, dates, the holder; and what of it stands in which file.
 
-use crate::profile::Content;
+use crate::profile::{Content, Profile};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use ykt_base::{Asn8, Date, IssuerFactor, KeyIndex, PsamSerial, TerminalId};
-use ykt_purse::files::{CityIssuer, Issuer, PublicData, SamApplicationData, SamCardData, city_factor};
+use ykt_card::CardKind;
+use ykt_crypto::sm2::PublicKey;
+use ykt_purse::bank::{self, Tracks};
+use ykt_purse::files::{
+    CityIssuer, Issuer, PbocIssuer, PublicData, PublicDataLayout, SamApplicationData, SamCardData,
+    city_factor,
+};
+use ykt_purse::identity::{DataGroup, PHOTO_LEN_MAX, SignedObject, group_hash};
+use ykt_purse::key_card::{AllowedKinds, IssueRecord};
 use ykt_purse::write_key::Pin;
-use ykt_vault::{CardKeyRef, KeyAddress, KeyRef, Scheme};
+use ykt_vault::{CardKeyRef, KeyAddress, KeyKind, KeyRef, Scheme};
 
-/// Bytes of the cardholder file (`epurse.md` 6.5).
-const HOLDER_DATA_LEN: usize = 39;
 const NAME_LEN: usize = 20;
-const ID_LEN: usize = 16;
+/// Country in T-Union's management information: China, in the digits of ISO 3166-1.
+const COUNTRY: [u8; 4] = [0x00, 0x00, 0x01, 0x56];
+/// Bytes of T-Union's management information (`epurse.md` 6.6).
+const MANAGEMENT_DATA_LEN: usize = 60;
 
 /// A user card to be made.
 #[derive(Clone)]
 pub struct CardData {
     /// Card number.
     pub asn: Asn8,
+    /// Issuer id, for PBOC and T-Union; a city card's is its city.
+    pub issuer: IssuerFactor,
+    /// The two bytes of the application serial number before the card number, for PBOC and T-Union.
+    pub serial_head: [u8; 2],
     /// Issuer code.
     pub issuer_code: [u8; 2],
     /// City code; with FF and zeros it is the factor of the city level.
     pub city_code: [u8; 2],
+    /// Province code, for T-Union.
+    pub province_code: [u8; 2],
     /// Industry code.
     pub industry_code: [u8; 2],
     /// Main type of the card, two decimal digits in BCD.
@@ -34,6 +51,10 @@ pub struct CardData {
     pub holder: HolderData,
     /// The holder's PIN.
     pub pin: Pin,
+    /// The holder's bank cards, for cards that have room for them.
+    pub banks: Vec<BankData>,
+    /// The holder's identity, for cards with that application.
+    pub identity: Option<IdentityData>,
 }
 
 /// The holder of a personal card (持卡人基本信息).
@@ -45,10 +66,36 @@ pub struct HolderData {
     pub staff: u8,
     /// Name as the card keeps it (GBK), at most 20 bytes.
     pub name: Vec<u8>,
-    /// Number of the identity paper, at most 16 characters.
+    /// Number of the identity paper, at most 16 characters (T-Union 32).
     pub id_number: String,
     /// Kind of identity paper.
     pub id_kind: u8,
+}
+
+/// A bank card on a citizen card ([`ykt_purse::bank`]).
+#[derive(Clone)]
+pub struct BankData {
+    /// What everybody may read.
+    pub card: bank::CardData,
+    /// What only the bank reads.
+    pub tracks: Tracks,
+    /// Picture of the holder's signature; empty for none.
+    pub signature: Vec<u8>,
+}
+
+/// A person's data on a card ([`ykt_purse::identity`]).
+#[derive(Clone)]
+pub struct IdentityData {
+    /// The data groups there are, the photo at most [`PHOTO_LEN_MAX`] bytes.
+    pub groups: BTreeMap<DataGroup, Vec<u8>>,
+    /// The authority that signs them.
+    pub signer: Arc<dyn IdentitySigner>,
+}
+
+/// The authority that vouches for the identity on a card.
+pub trait IdentitySigner: Send + Sync {
+    /// The object with its signature ([`SignedObject::sign`]).
+    fn sign(&self, object: &SignedObject) -> Vec<u8>;
 }
 
 /// A PSAM to be made.
@@ -92,14 +139,41 @@ impl PsamData {
     }
 }
 
+/// A key card to be made ([`ykt_purse::key_card`]).
+#[derive(Clone)]
+pub struct KeyCardData {
+    /// Serial number, ten bytes as a PSAM's.
+    pub serial: PsamSerial,
+    /// How many cards it may issue.
+    pub cards: u32,
+    /// Factors of the cities whose cards may get keys, at most 16.
+    pub cities: Vec<IssuerFactor>,
+    /// The keys it may give away; [`Profile::issue_kinds`] says which it carries.
+    pub kinds: AllowedKinds,
+    /// PIN of its operator.
+    pub pin: Pin,
+}
+
+/// The issuer id of a city's T-Union cards, in the form of the one real card that is public: `0101`, city code,
+/// `FFFFFFFF`.
+#[must_use]
+pub const fn t_union_issuer(city_code: [u8; 2]) -> IssuerFactor {
+    let [high, low] = city_code;
+    IssuerFactor([0x01, 0x01, high, low, 0xFF, 0xFF, 0xFF, 0xFF])
+}
+
 impl CardData {
     /// An anonymous card of a city: type 01 00, industry 0001.
     #[must_use]
     pub fn of_city(asn: Asn8, city_code: [u8; 2], start: Date, expiry: Date, pin: Pin) -> CardData {
+        let [province, _] = city_code;
         CardData {
             asn,
+            issuer: t_union_issuer(city_code),
+            serial_head: [0; 2],
             issuer_code: city_code,
             city_code,
+            province_code: [province, 0x00],
             industry_code: [0x00, 0x01],
             main_type: 0x01,
             sub_type: 0x00,
@@ -107,12 +181,20 @@ impl CardData {
             expiry,
             holder: HolderData::default(),
             pin,
+            banks: Vec::new(),
+            identity: None,
         }
     }
 
-    fn public(&self) -> PublicData {
-        PublicData {
-            issuer: Issuer::City(CityIssuer {
+    fn public(&self, profile: &Profile) -> PublicData {
+        let pboc = |version| PbocIssuer {
+            id: self.issuer,
+            application_type: profile.purses(),
+            version,
+            serial_head: self.serial_head,
+        };
+        let issuer = match profile.layout {
+            PublicDataLayout::City => Issuer::City(CityIssuer {
                 issuer_code: self.issuer_code,
                 city_code: self.city_code,
                 industry_code: self.industry_code,
@@ -121,84 +203,193 @@ impl CardData {
                 version: 0x01,
                 interoperability: [0x00, 0x01],
             }),
-            asn: self.asn,
-            start: self.start,
-            expiry: self.expiry,
-            reserved: [0; 2],
-        }
+            PublicDataLayout::Pboc => Issuer::Pboc(pboc(0x01)),
+            PublicDataLayout::TUnion => Issuer::TUnion(pboc(PublicData::ENABLED)),
+        };
+        PublicData { issuer, asn: self.asn, start: self.start, expiry: self.expiry, reserved: [0; 2] }
+    }
+
+    /// T-Union's management information: country (4), province (2), city (2), interoperable (2), kind of card (1).
+    fn management(&self) -> Vec<u8> {
+        let [province, city] = [self.province_code, self.city_code];
+        let mut bytes = [&COUNTRY[..], &province, &city, &[0x00, 0x01], &[self.main_type]].concat();
+        bytes.resize(MANAGEMENT_DATA_LEN, 0);
+        bytes
+    }
+
+    fn bank(&self, number: u8) -> Result<&BankData, &'static str> {
+        let at = usize::from(number).checked_sub(1);
+        at.and_then(|at| self.banks.get(at)).ok_or("the card's data have no bank card of this number")
+    }
+
+    fn identity(&self) -> Result<&IdentityData, &'static str> {
+        self.identity.as_ref().ok_or("the card's data have no identity of the holder")
     }
 }
 
 impl HolderData {
     /// The file: fields left-aligned, names filled with zeros, numbers with blanks; too long ones are cut.
-    fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self, layout: PublicDataLayout) -> Vec<u8> {
+        let id_len = match layout {
+            PublicDataLayout::City | PublicDataLayout::Pboc => 16,
+            PublicDataLayout::TUnion => 32,
+        };
         let mut bytes = vec![self.kind, self.staff];
         let mut put = |field: &[u8], len: usize, filler: u8| {
             bytes.extend(field.iter().chain(std::iter::repeat(&filler)).take(len));
         };
         put(&self.name, NAME_LEN, 0);
-        put(self.id_number.as_bytes(), ID_LEN, b' ');
+        put(self.id_number.as_bytes(), id_len, b' ');
         put(&[self.id_kind], 1, 0);
-        debug_assert_eq!(bytes.len(), HOLDER_DATA_LEN, "fields fill the file");
         bytes
     }
 }
 
-/// Whose card or PSAM is made.
+/// Whose card is made, and which.
 pub(crate) enum Holder<'a> {
     Card(&'a CardData),
     Sam(&'a PsamData),
+    KeyCard(&'a KeyCardData),
 }
 
 impl Holder<'_> {
-    /// The key as this card or PSAM holds it.
-    pub(crate) fn address(&self, key: KeyRef) -> KeyAddress {
-        match (key.kind.scheme(), self) {
+    pub(crate) const fn kind(&self) -> CardKind {
+        match self {
+            Holder::Card(_) => CardKind::User,
+            Holder::Sam(_) => CardKind::Psam,
+            Holder::KeyCard(_) => CardKind::KeyCard,
+        }
+    }
+
+    /// The key as this card holds it.
+    ///
+    /// # Errors
+    /// What the card's data lack.
+    pub(crate) fn address(&self, key: KeyRef, layout: PublicDataLayout) -> Result<KeyAddress, &'static str> {
+        Ok(match (key.kind.scheme(), self) {
             (Scheme::Card, Holder::Card(card)) => {
-                KeyAddress::Card(CardKeyRef { key, factor: self.factor(), asn: card.asn })
+                let asn = match key.kind {
+                    KeyKind::BankCard => card.bank(key.index.0)?.card.reference,
+                    _ => card.asn,
+                };
+                KeyAddress::Card(CardKeyRef { key, factor: self.factor(layout), asn })
             }
             (Scheme::Sam, Holder::Sam(sam)) => KeyAddress::Sam { key, serial: sam.serial },
-            // Transport keys; a key of the other sort of card is refused by the vault.
+            (Scheme::Sam, Holder::KeyCard(card)) => KeyAddress::Sam { key, serial: card.serial },
+            // Shared keys; a key of the other sort of card is refused by the vault.
             _ => KeyAddress::Shared(key),
-        }
+        })
     }
 
     /// Factor of the level above the cards.
-    pub(crate) fn factor(&self) -> IssuerFactor {
+    pub(crate) fn factor(&self, layout: PublicDataLayout) -> IssuerFactor {
         match self {
-            Holder::Card(card) => city_factor(card.city_code),
+            Holder::Card(card) if layout == PublicDataLayout::City => city_factor(card.city_code),
+            Holder::Card(card) => card.issuer,
             Holder::Sam(sam) => sam.issuer,
+            Holder::KeyCard(card) => card.cities.first().copied().unwrap_or(IssuerFactor([0; 8])),
         }
     }
 
-    pub(crate) fn pin(&self) -> Option<&Pin> {
+    /// Chip serial number, which a preset writes.
+    pub(crate) fn chip(&self) -> [u8; 8] {
+        match self {
+            Holder::Card(card) => card.asn.0,
+            Holder::Sam(PsamData { serial, .. }) | Holder::KeyCard(KeyCardData { serial, .. }) => {
+                let [_, _, chip @ ..] = serial.0;
+                chip
+            }
+        }
+    }
+
+    pub(crate) const fn pin(&self) -> Option<&Pin> {
         match self {
             Holder::Card(card) => Some(&card.pin),
+            Holder::KeyCard(card) => Some(&card.pin),
             Holder::Sam(_) => None,
         }
     }
 
-    /// What a file gets, or `None` for a content of the other sort of card.
-    pub(crate) fn content(&self, content: Content) -> Option<Vec<u8>> {
+    /// What a file gets; `public` is the key pair made on the card.
+    ///
+    /// # Errors
+    /// What the card's data lack.
+    pub(crate) fn content(
+        &self,
+        content: &Content,
+        profile: &Profile,
+        public: Option<PublicKey>,
+    ) -> Result<Vec<u8>, &'static str> {
         match (content, self) {
-            (Content::PublicData, Holder::Card(card)) => Some(card.public().to_bytes().to_vec()),
-            (Content::HolderData, Holder::Card(card)) => Some(card.holder.to_bytes()),
-            (Content::SamCardData, Holder::Sam(sam)) => Some(sam_card_data(sam).to_bytes().to_vec()),
-            (Content::TerminalId, Holder::Sam(sam)) => Some(sam.terminal.0.to_vec()),
-            (Content::SamApplication, Holder::Sam(sam)) => Some(
-                SamApplicationData {
-                    key_index: sam.key_index,
-                    issuer: sam.issuer,
-                    receiver: sam.receiver,
-                    start: sam.start,
-                    expiry: sam.expiry,
-                }
-                .to_bytes()
-                .to_vec(),
-            ),
-            _ => None,
+            (Content::Bytes(bytes), _) => Ok(bytes.clone()),
+            (content, Holder::Card(card)) => card_content(card, content, profile, public),
+            (Content::SamCardData, Holder::Sam(sam)) => Ok(sam_card_data(sam).to_bytes().to_vec()),
+            (Content::TerminalId, Holder::Sam(sam)) => Ok(sam.terminal.0.to_vec()),
+            (Content::SamApplication, Holder::Sam(sam)) => Ok(SamApplicationData {
+                key_index: sam.key_index,
+                issuer: sam.issuer,
+                receiver: sam.receiver,
+                start: sam.start,
+                expiry: sam.expiry,
+            }
+            .to_bytes()
+            .to_vec()),
+            (Content::KeyCardAttributes, Holder::KeyCard(card)) => {
+                let cities = card.cities.iter().flat_map(|city| city.0);
+                Ok(card.kinds.0.to_be_bytes().into_iter().chain(cities).collect())
+            }
+            (Content::IssueRecord, Holder::KeyCard(card)) => {
+                Ok(IssueRecord { left: card.cards, under_way: None }.to_bytes().to_vec())
+            }
+            _ => Err(OTHER_SORT),
         }
     }
+}
+
+const OTHER_SORT: &str = "this content belongs to the other sort of card";
+
+fn card_content(
+    card: &CardData,
+    content: &Content,
+    profile: &Profile,
+    public: Option<PublicKey>,
+) -> Result<Vec<u8>, &'static str> {
+    match content {
+        Content::PublicData => Ok(card.public(profile).to_bytes().to_vec()),
+        Content::HolderData => Ok(card.holder.to_bytes(profile.layout)),
+        Content::ManagementData => Ok(card.management()),
+        Content::BankCard(number) => Ok(card.bank(*number)?.card.to_bytes().to_vec()),
+        Content::BankTracks(number) => Ok(card.bank(*number)?.tracks.as_bytes().to_vec()),
+        Content::BankSignature(number) => with_length(&card.bank(*number)?.signature),
+        // A group that the holder has not is left empty, and the signed object does not name it.
+        Content::Identity(group) => match card.identity()?.groups.get(group) {
+            Some(photo) if *group == DataGroup::Photo && photo.len() > PHOTO_LEN_MAX => {
+                Err("the photo is longer than 16 KiB")
+            }
+            Some(bytes) => with_length(bytes),
+            None => Ok(Vec::new()),
+        },
+        Content::SignedObject => {
+            let identity = card.identity()?;
+            let hash = |group: DataGroup| identity.groups.get(&group).map(|bytes| group_hash(bytes));
+            let object = SignedObject {
+                issuer: Holder::Card(card).factor(profile.layout),
+                card: card.asn,
+                start: card.start,
+                expiry: card.expiry,
+                public: public.ok_or("no step before this one made the key pair that is signed")?,
+                hashes: DataGroup::ALL.map(hash),
+            };
+            with_length(&identity.signer.sign(&object))
+        }
+        _ => Err(OTHER_SORT),
+    }
+}
+
+/// Length (2), then the bytes.
+fn with_length(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let len = u16::try_from(bytes.len()).map_err(|_| "longer than any file")?;
+    Ok([&len.to_be_bytes()[..], bytes].concat())
 }
 
 fn sam_card_data(sam: &PsamData) -> SamCardData {

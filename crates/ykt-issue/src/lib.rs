@@ -1,4 +1,5 @@
-//! Personalisation: a blank card becomes a city card, a blank PSAM a terminal's security module.
+//! Personalisation: a blank card becomes a city card, a blank PSAM a terminal's security module, a blank key card one
+//! that carries keys to where cards are made.
 //!
 //! The actors: a [`CardChannel`] to the card, a [`Vault`] that holds the keys, and a [`Profile`] that says, as
 //! data, which files and keys belong on the card. Everything happens by commands that a real card would get,
@@ -10,7 +11,9 @@ mod content;
 mod personalise;
 pub mod profile;
 
-pub use content::{CardData, HolderData, PsamData};
+pub use content::{
+    BankData, CardData, HolderData, IdentityData, IdentitySigner, KeyCardData, PsamData, t_union_issuer,
+};
 pub use personalise::{IssueError, Progress};
 pub use profile::{Profile, ProfileError};
 
@@ -44,4 +47,18 @@ pub fn personalise_psam(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<usize, IssueError> {
     personalise::run(channel, vault, profile, &Holder::Sam(data), progress)
+}
+
+/// Makes a key card of the blank one in `channel` (`keys-and-ca.md` 4); returns the number of commands it took.
+///
+/// # Errors
+/// As [`personalise_card`].
+pub fn personalise_key_card(
+    channel: &mut (impl CardChannel + ?Sized),
+    vault: &dyn Vault,
+    profile: &Profile,
+    data: &KeyCardData,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<usize, IssueError> {
+    personalise::run(channel, vault, profile, &Holder::KeyCard(data), progress)
 }

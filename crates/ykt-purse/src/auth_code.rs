@@ -30,13 +30,27 @@ impl AuthenticationCode {
     #[must_use]
     pub fn new(key: &CardKey, version: KeyVersion, card: &Asn8) -> AuthenticationCode {
         let card = last_four(card);
-        AuthenticationCode { version, card, mac: mac(key, version, card) }
+        AuthenticationCode { version, card, mac: key.smac([0; 8], &[&covered(version, card)]) }
+    }
+
+    /// The code of a card whose issuer's key is elsewhere: `sign` is given what the MAC covers, and answers the
+    /// secure-messaging MAC with a zero IV.
+    ///
+    /// # Errors
+    /// Those of `sign`.
+    pub fn signed<E>(
+        version: KeyVersion,
+        card: &Asn8,
+        sign: impl FnOnce(&[u8]) -> Result<Mac4, E>,
+    ) -> Result<AuthenticationCode, E> {
+        let card = last_four(card);
+        Ok(AuthenticationCode { version, card, mac: sign(&covered(version, card))? })
     }
 
     /// Whether this key made it.
     #[must_use]
     pub fn is_genuine(&self, key: &CardKey) -> bool {
-        macs_equal(&mac(key, self.version, self.card), &self.mac)
+        macs_equal(&key.smac([0; 8], &[&covered(self.version, self.card)]), &self.mac)
     }
 
     /// Whether it is of this card: what a PSAM asks before it signs a purchase of it.
@@ -84,9 +98,10 @@ pub const fn read_code() -> Command<'static> {
     Command::read(0x80, 0xCA, 0x00, 0x00, Some(9))
 }
 
-/// Secure-messaging MAC with a zero IV: a signed version cannot be taken for another one's.
-fn mac(key: &CardKey, version: KeyVersion, card: [u8; 4]) -> Mac4 {
-    key.smac([0; 8], &[&[version.0], &card])
+/// What the MAC covers: a signed version cannot be taken for another one's.
+const fn covered(version: KeyVersion, card: [u8; 4]) -> [u8; 5] {
+    let [a, b, c, d] = card;
+    [version.0, a, b, c, d]
 }
 
 const fn last_four(card: &Asn8) -> [u8; 4] {

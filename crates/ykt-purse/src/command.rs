@@ -34,6 +34,12 @@ pub const fn select_file(fid: &[u8; 2]) -> Command<'_> {
     Command::write(PLAIN, 0xA4, 0x00, 0x00, fid, Some(256))
 }
 
+/// SELECT of an EF of the current directory by file id.
+#[must_use]
+pub const fn select_elementary(fid: &[u8; 2]) -> Command<'_> {
+    Command::write(PLAIN, 0xA4, 0x02, 0x00, fid, None)
+}
+
 /// READ BINARY (读二进制) of `len` bytes (256 = to the end) from `offset` of the file with this short id.
 #[must_use]
 pub const fn read_binary(sfi: u8, offset: u8, len: u16) -> Command<'static> {
@@ -166,6 +172,7 @@ mod tests {
         for (command, want) in [
             (select_name(b"1PAY."), &hex!("00A40400 05 315041592E 00")[..]),
             (select_file(&[0x3F, 0x01]), &hex!("00A4000002 3F01 00")),
+            (select_elementary(&[0x00, 0x06]), &hex!("00A4020002 0006")),
             (read_binary(0x15, 0, 30), &hex!("00B095001E")),
             (read_binary(0x16, 0, 256), &hex!("00B0960000")),
             (update_binary(0x15, 2, &[7]), &hex!("00D695020107")),

@@ -138,12 +138,8 @@ pub fn full_card() -> Bench {
         (purse, "do = 'create-cyclic'\nfid = '001E'\ncount = 10\nlen = 48\nwrite = 'F0'"),
         (pin, "do = 'write-key'\nkey = 'unload'\ncontrol = 'application-master'\nid = 1"),
         (pin, "do = 'write-key'\nkey = 'overdraft'\ncontrol = 'application-master'\nid = 1"),
-        (pin, "do = 'write-key'\nkey = 'grey-unlock'\ncontrol = 'application-master'\nid = 1"),
     ];
-    // The key file has room for eleven keys.
-    let profile = profile.replace("size = 240\n", "size = 264\n");
-    let bigger = "size = 2048\ncreate = \"01\"\nload_needs_pin = true\n";
-    let text = profile.replace("size = 1024\ncreate = \"01\"\n", bigger);
+    let text = profile.replace("create = \"01\"\n", "create = \"01\"\nload_needs_pin = true\n");
     let text = more.into_iter().fold(text, |text, (before, step)| {
         let (head, tail) = text.split_once(&format!("[[step]]\ntitle = \"{before}\"")).unwrap();
         format!("{head}[[step]]\ntitle = 'more'\n{step}\n\n[[step]]\ntitle = \"{before}\"{tail}")
