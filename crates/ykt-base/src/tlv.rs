@@ -50,16 +50,29 @@ pub fn find(bytes: &[u8], tag: u16) -> Option<&[u8]> {
 /// Writes one object into `out` and returns its length, or `None` when it does not fit.
 #[must_use]
 pub fn write(tag: u16, value: &[u8], out: &mut [u8]) -> Option<usize> {
+    let at = write_head(tag, value.len(), out)?;
+    let end = at.checked_add(value.len())?;
+    out.get_mut(at..end)?.copy_from_slice(value);
+    Some(end)
+}
+
+/// Longest [`write_head`]: two bytes of tag, three of length.
+pub const HEAD_LEN_MAX: usize = 5;
+
+/// Writes tag and length of an object whose value has `len` bytes into `out` and returns how many that are, or
+/// `None` when they do not fit.
+#[must_use]
+pub fn write_head(tag: u16, len: usize, out: &mut [u8]) -> Option<usize> {
     let [high, low] = tag.to_be_bytes();
     let tag_bytes: &[u8] = if high == 0 { &[low] } else { &[high, low] };
-    let [len_high, len_low] = u16::try_from(value.len()).ok()?.to_be_bytes();
+    let [len_high, len_low] = u16::try_from(len).ok()?.to_be_bytes();
     let len_bytes: &[u8] = match (len_high, len_low) {
         (0, 0..=0x7F) => &[len_low],
         (0, _) => &[0x81, len_low],
         _ => &[0x82, len_high, len_low],
     };
     let mut at = 0usize;
-    for part in [tag_bytes, len_bytes, value] {
+    for part in [tag_bytes, len_bytes] {
         let end = at.checked_add(part.len())?;
         out.get_mut(at..end)?.copy_from_slice(part);
         at = end;

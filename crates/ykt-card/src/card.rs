@@ -41,39 +41,36 @@ impl<M: Memory> Card<M> {
     /// [`Card::reset`].
     pub fn process(&mut self, rng: &mut (impl Rng + ?Sized), apdu: &[u8]) -> Response {
         let mut rng = rng;
-        match self.fetched(apdu) {
-            Fetched::Answer => {
-                self.session.waiting.take().unwrap_or(Response::status(StatusWord::CONDITIONS))
+        let outcome = match self.fetched(apdu) {
+            Fetched::Answer(sw) => {
+                self.session.waiting = None;
+                return self.response(sw);
             }
-            Fetched::WrongLength(refusal) => Response::status(refusal),
-            Fetched::Nothing => self.answer(&mut rng, apdu),
-        }
-    }
-
-    #[inline(never)]
-    fn answer(&mut self, rng: &mut dyn Rng, apdu: &[u8]) -> Response {
-        self.session.waiting = None;
-        let carried = self.session.carried();
-        if self.store.is_faulty() {
-            return Response::status(StatusWord::MEMORY_FAILURE);
-        }
-        if self.is_blocked() && !apdu.starts_with(&hard_info::READ) {
-            return Response::status(StatusWord::NOT_SUPPORTED);
-        }
-        // One answer on the stack, and no copies of it.
-        let outcome = self.run(rng, apdu, carried);
-        match &outcome {
-            Ok(answer) if self.waits(apdu, answer) => {
-                let len = u8::try_from(answer.data().len()).unwrap_or(0);
-                self.session.waiting = outcome.ok();
+            Fetched::WrongLength(refusal) => Err(refusal),
+            Fetched::Nothing => self.run(&mut rng, apdu),
+        };
+        match outcome {
+            Err(refusal) => Response::status(refusal),
+            Ok(sw) if self.waits(apdu) => {
+                self.session.waiting = Some(sw);
+                let len = u8::try_from(self.session.answer.len()).unwrap_or(0);
                 Response::status(StatusWord::data_waiting(len))
             }
-            _ => outcome.unwrap_or_else(Response::status),
+            Ok(sw) => self.response(sw),
         }
     }
 
     #[inline(never)]
-    fn run(&mut self, rng: &mut dyn Rng, apdu: &[u8], carried: Carried) -> Outcome {
+    fn run(&mut self, rng: &mut dyn Rng, apdu: &[u8]) -> Outcome {
+        self.session.waiting = None;
+        self.session.answer.clear();
+        let carried = self.session.carried();
+        if self.store.is_faulty() {
+            return Err(StatusWord::MEMORY_FAILURE);
+        }
+        if self.is_blocked() && !apdu.starts_with(&hard_info::READ) {
+            return Err(StatusWord::NOT_SUPPORTED);
+        }
         let command = CardCommand::parse(self.factory.kind, apdu)?;
         self.admit(&command)?;
         self.execute(rng, command, carried)

@@ -7,8 +7,10 @@ use crate::psam::{Delivered, ExpectedMac2, PendingSamLock, SamLock};
 use crate::purse::{CappCache, PendingTransaction};
 use crate::ticket::PendingTicket;
 use crate::token::PendingDigest;
-use ykt_base::{Response, StatusWord};
+use ykt_base::StatusWord;
+use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_crypto::mac::MacState;
+use ykt_crypto::sm::Bytes;
 use ykt_purse::auth_code::AuthenticationCode;
 use ykt_purse::create::{Access, SecurityStates};
 use ykt_purse::token::PinPolicy;
@@ -52,8 +54,10 @@ pub(crate) struct Session {
     pub(crate) pending: Option<Pending>,
     /// Records of the composite purchase that is pending, if one is.
     pub(crate) capp_cache: CappCache,
-    /// The answer that waits for GET RESPONSE.
-    pub(crate) waiting: Option<Response>,
+    /// Data of the answer: the one place where they are, until the next command.
+    pub(crate) answer: Bytes<RESPONSE_DATA_LEN_MAX>,
+    /// The status word of an answer that waits for GET RESPONSE.
+    pub(crate) waiting: Option<StatusWord>,
     /// PSAM: the key DELIVERY KEY derived.
     pub(crate) delivered: Option<Delivered>,
     /// PSAM: the grey lock it will vouch for.
@@ -74,6 +78,7 @@ impl Session {
             pin_unspent: false,
             challenge: None,
             pending: None,
+            answer: Bytes::new(),
             waiting: None,
             capp_cache: CappCache::new(),
             delivered: None,

@@ -31,6 +31,7 @@ pub enum Padding {
 /// Bytes of bounded length without a heap; wiped when dropped, since they may hold a key or a PIN.
 #[derive(Clone)]
 pub struct Bytes<const MAX: usize> {
+    /// Zeros behind `len`.
     bytes: [u8; MAX],
     len: usize,
 }
@@ -70,6 +71,14 @@ impl<const MAX: usize> Bytes<MAX> {
         Some(())
     }
 
+    /// Cuts off, or fills up with zeros, to `len` bytes; `None`, and nothing changed, above `MAX`.
+    #[must_use]
+    pub fn resize(&mut self, len: usize) -> Option<()> {
+        self.truncate(len);
+        self.len = Some(len).filter(|len| *len <= MAX)?;
+        Some(())
+    }
+
     /// Takes everything out.
     pub fn clear(&mut self) {
         self.truncate(0);
@@ -77,8 +86,8 @@ impl<const MAX: usize> Bytes<MAX> {
 
     /// Keeps the first `len` bytes and wipes the rest.
     pub fn truncate(&mut self, len: usize) {
+        self.as_mut_bytes().get_mut(len..).unwrap_or_default().zeroize();
         self.len = self.len.min(len);
-        self.bytes.get_mut(self.len..).unwrap_or_default().zeroize();
     }
 
     /// The bytes.
@@ -107,7 +116,7 @@ impl<const MAX: usize> Bytes<MAX> {
 
 impl<const MAX: usize> Drop for Bytes<MAX> {
     fn drop(&mut self) {
-        self.bytes.zeroize();
+        self.clear();
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Body of EF 0004: counter (2).
 
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::files::{File, FileId, FileKind, Sfi, append, file, file_by_sfi, record};
@@ -73,7 +73,7 @@ impl<M: Memory> Card<M> {
             mac1: bank::mac1(&session, counter, &terms),
         };
         self.talk_on(PendingBank { terms, session, random, counter, key, authorised: false });
-        answer(&given.to_bytes())
+        self.answer(&given.to_bytes())
     }
 
     /// Counts the transaction, then gives the tracks away.
@@ -101,7 +101,7 @@ impl<M: Memory> Card<M> {
         self.store.commit(&batch)?;
         pending.authorised = true;
         self.talk_on(pending);
-        answer(&given)
+        self.answer(&given)
     }
 
     /// Keeps a note in the log. The same note again is answered alike and kept once: the answer to the first may
@@ -134,7 +134,7 @@ impl<M: Memory> Card<M> {
         }
         let mac3 = bank::mac3(&pending.session, note);
         self.talk_on(pending);
-        answer(mac3.as_bytes())
+        self.answer(mac3.as_bytes())
     }
 
     /// # Errors
@@ -150,12 +150,9 @@ impl<M: Memory> Card<M> {
         let len = len.min(file.len.saturating_sub(PICTURE_AT));
         let offset = usize::from(read.offset);
         let there = len.checked_sub(offset).filter(|there| *there > 0).ok_or(StatusWord::WRONG_OFFSET)?;
-        let mut piece = [0; RESPONSE_DATA_LEN_MAX];
-        let piece = piece.get_mut(..wanted.up_to(there.min(RESPONSE_DATA_LEN_MAX))?);
-        let piece = piece.ok_or(StatusWord::NO_DIAGNOSIS)?;
-        self.store.read_into(file.body.saturating_add(PICTURE_AT).saturating_add(offset), piece);
+        let len = wanted.up_to(there.min(RESPONSE_DATA_LEN_MAX))?;
         self.talk_on(pending);
-        answer(piece)
+        self.answer_stored(file.body.saturating_add(PICTURE_AT).saturating_add(offset), len)
     }
 
     fn talk_on(&mut self, pending: PendingBank) {

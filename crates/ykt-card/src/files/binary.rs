@@ -1,15 +1,14 @@
 //! READ BINARY and UPDATE BINARY (读二进制, 写二进制; `epurse.md` 2), plain and under secure messaging.
 
 use super::tree::{File, FileKind, Sfi, file_by_sfi};
-use crate::answer::{Outcome, answer, done};
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::memory::{Batch, Memory};
 use crate::security::{Content, MessageClass, Secured, protect};
 use crate::session::Challenge;
-use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{Command, StatusWord};
-use ykt_crypto::sm::{Bytes, Text};
+use ykt_crypto::sm::Text;
 use ykt_purse::create::Structure;
 
 /// The EF a command means.
@@ -145,19 +144,19 @@ impl<M: Memory> Card<M> {
         secured: Option<Secured<'_>>,
         challenge: Option<Challenge>,
     ) -> Outcome {
-        let mut data = Bytes::<RESPONSE_DATA_LEN_MAX>::zeros(len).ok_or(StatusWord::NO_DIAGNOSIS)?;
         match secured {
             None if !file.is_readable_plainly() => return Err(StatusWord::MAC_MISSING),
-            None => self.store.read_into(at, data.as_mut_bytes()),
+            None => self.answer_stored(at, len)?,
             Some(secured) => {
                 let key = self.line_protection(file.access.read_key_id())?;
                 let iv = self.believe_alone(&secured, &key, challenge)?;
-                self.store.read_into(at, data.as_mut_bytes());
+                let sw = self.answer_stored(at, len)?;
                 let padding = self.session.directory.switches.padding();
-                protect(&mut data, &key, file.protection, padding, iv)?;
+                protect(&mut self.session.answer, &key, file.protection, padding, iv)?;
+                sw
             }
-        }
+        };
         self.session.file = Some(*file);
-        answer(&data)
+        done()
     }
 }

@@ -1,14 +1,15 @@
 //! SELECT (选择, `epurse.md` 2, 6.1): which directory or EF the commands that follow mean.
 
 use super::tree::{
-    BlockState, Directory, Entry, FileId, FileKind, applications, entries, file_by_sfi, master,
+    BlockState, Directory, Entry, File, FileId, FileKind, applications, entries, file_by_sfi, master,
 };
 use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::memory::Memory;
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
-use ykt_base::{Command, Response, StatusWord, tlv};
+use ykt_base::{Command, StatusWord, tlv};
+use ykt_crypto::sm::Bytes;
 use ykt_purse::create::{SecurityStates, Structure};
 
 /// Name of the MF where applications are listed: the PSE.
@@ -124,57 +125,61 @@ impl<M: Memory> Card<M> {
             BlockState::Temporary => StatusWord::SELECTED_LOCKED,
             BlockState::Permanent => return Err(StatusWord::PERMANENTLY_LOCKED),
         };
-        let mut fci = [0; RESPONSE_DATA_LEN_MAX];
-        let name = full_name(&directory, asked);
-        let len = self.fci(&directory, name, &mut fci).ok_or(StatusWord::NO_DIAGNOSIS)?;
-        wanted.exact(len)?;
+        self.answer_fci(&directory, full_name(&directory, asked)).ok_or(StatusWord::NO_DIAGNOSIS)?;
+        wanted.exact(self.session.answer.len())?;
         self.session.enter(directory);
-        Response::new(fci.get(..len).unwrap_or_default(), sw).ok_or(StatusWord::NO_DIAGNOSIS)
+        Ok(sw)
     }
 
     /// FCI (6.1): `6F { 84 name, A5 { 88 dir } }` of the MF, `6F { 84 name, A5 { 9F08 version, 9F0C info } }` of a
-    /// DF; its length.
-    fn fci(
-        &self,
-        directory: &Directory,
-        name: &[u8],
-        out: &mut [u8; RESPONSE_DATA_LEN_MAX],
-    ) -> Option<usize> {
-        let mut proprietary = [0; RESPONSE_DATA_LEN_MAX];
-        let proprietary_len = if directory.is_master() {
-            tlv::write(0x88, &[DIR_SFI], &mut proprietary)?
+    /// DF. It grows from the inside, in the one place answers have.
+    fn answer_fci(&mut self, directory: &Directory, name: &[u8]) -> Option<()> {
+        let info = self.shown_info(directory);
+        let out = &mut self.session.answer;
+        push_object(out, 0x84, name)?;
+        let proprietary = out.len();
+        if directory.is_master() {
+            push_object(out, 0x88, &[DIR_SFI])?;
         } else {
-            let len = tlv::write(0x9F08, &[APPLICATION_VERSION], &mut proprietary)?;
-            let mut info = [0; INFO_LEN_MAX];
-            let info = self.shown_info(directory, &mut info);
-            match info {
-                [] => len,
-                info => tlv::write(0x9F0C, info, proprietary.get_mut(len..)?)?.checked_add(len)?,
-            }
-        };
-        let mut template = [0; RESPONSE_DATA_LEN_MAX];
-        let name_len = tlv::write(0x84, name, &mut template)?;
-        let rest = tlv::write(0xA5, proprietary.get(..proprietary_len)?, template.get_mut(name_len..)?)?;
-        tlv::write(0x6F, template.get(..name_len.checked_add(rest)?)?, out)
+            push_object(out, 0x9F08, &[APPLICATION_VERSION])?;
+        }
+        if let Some(file) = info {
+            let from = out.len();
+            out.resize(from.checked_add(file.len)?)?;
+            self.store.read_into(file.body, out.as_mut_bytes().get_mut(from..)?);
+            enclose(out, from, 0x9F0C)?;
+        }
+        enclose(out, proprietary, 0xA5)?;
+        enclose(out, 0, 0x6F)
     }
 
     /// The EF that CREATE FILE named for the FCI, when everybody who just selected may read it.
-    fn shown_info<'o>(&self, directory: &Directory, out: &'o mut [u8; INFO_LEN_MAX]) -> &'o [u8] {
+    fn shown_info(&self, directory: &Directory) -> Option<File> {
         let states = SecurityStates { mf: self.session.states().mf, df: 0 };
-        let file = directory.info.and_then(|sfi| file_by_sfi(&self.store, directory, sfi));
-        let shown = file.filter(|file| {
-            matches!(file.kind, FileKind::Data(Structure::Binary { .. }))
-                && file.is_readable_plainly()
-                && file.read.allows(states)
-        });
-        match shown.and_then(|file| Some((file.body, out.get_mut(..file.len)?))) {
-            Some((body, place)) => {
-                self.store.read_into(body, place);
-                place
-            }
-            None => &[],
-        }
+        let file = directory.info.and_then(|sfi| file_by_sfi(&self.store, directory, sfi))?;
+        let is_shown = !directory.is_master()
+            && matches!(file.kind, FileKind::Data(Structure::Binary { .. }))
+            && (1..=INFO_LEN_MAX).contains(&file.len)
+            && file.is_readable_plainly()
+            && file.read.allows(states);
+        is_shown.then_some(file)
     }
+}
+
+/// Adds an object.
+fn push_object(out: &mut Bytes<RESPONSE_DATA_LEN_MAX>, tag: u16, value: &[u8]) -> Option<()> {
+    let from = out.len();
+    out.push(value)?;
+    enclose(out, from, tag)
+}
+
+/// Makes what stands from `from` on the value of one object.
+fn enclose(out: &mut Bytes<RESPONSE_DATA_LEN_MAX>, from: usize, tag: u16) -> Option<()> {
+    let mut head = [0; tlv::HEAD_LEN_MAX];
+    let head_len = tlv::write_head(tag, out.len().checked_sub(from)?, &mut head)?;
+    out.push(head.get(..head_len)?)?;
+    out.as_mut_bytes().get_mut(from..)?.rotate_right(head_len);
+    Some(())
 }
 
 /// The name of a directory for who asks for one that begins with `asked`: the MF has two.

@@ -1,7 +1,7 @@
 //! The identity application (`systems.md` C1): data groups and signed object are ordinary files; what the card adds
 //! is the proof that it is the one the issuer signed, by its own SM2 key pair.
 
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::command::{CardCommand, Form};
 use crate::image::CardKind;
@@ -29,6 +29,6 @@ impl<M: Memory> Card<M> {
         let signer = self.signer(command.key, Purpose::Authenticate)?;
         let signature = signer.private.sign(SignerId::DEFAULT, &[command.message], rng);
         self.session.spend_pin();
-        answer(signature.as_bytes())
+        self.answer(signature.as_bytes())
     }
 }

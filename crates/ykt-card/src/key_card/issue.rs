@@ -3,7 +3,7 @@
 //! The card under way stands in the issue record, not in RAM: when the power goes in between, the operator
 //! verifies the PIN again and begins the same card again, which costs nothing; another card costs its own.
 
-use crate::answer::{Outcome, answer, done};
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::files::{File, FileKind, Sfi, file_by_sfi};
@@ -31,18 +31,18 @@ impl<M: Memory> Card<M> {
             return Err(StatusWord::CONDITIONS);
         }
         if record.under_way == Some(card) {
-            return answer(&record.left.to_be_bytes());
+            return self.answer(&record.left.to_be_bytes());
         }
         let left = record.left.checked_sub(1).ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         self.write_record(&file, IssueRecord { left, under_way: Some(card) })?;
-        answer(&left.to_be_bytes())
+        self.answer(&left.to_be_bytes())
     }
 
     /// # Errors
     /// 6982 without the PIN, 6985 without a card under way, for a kind that is not allowed, or for a key that lies
     /// higher than the card has factors; 6A88 without the key or its control key; 6Cxx.
     #[inline(never)]
-    pub(super) fn derive_card_key(&self, command: &DeriveCardKey, wanted: Wanted) -> Outcome {
+    pub(super) fn derive_card_key(&mut self, command: &DeriveCardKey, wanted: Wanted) -> Outcome {
         self.require_operator()?;
         let (_, record) = self.issue_record()?;
         let card = record.under_way.ok_or(StatusWord::CONDITIONS)?;
@@ -60,7 +60,7 @@ impl<M: Memory> Card<M> {
         let algorithm = Algorithm::from_code(slot.attributes.algorithm).ok_or(StatusWord::NO_DIAGNOSIS)?;
         let ready = command.write_key(&control, &key, algorithm).ok_or(StatusWord::NO_DIAGNOSIS)?;
         wanted.exact(ready.len())?;
-        answer(&ready)
+        self.answer(&ready)
     }
 
     /// # Errors
@@ -77,7 +77,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 without its files, 6Cxx.
     #[inline(never)]
-    pub(super) fn key_card_info(&self, wanted: Wanted) -> Outcome {
+    pub(super) fn key_card_info(&mut self, wanted: Wanted) -> Outcome {
         let (_, record) = self.issue_record()?;
         let kinds = self.with_attributes(|attributes| attributes.kinds)?;
         let mut out = Bytes::<RESPONSE_DATA_LEN_MAX>::new();
@@ -94,7 +94,7 @@ impl<M: Memory> Card<M> {
             let _ = out.push(&entry.to_bytes());
         }
         wanted.exact(out.len())?;
-        answer(&out)
+        self.answer(&out)
     }
 
     /// # Errors

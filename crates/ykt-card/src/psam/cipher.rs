@@ -1,7 +1,7 @@
 //! DELIVERY KEY and CIPHER DATA (`epurse.md` 7.4): the PSAM derives a card's key and computes with it; the key
 //! itself never comes out. What may be computed follows the type of the key delivered.
 
-use crate::answer::{Outcome, answer, done};
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::memory::Memory;
 use crate::security::KeyName;
@@ -9,7 +9,7 @@ use crate::session::Pending;
 use ykt_base::StatusWord;
 use ykt_crypto::CardKey;
 use ykt_purse::psam::{SamKeyType, SamUsage};
-use ykt_purse::psam_cipher::{CipherData, CipherMode, DATA_LEN_MAX, DeliverKey};
+use ykt_purse::psam_cipher::{CipherData, CipherMode, DeliverKey};
 
 /// The key DELIVERY KEY left behind, until the next one, another application, or reset.
 pub(crate) struct Delivered {
@@ -70,11 +70,9 @@ impl<M: Memory> Card<M> {
         }
         let (mut mac, blocks) = match (mode, pending) {
             (CipherMode::Encipher | CipherMode::EncipherMore, _) => {
-                let mut out = [0; DATA_LEN_MAX];
-                let out = out.get_mut(..data.len()).ok_or(StatusWord::WRONG_LENGTH)?;
-                out.copy_from_slice(data);
-                material.encrypt_blocks(out);
-                return answer(out);
+                self.session.answer.push(data).ok_or(StatusWord::WRONG_LENGTH)?;
+                material.encrypt_blocks(self.session.answer.as_mut_bytes());
+                return done();
             }
             (CipherMode::Mac | CipherMode::MacFirst, _) => {
                 let (iv, blocks) =
@@ -93,7 +91,7 @@ impl<M: Memory> Card<M> {
                 self.session.pending = Some(Pending::SamMac(mac));
                 done()
             }
-            _ => answer(material.end_mac(&mac).as_bytes()),
+            _ => self.answer(material.end_mac(&mac).as_bytes()),
         }
     }
 }

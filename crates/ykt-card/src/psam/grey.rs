@@ -5,7 +5,7 @@
 //! The sequence moves by two: a debit carries the number after its lock's, and no other transaction may have that one.
 
 use super::counting::ExpectedMac2;
-use crate::answer::{Outcome, answer, done};
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::memory::Memory;
 use crate::purse::draw;
@@ -48,7 +48,7 @@ impl<M: Memory> Card<M> {
         let expected = ExpectedMac2 { mac2: grey::mac2(&session, balance, counter), slot: signing.slot };
         let lock = SamLock { card: factors.card(), purse, counter, session };
         self.session.pending = Some(Pending::SamLock(PendingSamLock { expected, lock }));
-        answer(&SamLockAnswer { sequence, terminal_random, mac1 }.to_bytes())
+        self.answer(&SamLockAnswer { sequence, terminal_random, mac1 }.to_bytes())
     }
 
     /// # Errors
@@ -77,6 +77,6 @@ impl<M: Memory> Card<M> {
         let lock = self.session.sam_lock.take_if(is_it).ok_or(StatusWord::CONDITIONS)?;
         let mut given = [0; GMAC_ANSWER_LEN];
         given[..4].copy_from_slice(grey::gmac(&lock.session, command.amount).as_bytes());
-        answer(&given)
+        self.answer(&given)
     }
 }

@@ -2,7 +2,7 @@
 //! reaches CREDIT SAM costs a sequence number and nothing else.
 
 use super::counting::ExpectedMac2;
-use crate::answer::{Outcome, answer, done};
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::memory::Memory;
 use crate::session::Pending;
@@ -24,7 +24,7 @@ impl<M: Memory> Card<M> {
         self.move_sequence(&signing, next)?;
         let mac2 = purchase::mac2(&session, command.amount);
         self.session.pending = Some(Pending::SamPurchase(ExpectedMac2 { mac2, slot: signing.slot }));
-        answer(&SamAnswer { sequence, mac1 }.to_bytes())
+        self.answer(&SamAnswer { sequence, mac1 }.to_bytes())
     }
 
     /// # Errors

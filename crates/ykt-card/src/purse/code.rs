@@ -1,6 +1,6 @@
 //! GET DATA: the authentication code (安全认证码, `epurse.md` 2) that the issuer wrote on the card, for the PSAM to check.
 
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::files::{FileKind, Sfi, file_by_sfi};
 use crate::memory::Memory;
@@ -23,7 +23,7 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6A88 without one, 6982 without the right to read it, 6987 when it is not read in clear.
     #[inline(never)]
-    pub(super) fn authentication_code(&self) -> Outcome {
+    pub(super) fn authentication_code(&mut self) -> Outcome {
         let file = Sfi::new(AUTHENTICATION_CODE_SFI)
             .and_then(|sfi| file_by_sfi(&self.store, &self.session.directory, sfi))
             .filter(|file| {
@@ -34,6 +34,6 @@ impl<M: Memory> Card<M> {
         if !file.is_readable_plainly() {
             return Err(StatusWord::MAC_MISSING);
         }
-        answer(&self.store.read::<CODE_LEN>(file.body))
+        self.answer_stored(file.body, CODE_LEN)
     }
 }

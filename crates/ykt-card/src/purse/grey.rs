@@ -8,7 +8,7 @@
 use super::PendingTransaction;
 use super::open::{Finished, OpenPurse, Transaction, draw};
 use super::state::{Lock, PurseState};
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::files::BlockState;
 use crate::memory::{Batch, Memory};
@@ -59,7 +59,7 @@ impl<M: Memory> Card<M> {
         let random = draw(rng);
         let pending = PendingLock { lock, random, key_index, slot: begun.slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Lock(pending)));
-        answer(&begun.offline_answer(random).to_bytes())
+        self.answer(&begun.offline_answer(random).to_bytes())
     }
 
     /// # Errors
@@ -104,7 +104,7 @@ impl<M: Memory> Card<M> {
         };
         let new = PurseState { offline, lock: Some(kept), ..purse.state };
         self.finish(&mut batch, &purse, new, &finished)?;
-        answer(&given.to_bytes())
+        self.answer(&given.to_bytes())
     }
 
     /// Needs no INITIALIZE: what it is checked against stands in the purse. The counter stays, for lock and debit are
@@ -146,7 +146,7 @@ impl<M: Memory> Card<M> {
         let finished = Finished { transaction, used, amount, terminal, at, proof: Proof::of_tac(tac) };
         let new = PurseState { balance, lock: Some(Lock { proof, ..lock }), ..purse.state };
         self.finish(&mut Batch::new(), &purse, new, &finished)?;
-        answer(tac.as_bytes())
+        self.answer(tac.as_bytes())
     }
 
     /// # Errors
@@ -157,7 +157,7 @@ impl<M: Memory> Card<M> {
         let Some(purse) = self.locked_purse() else {
             let has_purse =
                 [Purse::Ed, Purse::Ep].iter().any(|purse| OpenPurse::open(self, *purse).is_some());
-            return if has_purse { answer(&[0; PROOF_LEN]) } else { Err(StatusWord::CONDITIONS) };
+            return if has_purse { self.answer(&[0; PROOF_LEN]) } else { Err(StatusWord::CONDITIONS) };
         };
         let proof = purse.state.lock.ok_or(StatusWord::NO_DIAGNOSIS)?.proof;
         if form == LockProofForm::Acknowledge && proof.stage == LockStage::Debited {
@@ -165,7 +165,7 @@ impl<M: Memory> Card<M> {
             purse.put_state(&mut batch, &PurseState { lock: None, ..purse.state })?;
             self.store.commit(&batch)?;
         }
-        answer(&proof.to_bytes())
+        self.answer(&proof.to_bytes())
     }
 
     /// The purse of the current application that is locked, or debited without its TAC being read.

@@ -4,7 +4,7 @@
 use super::PendingTransaction;
 use super::open::{Finished, Transaction, draw};
 use super::state::PurseState;
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::memory::{Batch, Memory};
 use crate::security::KeySlot;
@@ -39,7 +39,7 @@ impl<M: Memory> Card<M> {
         let given = begun.online_answer(random, load::mac1(&session, &load, balance));
         let pending = PendingLoad { load, session, key_index, slot: begun.slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Load(pending)));
-        answer(&given.to_bytes())
+        self.answer(&given.to_bytes())
     }
 
     /// # Errors
@@ -70,6 +70,6 @@ impl<M: Memory> Card<M> {
             proof: Proof::of_tac(tac),
         };
         self.finish(&mut batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
-        answer(tac.as_bytes())
+        self.answer(tac.as_bytes())
     }
 }

@@ -2,7 +2,7 @@
 //! and write its end in one piece.
 
 use super::state::{LastProof, PurseState, has_room_for_lock};
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::files::{File, FileId, FileKind, file, file_by_sfi};
 use crate::memory::{Batch, BatchFull, Memory, Store};
@@ -149,12 +149,12 @@ impl<M: Memory> Card<M> {
     /// 6985 without such a purse, 6982 without its right, or without the PIN where the application asks for it (6983
     /// when it is blocked).
     #[inline(never)]
-    pub(crate) fn balance(&self, purse: Purse) -> Outcome {
+    pub(crate) fn balance(&mut self, purse: Purse) -> Outcome {
         let open = self.open_purse(purse)?;
         if self.session.directory.switches.balance_needs_pin {
             self.require_pin()?;
         }
-        answer(&open.state.balance.to_bytes())
+        self.answer(&open.state.balance.to_bytes())
     }
 
     /// # Errors

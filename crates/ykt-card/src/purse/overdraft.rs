@@ -4,7 +4,7 @@
 use super::PendingTransaction;
 use super::open::{Begun, Finished, Transaction, draw};
 use super::state::PurseState;
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::memory::{Batch, Memory};
 use crate::security::KeySlot;
@@ -50,7 +50,7 @@ impl<M: Memory> Card<M> {
         };
         let pending = PendingUpdate { terminal, session, key_index, slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Update(pending)));
-        answer(&given.to_bytes())
+        self.answer(&given.to_bytes())
     }
 
     /// # Errors
@@ -87,6 +87,6 @@ impl<M: Memory> Card<M> {
         };
         let new = PurseState { balance, online, overdraft: limit, ..purse.state };
         self.finish(&mut batch, &purse, new, &finished)?;
-        answer(tac.as_bytes())
+        self.answer(tac.as_bytes())
     }
 }

@@ -4,7 +4,7 @@
 //! happened asks with the counter after: the counter used is also "the one after" of the transaction before.
 
 use super::open::OpenPurse;
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::memory::Memory;
 use ykt_base::StatusWord;
@@ -15,13 +15,13 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6985 outside of a purse application, 9406 when the last proof of neither purse is the one asked for.
     #[inline(never)]
-    pub(crate) fn prove(&self, asked: ProveTransaction) -> Outcome {
+    pub(crate) fn prove(&mut self, asked: ProveTransaction) -> Outcome {
         let purses = [Purse::Ed, Purse::Ep].map(|purse| OpenPurse::open(self, purse));
         if purses.iter().all(Option::is_none) {
             return Err(StatusWord::CONDITIONS);
         }
         let mut kept = purses.iter().flatten().filter_map(|purse| purse.state.last);
         let found = kept.find(|last| asked.asks_for(last.transaction, last.used));
-        answer(&found.ok_or(StatusWord::PROOF_NOT_AVAILABLE)?.proof.to_bytes())
+        self.answer(&found.ok_or(StatusWord::PROOF_NOT_AVAILABLE)?.proof.to_bytes())
     }
 }

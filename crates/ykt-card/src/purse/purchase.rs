@@ -5,7 +5,7 @@
 use super::open::{Finished, Transaction, draw};
 use super::state::PurseState;
 use super::{CappCache, PendingTransaction};
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::memory::{Batch, Memory};
 use crate::security::KeySlot;
@@ -47,7 +47,7 @@ impl<M: Memory> Card<M> {
         }
         let pending = PendingPurchase { purchase, random, counter, key_index, slot: begun.slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Purchase(pending)));
-        answer(&begun.offline_answer(random).to_bytes())
+        self.answer(&begun.offline_answer(random).to_bytes())
     }
 
     /// # Errors
@@ -86,6 +86,6 @@ impl<M: Memory> Card<M> {
             batch.extend(&self.session.capp_cache)?;
         }
         self.finish(&mut batch, &purse, PurseState { balance, offline, ..purse.state }, &finished)?;
-        answer(&given.to_bytes())
+        self.answer(&given.to_bytes())
     }
 }

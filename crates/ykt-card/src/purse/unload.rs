@@ -3,7 +3,7 @@
 use super::PendingTransaction;
 use super::open::{Finished, Transaction, draw};
 use super::state::PurseState;
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::memory::{Batch, Memory};
 use crate::security::KeySlot;
@@ -42,7 +42,7 @@ impl<M: Memory> Card<M> {
         let given = begun.online_answer(random, unload::mac1(&session, &unload, balance));
         let pending = PendingUnload { unload, session, slot: begun.slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Unload(pending)));
-        answer(&given.to_bytes())
+        self.answer(&given.to_bytes())
     }
 
     /// # Errors
@@ -73,6 +73,6 @@ impl<M: Memory> Card<M> {
             proof: Proof::of_mac3(mac3),
         };
         self.finish(&mut batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
-        answer(mac3.as_bytes())
+        self.answer(mac3.as_bytes())
     }
 }

@@ -4,7 +4,7 @@
 use super::PendingTransaction;
 use super::open::{Begun, Finished, Transaction, draw};
 use super::state::PurseState;
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::memory::{Batch, Memory};
 use crate::security::KeySlot;
@@ -49,7 +49,7 @@ impl<M: Memory> Card<M> {
         };
         let pending = PendingUnlock { unlock, session, slot };
         self.session.pending = Some(Pending::Purse(PendingTransaction::Unlock(pending)));
-        answer(&given.to_bytes())
+        self.answer(&given.to_bytes())
     }
 
     /// # Errors
@@ -86,6 +86,6 @@ impl<M: Memory> Card<M> {
         };
         let new = PurseState { balance, online, lock: None, ..purse.state };
         self.finish(&mut batch, &purse, new, &finished)?;
-        answer(mac3.as_bytes())
+        self.answer(mac3.as_bytes())
     }
 }

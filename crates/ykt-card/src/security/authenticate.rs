@@ -2,7 +2,7 @@
 //! that key leads to; and the card proves a key of its own.
 
 use super::keys::{Check, CountedKey, KeyName, KeySlot};
-use crate::answer::{Outcome, answer, done};
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::image::KeyNaming;
@@ -83,7 +83,7 @@ impl<M: Memory> Card<M> {
             ChallengeLength::Eight => &mut challenge[..],
         };
         rng.fill(given);
-        let given = answer(given);
+        let given = self.answer(given);
         self.session.challenge = Some(Challenge(challenge));
         given
     }
@@ -119,7 +119,7 @@ impl<M: Memory> Card<M> {
         let slot = self.usable_key(name, StatusWord::KEY_NOT_FOUND)?;
         match slot.material(&self.store) {
             CardKey::Des(_) => Err(StatusWord::KEY_INDEX),
-            key => answer(&key.authenticate(command.data)),
+            key => self.answer(&key.authenticate(command.data)),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use super::keys::{CountedKey, key_file, key_slots};
 use super::messaging::Secured;
-use crate::answer::{Outcome, answer, done};
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::files::{Directory, applications, master};
 use crate::image::{TRANSPORT_TRIES, TRANSPORT_TRIES_AT, rewritten_header};
@@ -54,7 +54,7 @@ impl<M: Memory> Card<M> {
 
     /// GET HARD INFO. It is answered in every state, also by a blocked card.
     #[inline(never)]
-    pub(crate) fn hard_info(&self) -> Outcome {
+    pub(crate) fn hard_info(&mut self) -> Outcome {
         let mf = master(&self.store, &self.factory);
         let free = mf.room().saturating_sub(mf.used(&self.store));
         let two_bytes = |len| u16::try_from(len).unwrap_or(u16::MAX);
@@ -71,7 +71,7 @@ impl<M: Memory> Card<M> {
             mf_create: self.factory.mf_create,
             mf_switches: self.factory.mf_switches,
         };
-        answer(&info.to_bytes())
+        self.answer(&info.to_bytes())
     }
 
     /// Presets a card that is still blank; the transport key it brings has all tries. The card then is as after a

@@ -3,7 +3,7 @@
 
 use super::PendingTicket;
 use super::store::Place;
-use crate::answer::{Outcome, answer, done};
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::memory::{Batch, Memory};
@@ -40,7 +40,7 @@ impl<M: Memory> Card<M> {
         match init {
             ReadInit::Room => {
                 self.session.require(tickets.file.read)?;
-                answer(&tickets.room(&self.store).to_bytes())
+                self.answer(&tickets.room(&self.store).to_bytes())
             }
             ReadInit::Nth(number) => {
                 self.session.require(tickets.file.read)?;
@@ -61,7 +61,7 @@ impl<M: Memory> Card<M> {
                 let place =
                     tickets.find(&self.store, id).ok().or_else(|| tickets.find_deleted(&self.store, id));
                 let proof = place.and_then(|place| place.proof(&self.store));
-                answer(&proof.ok_or(StatusWord::PROOF_NOT_AVAILABLE)?.to_bytes())
+                self.answer(&proof.ok_or(StatusWord::PROOF_NOT_AVAILABLE)?.to_bytes())
             }
         }
     }
@@ -70,7 +70,7 @@ impl<M: Memory> Card<M> {
     fn show(&mut self, place: Place) -> Outcome {
         let view = place.view(&self.store)?;
         self.read_on(PendingRead { place, view, redemption: None });
-        answer(&view.to_bytes())
+        self.answer(&view.to_bytes())
     }
 
     fn read_on(&mut self, pending: PendingRead) {
@@ -102,7 +102,7 @@ impl<M: Memory> Card<M> {
         };
         let redemption = PendingRedemption { terminal, random, counter, key };
         self.read_on(PendingRead { place, view, redemption: Some(redemption) });
-        answer(&given.to_bytes())
+        self.answer(&given.to_bytes())
     }
 
     /// # Errors
@@ -113,7 +113,7 @@ impl<M: Memory> Card<M> {
         let rest = ticket.get(usize::from(info.offset)..).filter(|rest| !rest.is_empty());
         let rest = rest.ok_or(StatusWord::WRONG_OFFSET)?;
         let piece = rest.get(..wanted.up_to(rest.len())?).unwrap_or_default();
-        let given = answer(piece);
+        let given = self.answer(piece);
         self.read_on(pending);
         given
     }
@@ -164,6 +164,6 @@ impl<M: Memory> Card<M> {
         if self.session.directory.switches.state_ends_with_transaction {
             self.session.drop_application_state();
         }
-        answer(&given.to_bytes())
+        self.answer(&given.to_bytes())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::PendingTicket;
 use super::store::{Place, PlaceState};
-use crate::answer::{Outcome, answer, done};
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::memory::{Batch, Memory};
 use crate::purse::draw;
@@ -65,7 +65,7 @@ impl<M: Memory> Card<M> {
         };
         let pending = PendingWrite { order, terminal, session, counter, key, place, received: 0 };
         self.session.pending = Some(Pending::Ticket(PendingTicket::Write(pending)));
-        answer(&given.to_bytes())
+        self.answer(&given.to_bytes())
     }
 
     /// # Errors
@@ -128,7 +128,7 @@ impl<M: Memory> Card<M> {
         place.put(&mut batch, Some(&Proof { record, mac2: Mac4([0; 4]), tac }))?;
         self.tickets()?.put_online(&mut batch, counter.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?)?;
         self.store.commit(&batch)?;
-        answer(tac.as_bytes())
+        self.answer(tac.as_bytes())
     }
 
     /// Deletes a ticket on its holder's word. Its last proof stays, so that a terminal that lost the answer to a

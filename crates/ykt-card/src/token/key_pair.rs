@@ -1,6 +1,6 @@
 //! Key pairs in their files. A private key is written once, by the card, and is read by nobody else.
 
-use crate::answer::{Outcome, answer};
+use crate::answer::Outcome;
 use crate::card::Card;
 use crate::files::{File, FileKind, Sfi, file_by_sfi};
 use crate::memory::{Batch, Memory, Store};
@@ -34,7 +34,7 @@ impl<M: Memory> Card<M> {
         let mut batch = Batch::new();
         batch.write(file.body, &[&private.expose(), public.as_bytes()])?;
         self.store.commit(&batch)?;
-        answer(public.as_bytes())
+        self.answer(public.as_bytes())
     }
 
     /// Everybody may know the public key.
@@ -42,10 +42,10 @@ impl<M: Memory> Card<M> {
     /// # Errors
     /// 6A82, 6981, 6985 before the card made one.
     #[inline(never)]
-    pub(super) fn read_public_key(&self, id: KeyPairId) -> Outcome {
+    pub(super) fn read_public_key(&mut self, id: KeyPairId) -> Outcome {
         let (file, _, _) = self.key_pair(id)?;
         let public = public_key(&self.store, &file).ok_or(StatusWord::CONDITIONS)?;
-        answer(public.as_bytes())
+        self.answer(public.as_bytes())
     }
 
     /// The key pair of an id, when it may sign for this purpose now.

@@ -3,7 +3,7 @@
 //! Rights and PIN are asked for when hashing begins and again when the signature is made.
 
 use super::key_pair::Signer;
-use crate::answer::{Outcome, answer, done};
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::memory::Memory;
 use crate::session::Pending;
@@ -60,7 +60,7 @@ impl<M: Memory> Card<M> {
         let signer = self.signer(key, Purpose::Sign)?;
         let signature = signer.private.sign_digest(&digest, rng);
         self.session.spend_pin();
-        answer(signature.as_bytes())
+        self.answer(signature.as_bytes())
     }
 }
 
