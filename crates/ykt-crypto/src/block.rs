@@ -1,19 +1,20 @@
 //! The block ciphers: single DES, two-key 3DES (`epurse.md` 1.1) and SM4 (GB/T 32907), one block at a time.
+//!
+//! Round keys are the largest thing a card computes with, 128 bytes and more. They are made out of line, straight into
+//! the place of whoever uses them, so that its stack holds them once.
 
 use crate::key::{Key8, Key16};
 use cipher::consts::{U8, U16};
 use cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
-use des::{Des, TdesEde2};
+use des::Des;
 use sm4::Sm4;
 
+#[inline(never)]
 pub(crate) fn des(key: &Key8) -> Des {
     Des::new(key.expose().into())
 }
 
-pub(crate) fn tdes(key: &Key16) -> TdesEde2 {
-    TdesEde2::new(key.expose().into())
-}
-
+#[inline(never)]
 pub(crate) fn sm4(key: &Key16) -> Sm4 {
     Sm4::new(key.expose().into())
 }
@@ -45,25 +46,28 @@ pub(crate) fn decrypt_16(cipher: &impl BlockCipherDecrypt<BlockSize = U16>, bloc
 /// A 3DES key with its round keys made: for masses of diversifications under one master key.
 /// The round keys are wiped when it is dropped.
 #[derive(Clone)]
-pub struct Tdes(TdesEde2);
+pub struct Tdes {
+    left: Des,
+    right: Des,
+}
 
 impl Tdes {
     /// Makes the round keys of `key`.
     #[must_use]
     pub fn new(key: &Key16) -> Tdes {
-        Tdes(tdes(key))
+        Tdes { left: des(&key.left()), right: des(&key.right()) }
     }
 
     /// TDES(K, B) = E(KL, D(KR, E(KL, B))).
     #[must_use]
     pub fn encrypt(&self, block: [u8; 8]) -> [u8; 8] {
-        encrypt_8(&self.0, block)
+        encrypt_8(&self.left, decrypt_8(&self.right, encrypt_8(&self.left, block)))
     }
 
     /// The inverse of [`Tdes::encrypt`].
     #[must_use]
     pub fn decrypt(&self, block: [u8; 8]) -> [u8; 8] {
-        decrypt_8(&self.0, block)
+        decrypt_8(&self.left, encrypt_8(&self.right, decrypt_8(&self.left, block)))
     }
 
     /// DIV(K, X) = TDES(K, X) || TDES(K, NOT X) (密钥分散, `epurse.md` 1.1).

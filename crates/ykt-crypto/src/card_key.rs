@@ -4,7 +4,7 @@
 //! Single DES and 3DES are PBOC's. SM4 is the platform's own proposal, since no public text states its bytes
 //! (`epurse.md` 1.5): blocks of 16, DIV and session key are SM4(K, X || NOT X), the TAC key is the whole key.
 
-use crate::block::{Tdes, decrypt_8, decrypt_16, des, encrypt_8, encrypt_16, sm4, tdes};
+use crate::block::{Tdes, decrypt_8, decrypt_16, des, encrypt_8, encrypt_16, sm4};
 use crate::key::{Key8, Key16};
 use crate::mac::{self, MacState};
 use ykt_base::Mac4;
@@ -82,7 +82,7 @@ impl CardKey {
     pub fn session(&self, input: [u8; 8]) -> SessionKey {
         match self {
             CardKey::Des(key) => SessionKey::Des(Key8::from_bytes(encrypt_8(&des(key), input))),
-            CardKey::Tdes(key) => SessionKey::Des(Key8::from_bytes(encrypt_8(&tdes(key), input))),
+            CardKey::Tdes(key) => SessionKey::Des(Key8::from_bytes(Tdes::new(key).encrypt(input))),
             CardKey::Sm4(key) => SessionKey::Sm4(spread(key, input)),
         }
     }
@@ -107,7 +107,7 @@ impl CardKey {
     pub fn authenticate(&self, block: [u8; 8]) -> [u8; 8] {
         match self {
             CardKey::Des(key) => encrypt_8(&des(key), block),
-            CardKey::Tdes(key) => encrypt_8(&tdes(key), block),
+            CardKey::Tdes(key) => Tdes::new(key).encrypt(block),
             CardKey::Sm4(key) => first_8(encrypt_16(&sm4(key), before_zeros(block))),
         }
     }
@@ -122,10 +122,13 @@ impl CardKey {
     /// Enciphers whole blocks in place (ECB). A rest shorter than a block stays as it is.
     pub fn encrypt_blocks(&self, data: &mut [u8]) {
         match self {
-            CardKey::Des(key) => each(data, |block| encrypt_8(&des(key), block)),
-            CardKey::Tdes(key) => {
-                let key = tdes(key);
+            CardKey::Des(key) => {
+                let key = des(key);
                 each(data, |block| encrypt_8(&key, block));
+            }
+            CardKey::Tdes(key) => {
+                let key = Tdes::new(key);
+                each(data, |block| key.encrypt(block));
             }
             CardKey::Sm4(key) => {
                 let key = sm4(key);
@@ -137,10 +140,13 @@ impl CardKey {
     /// The inverse of [`CardKey::encrypt_blocks`].
     pub fn decrypt_blocks(&self, data: &mut [u8]) {
         match self {
-            CardKey::Des(key) => each(data, |block| decrypt_8(&des(key), block)),
-            CardKey::Tdes(key) => {
-                let key = tdes(key);
+            CardKey::Des(key) => {
+                let key = des(key);
                 each(data, |block| decrypt_8(&key, block));
+            }
+            CardKey::Tdes(key) => {
+                let key = Tdes::new(key);
+                each(data, |block| key.decrypt(block));
             }
             CardKey::Sm4(key) => {
                 let key = sm4(key);
