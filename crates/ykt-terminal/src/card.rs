@@ -126,6 +126,10 @@ pub enum Step {
     ReadDataFile,
     /// SELECT of the token's application.
     SelectToken,
+    /// EXTERNAL AUTHENTICATE with the control key of the token's application.
+    ProveIssuer,
+    /// GENERATE KEY PAIR.
+    GenerateKeyPair,
     /// READ PUBLIC KEY.
     ReadPublicKey,
     /// HASH.
@@ -185,6 +189,8 @@ impl fmt::Display for Step {
             Step::SelectDataFile => "SELECT of a file (00A40200)",
             Step::ReadDataFile => "READ BINARY (00B0)",
             Step::SelectToken => "SELECT token application (00A40400)",
+            Step::ProveIssuer => "EXTERNAL AUTHENTICATE (00820000)",
+            Step::GenerateKeyPair => "GENERATE KEY PAIR (004680)",
             Step::ReadPublicKey => "READ PUBLIC KEY (004681)",
             Step::Hash => "HASH (802A9)",
             Step::Sign => "SIGN (802A9)",

@@ -9,12 +9,12 @@ use crate::card::{
 };
 use ykt_base::{CardChannel, Command, StatusWord};
 use ykt_crypto::sm2::{PublicKey, Signature};
-use ykt_purse::command::{self, RecordPlace, select_name};
+use ykt_purse::command::{self, ChallengeLen, RecordPlace, select_name};
 use ykt_purse::token::{
     CERTIFICATE_ENTRY_LEN, CERTIFICATE_FILES, CERTIFICATES_SFI, CertificateEntry, KeyPairCommand, KeyPairId,
     LABEL_LEN_MAX, NAME, SignCommand,
 };
-use ykt_purse::write_key::Pin;
+use ykt_purse::write_key::{CONTROL_KEY_ID, Pin};
 
 /// Id of the holder's PIN.
 const PIN_ID: u8 = 0;
@@ -69,6 +69,33 @@ impl<C: CardChannel> Token<C> {
     /// [`PinError`].
     pub fn verify(&mut self, pin: &Pin) -> Result<(), PinError> {
         verify_pin(&mut self.channel, PIN_ID, pin)
+    }
+
+    /// Proves that the control key of the application is known: `answer` makes the cryptogram of the token's challenge.
+    ///
+    /// # Errors
+    /// [`CardError`], or what `answer` says.
+    pub fn prove_issuer<E: From<CardError>>(
+        &mut self,
+        answer: impl FnOnce([u8; 8]) -> Result<[u8; 8], E>,
+    ) -> Result<(), E> {
+        let ask = command::challenge(ChallengeLen::Eight);
+        let challenge = demand_plain(&mut self.channel, Step::Challenge, &ask, |data| data.try_into().ok())?;
+        let cryptogram = answer(challenge)?;
+        let prove = command::external_authenticate(CONTROL_KEY_ID, &cryptogram);
+        Ok(demand_plain(&mut self.channel, Step::ProveIssuer, &prove, |_| Some(()))?)
+    }
+
+    /// Lets the token make a new key pair. The old one is gone, and with it every use of its certificates.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn generate(&mut self, id: KeyPairId) -> Result<PublicKey, TokenError> {
+        let command = KeyPairCommand::Generate(id).to_apdu();
+        let made = demand(&mut self.channel, Step::GenerateKeyPair, &command, |data| {
+            PublicKey::from_bytes(data.try_into().ok()?)
+        });
+        made.map_err(wanting_pin)
     }
 
     /// The public key of a pair.

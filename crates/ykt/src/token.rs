@@ -1,12 +1,16 @@
-//! `ykt token`: a card as a USB token. `serve` plugs it in, `use` is what its holder does with it.
+//! `ykt token`: a card as a USB token. `serve` plugs it in, `use` is what its holder does with its purse; `key`, `sign`,
+//! `verify` and `cert` are what it keeps beside the purse.
 
 mod holder;
+mod keys;
 mod screen;
+mod signing;
 
-use crate::desk::{LoadDesk, Place, yuan};
+use crate::desk::{DECLINED, LoadDesk, Place, yuan};
 use crate::slot::open_image;
 use anyhow::Context;
 use clap::Subcommand;
+use screen::{Cancelled, Words, say};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use ykt_base::Fen;
@@ -23,6 +27,35 @@ pub struct Args {
 enum Action {
     Serve(Serve),
     Use(Use),
+    Key(keys::KeyArgs),
+    Sign(signing::Sign),
+    Verify(signing::Verify),
+    Cert(keys::CertArgs),
+}
+
+/// Exit code of a dialogue that the person broke off.
+const CANCELLED: u8 = 5;
+
+/// Why a visit ends before its time.
+enum Leave {
+    /// The person broke it off.
+    Cancelled,
+    /// The token, its application or a signature is not taken.
+    Declined,
+    /// A fault of the terminal.
+    Fault(anyhow::Error),
+}
+
+impl From<Cancelled> for Leave {
+    fn from(Cancelled: Cancelled) -> Leave {
+        Leave::Cancelled
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Leave {
+    fn from(error: E) -> Leave {
+        Leave::Fault(error.into())
+    }
 }
 
 /// Export the card in an image file as a USB token (CCID) over USB/IP
@@ -64,10 +97,32 @@ struct Use {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.action {
-        Action::Serve(serve) => export(serve),
+    let visited = match &args.action {
+        Action::Serve(serve) => return export(serve),
         Action::Use(using) => holder::run(using),
+        Action::Key(args) => args.run(),
+        Action::Sign(args) => args.run(),
+        Action::Verify(args) => args.run(),
+        Action::Cert(args) => args.run(),
+    };
+    match visited {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(Leave::Cancelled) => {
+            say(format_args!("\n{}", Words("Cancelled", "已取消")));
+            Ok(ExitCode::from(CANCELLED))
+        }
+        Err(Leave::Declined) => Ok(ExitCode::from(DECLINED)),
+        Err(Leave::Fault(error)) => Err(error),
     }
+}
+
+fn pin_is_blocked() -> Leave {
+    say(Words("Declined: the PIN is blocked", "拒绝：密码已锁定"));
+    Leave::Declined
+}
+
+fn pin_is_wrong(left: u8) {
+    say(format_args!("Wrong PIN, {left} tries left / 密码错误，还可试 {left} 次"));
 }
 
 fn export(args: &Serve) -> anyhow::Result<ExitCode> {

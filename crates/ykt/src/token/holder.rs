@@ -4,12 +4,11 @@
 //! Load terminal and POS are those of every desk. They select the application themselves, which would undo what the
 //! holder has chosen and proven; [`Visit`] stands between.
 
-use super::Use;
 use super::screen::{self, Cancelled, Words, say};
-use crate::desk::{self, DECLINED};
+use super::{Leave, Use, pin_is_blocked, pin_is_wrong};
+use crate::desk;
 use crate::machine::SystemClock;
 use crate::slot::Slot;
-use std::process::ExitCode;
 use ykt_base::{CardChannel, ChannelError, Clock, Command, Fen, KeyIndex, Response, StatusWord};
 use ykt_purse::command;
 use ykt_purse::files::PublicData;
@@ -22,8 +21,6 @@ use ykt_terminal::load::{LoadOutcome, LoadRequest};
 use ykt_terminal::pos::{Money, Outcome, Pos, PosConfig, Receipt};
 use ykt_terminal::store::{FileStore, MemoryStore, RecordStore};
 
-/// Exit code of a dialogue that the person broke off.
-const CANCELLED: u8 = 5;
 /// Id of the holder's PIN.
 const PIN_ID: u8 = 0;
 
@@ -35,42 +32,11 @@ const NAMES: [Words; APPLICATIONS.len()] = [
     Words("Deposit and purse", "电子存折与钱包"),
 ];
 
-/// Why a visit ends before its time.
-enum Leave {
-    /// The person broke it off.
-    Cancelled,
-    /// The token or its application is not taken.
-    Declined,
-    /// A fault of the terminal.
-    Fault(anyhow::Error),
-}
-
-impl From<Cancelled> for Leave {
-    fn from(Cancelled: Cancelled) -> Leave {
-        Leave::Cancelled
-    }
-}
-
-impl<E: Into<anyhow::Error>> From<E> for Leave {
-    fn from(error: E) -> Leave {
-        Leave::Fault(error.into())
-    }
-}
-
 /// Runs the dialogue.
-pub fn run(args: &Use) -> anyhow::Result<ExitCode> {
-    match visit(args) {
-        Ok(()) => {
-            say(Words("Ended. Take the token out", "已结束，请取出设备"));
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(Leave::Cancelled) => {
-            say(format_args!("\n{}", Words("Cancelled", "已取消")));
-            Ok(ExitCode::from(CANCELLED))
-        }
-        Err(Leave::Declined) => Ok(ExitCode::from(DECLINED)),
-        Err(Leave::Fault(error)) => Err(error),
-    }
+pub fn run(args: &Use) -> Result<(), Leave> {
+    visit(args)?;
+    say(Words("Ended. Take the token out", "已结束，请取出设备"));
+    Ok(())
 }
 
 fn visit(args: &Use) -> Result<(), Leave> {
@@ -241,9 +207,7 @@ impl Visit<'_> {
                     self.is_proven = true;
                     return Ok(true);
                 }
-                0x63C1..=0x63CF => {
-                    say(format_args!("Wrong PIN, {0} tries left / 密码错误，还可试 {0} 次", sw.0 & 0x000F));
-                }
+                0x63C1..=0x63CF => pin_is_wrong(sw.0.to_be_bytes()[1] & 0x0F),
                 0x63C0 | 0x6983 => return Err(pin_is_blocked()),
                 _ => {
                     say(format_args!("The token refuses the PIN / 设备拒绝密码: {sw}"));
@@ -418,11 +382,6 @@ impl Visit<'_> {
             }
         }
     }
-}
-
-fn pin_is_blocked() -> Leave {
-    say(Words("Declined: the PIN is blocked", "拒绝：密码已锁定"));
-    Leave::Declined
 }
 
 /// What a purchase leaves on the screen.

@@ -19,3 +19,4 @@ mod pcsc_desk;
 mod token;
 #[cfg(feature = "pcsc")]
 mod token_driver;
+mod token_keys;

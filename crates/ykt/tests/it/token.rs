@@ -11,12 +11,12 @@ const PROFILE: &str = include_str!("../../../ykt-issue/profiles/city-cpu.toml");
 /// A desk whose card asks for the PIN before a load, and has a deposit beside its purse.
 fn desk_with_pin() -> tempfile::TempDir {
     let folder = desk();
-    let application = "size = 1024\ncreate = \"01\"\n";
+    let application = "aid = \"A00000000386980701\"\n";
     let deposit = "[[step]]\ntitle = \"deposit\"\ndo = \"create-purse\"\nfid = \"0001\"\nlog = \"18\"\n\n";
     let purse = "[[step]]\ntitle = \"electronic purse (EF 0002)\"";
     assert!(PROFILE.contains(application) && PROFILE.contains(purse));
     let profile = PROFILE
-        .replace(application, "size = 2048\ncreate = \"01\"\nload_needs_pin = true\n")
+        .replace(application, &format!("{application}load_needs_pin = true\n"))
         .replace(purse, &format!("{deposit}{purse}"));
     std::fs::write(folder.path().join("pin.toml"), profile).unwrap();
     let new =
@@ -27,13 +27,18 @@ fn desk_with_pin() -> tempfile::TempDir {
 
 fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ykt"));
-    command.current_dir(folder).args(["token", "use"]).args(args);
+    command.current_dir(folder).arg("token").args(args);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// Types the lines and no more: exit code and all that was said.
+/// A holder's dialogue with these lines typed, and no more.
 fn typed(folder: &Path, args: &[&str], lines: &str) -> (i32, String) {
+    token(folder, &[&["use"], args].concat(), lines)
+}
+
+/// `ykt token` with these lines typed, and no more: exit code and all that was said.
+pub fn token(folder: &Path, args: &[&str], lines: &str) -> (i32, String) {
     let mut child = command(folder, args).spawn().unwrap();
     // A dialogue that ends early leaves the rest unread.
     let _unread = child.stdin.take().unwrap().write_all(lines.replace(' ', "\n").as_bytes());
@@ -43,7 +48,7 @@ fn typed(folder: &Path, args: &[&str], lines: &str) -> (i32, String) {
 }
 
 /// Each of `expected` is said, in this order.
-fn in_order(said: &str, expected: &[&str]) {
+pub fn in_order(said: &str, expected: &[&str]) {
     let mut rest = said;
     for text in expected {
         let at = rest.find(text).unwrap_or_else(|| panic!("`{text}` is missing, or too early, in {said}"));
@@ -195,7 +200,7 @@ struct Watched {
 
 impl Watched {
     fn start(folder: &Path, args: &[&str]) -> Watched {
-        let mut child = command(folder, args).spawn().unwrap();
+        let mut child = command(folder, &[&["use"], args].concat()).spawn().unwrap();
         let (typing, said) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Watched { child, typing, said }
     }
