@@ -9,6 +9,7 @@ mod chip;
 mod clearing;
 mod demo;
 mod desk;
+mod identity;
 mod installation;
 mod m1;
 mod machine;
@@ -46,6 +47,7 @@ enum Command {
     Pos(pos::Args),
     Certify(certify::Args),
     Token(token::Args),
+    Identity(identity::Args),
     Selftest(selftest::Args),
     Calc(calc::Args),
 }
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Pos(args) => pos::run(&args),
         Command::Certify(args) => certify::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Identity(args) => identity::run(&args),
         Command::Selftest(args) => selftest::run(&args),
         Command::Calc(args) => calc::run(&args),
     };

@@ -2,8 +2,8 @@
 //! `verify` and `cert` are what it keeps beside the purse.
 
 mod holder;
-mod keys;
-mod screen;
+pub mod keys;
+pub mod screen;
 mod signing;
 
 use crate::desk::{DECLINED, LoadDesk, Place, yuan};
@@ -37,7 +37,7 @@ enum Action {
 const CANCELLED: u8 = 5;
 
 /// Why a visit ends before its time.
-enum Leave {
+pub enum Leave {
     /// The person broke it off.
     Cancelled,
     /// The token, its application or a signature is not taken.

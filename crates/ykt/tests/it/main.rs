@@ -10,6 +10,7 @@ mod certify;
 mod consoles;
 #[cfg(feature = "pcsc")]
 mod foreign;
+mod identity;
 mod image_cards;
 mod m1;
 #[cfg(feature = "pcsc")]

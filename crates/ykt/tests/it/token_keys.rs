@@ -36,15 +36,13 @@ impl Rng for Recorded {
     }
 }
 
-/// `token.img`: pairs 0A without PIN, 0B with the PIN once, 0C with it each time; places of 512 bytes for two
-/// certificates; PIN 123456.
-fn desk() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let memory = FileMemory::create(&folder.path().join("token.img"), IMAGE_LEN_DEMO).unwrap();
+/// A card in a new image file, made by the commands of a dialogue.
+pub fn made(file: &Path, serial: [u8; 8], dialogue: &str) {
+    let memory = FileMemory::create(file, IMAGE_LEN_DEMO).unwrap();
     let transport = Key16::from_bytes(*b"WINNER123456789\xAA");
-    let mut card = Card::blank(memory, &Blank::user_card(*b"12345678", &transport)).unwrap();
+    let mut card = Card::blank(memory, &Blank::user_card(serial, &transport)).unwrap();
     let (mut random, mut command) = (Recorded(Vec::new()), Vec::new());
-    for line in DIALOGUE.lines().chain(HOLDERS_OWN.lines()) {
+    for line in dialogue.lines() {
         let line = line.split('#').next().unwrap();
         if let Some(text) = line.strip_prefix("@ random") {
             random = Recorded(bytes(text));
@@ -54,6 +52,13 @@ fn desk() -> tempfile::TempDir {
             assert_eq!(card.process(&mut random, &command).as_bytes(), bytes(text), "{line}");
         }
     }
+}
+
+/// `token.img`: pairs 0A without PIN, 0B with the PIN once, 0C with it each time; places of 512 bytes for two
+/// certificates; PIN 123456.
+fn desk() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    made(&folder.path().join("token.img"), *b"12345678", &[DIALOGUE, HOLDERS_OWN].concat());
     std::fs::write(folder.path().join("contract"), vec![0x5A; 1000]).unwrap();
     folder
 }
