@@ -6,7 +6,7 @@
 //! come block by block, or as the digest that the terminal computed. No source states bytes: instructions are
 //! those of ISO 7816-8, the rest follows the purse's commands.
 
-use crate::wire::{Reader, join, whole};
+use crate::wire::{Reader, join};
 use core::fmt;
 use ykt_base::{Command, StatusWord};
 use ykt_crypto::sm::CommandBytes;
@@ -228,38 +228,36 @@ impl<'a> SignCommand<'a> {
 
 /// VERIFY SIGNATURE (验证签名): `80 2A A8 00 A0 x y digest r s`. The digest is SM3(Z || message).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VerifySignature {
+pub struct VerifySignature<'a> {
     /// The signer's public key: x || y.
-    pub public: [u8; 64],
+    pub public: &'a [u8; 64],
     /// What was signed.
-    pub digest: [u8; DIGEST_LEN],
+    pub digest: &'a [u8; DIGEST_LEN],
     /// r || s.
-    pub signature: [u8; SIGNATURE_LEN],
+    pub signature: &'a [u8; SIGNATURE_LEN],
 }
 
-impl VerifySignature {
+impl<'a> VerifySignature<'a> {
     /// Reads P2 and data of a command that begins with 80 2A A8.
     ///
     /// # Errors
     /// 6A86, 6700.
-    pub fn parse(command: &Command<'_>) -> Result<VerifySignature, StatusWord> {
+    pub fn parse(command: &Command<'a>) -> Result<VerifySignature<'a>, StatusWord> {
         if command.p2 != 0 {
             return Err(StatusWord::WRONG_P1P2);
         }
-        let fields = whole(command.data, |fields| {
-            Some(VerifySignature {
-                public: fields.take()?,
-                digest: fields.take()?,
-                signature: fields.take()?,
-            })
-        });
-        fields.ok_or(StatusWord::WRONG_LENGTH)
+        let fields = || {
+            let (public, rest) = command.data.split_first_chunk()?;
+            let (digest, rest) = rest.split_first_chunk()?;
+            Some(VerifySignature { public, digest, signature: rest.try_into().ok()? })
+        };
+        fields().ok_or(StatusWord::WRONG_LENGTH)
     }
 
     /// The command as bytes.
     #[must_use]
     pub fn to_apdu(&self) -> [u8; 165] {
-        join(&[&[0x80, 0x2A, 0xA8, 0x00, 0xA0], &self.public, &self.digest, &self.signature])
+        join(&[&[0x80, 0x2A, 0xA8, 0x00, 0xA0], self.public, self.digest, self.signature])
     }
 }
 
@@ -335,7 +333,7 @@ mod tests {
             assert!(SignCommand::parse(&Command::parse(&apdu).unwrap()) == Ok(command));
         }
         assert!(SignCommand::Message(id, &[0; 256]).to_apdu().is_none());
-        let verify = VerifySignature { public: [1; 64], digest, signature: [2; 64] };
+        let verify = VerifySignature { public: &[1; 64], digest: &digest, signature: &[2; 64] };
         assert_eq!(VerifySignature::parse(&Command::parse(&verify.to_apdu()).unwrap()), Ok(verify));
     }
 

@@ -6,7 +6,7 @@ use crate::answer::Outcome;
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::files::{File, FileId, FileKind, Sfi, append, file, file_by_sfi, record};
-use crate::memory::{Batch, Memory, Store};
+use crate::memory::{Memory, ShortBatch, Store};
 use crate::purse::draw;
 use crate::security::{KeyName, KeySlot};
 use crate::session::Pending;
@@ -87,7 +87,7 @@ impl<M: Memory> Card<M> {
             return Err(StatusWord::NOT_INITIALIZED);
         }
         let expected = bank::authorisation(&pending.session, &pending.terms);
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         self.check_mac(&pending.key, expected, read.mac, &mut batch)?;
         let card = self.bank_card()?;
         let key = bank::track_key(&pending.key.material(&self.store), pending.random, pending.counter);
@@ -112,7 +112,7 @@ impl<M: Memory> Card<M> {
     #[inline(never)]
     pub(super) fn take_note(&mut self, command: &TransmitNote, pending: PendingBank) -> Outcome {
         let TransmitNote { note, mac } = command;
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         self.check_mac(&pending.key, bank::note_mac(&pending.session, note), *mac, &mut batch)?;
         let card = self.bank_card()?;
         if note.counter >= counter(&self.store, &card.file) {

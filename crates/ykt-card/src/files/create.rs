@@ -87,7 +87,7 @@ impl<M: Memory> Card<M> {
         let used = next.saturating_sub(at).saturating_add(directory.used(&self.store));
         let used = u16::try_from(used).map_err(|_| StatusWord::NO_SPACE)?;
         let header = Header::new(new.command.fid, new.data, &entry).ok_or(StatusWord::WRONG_DATA)?;
-        let mut batch = Batch::new();
+        let mut batch: Batch = Batch::new();
         batch.write(at, &[header.as_bytes()])?;
         batch.write(directory.used_at(), &[&used.to_be_bytes()])?;
         self.store.commit(&batch)?;
@@ -103,7 +103,7 @@ impl<M: Memory> Card<M> {
     pub(crate) fn erase_directory(&mut self) -> Outcome {
         let directory = self.session.directory;
         self.session.require(directory.erase)?;
-        let mut batch = Batch::new();
+        let mut batch: Batch = Batch::new();
         batch.write(directory.used_at(), &[&[0; 2]])?;
         self.store.wipe(batch, directory.start(), directory.used(&self.store))?;
         self.session.file = None;

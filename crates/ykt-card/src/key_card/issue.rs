@@ -7,7 +7,7 @@ use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::files::{File, FileKind, Sfi, file_by_sfi};
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::security::{KeyName, KeySlot, key, key_file, key_slots};
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{KeyVersion, StatusWord};
@@ -111,7 +111,7 @@ impl<M: Memory> Card<M> {
     }
 
     fn write_record(&mut self, file: &File, record: IssueRecord) -> Result<(), StatusWord> {
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         batch.write(file.body, &[&record.to_bytes()])?;
         Ok(self.store.commit(&batch)?)
     }

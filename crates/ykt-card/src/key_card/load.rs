@@ -2,7 +2,7 @@
 
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::security::{
     KeyAttributes, KeyName, NewKey, Secured, Tries, key, key_file, material_of, pin_material,
 };
@@ -55,7 +55,7 @@ impl<M: Memory> Card<M> {
         let own = self.master_key_of(&directory);
         let is_own_there = own.is_some();
         let control = own.or_else(|| self.key_above(&directory)).ok_or(StatusWord::KEY_NOT_FOUND)?;
-        let (mut plain, mut batch) = (Text::new(), Batch::new());
+        let (mut plain, mut batch) = (Text::new(), ShortBatch::new());
         self.open_key(secured, &control, challenge, (&mut plain, &mut batch))?;
         let (header, field) = KeyCardHeader::parse(&plain).ok_or(StatusWord::WRONG_DATA)?;
         let (name, tries, leads_to) = place_of(&header);

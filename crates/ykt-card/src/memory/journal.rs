@@ -20,6 +20,9 @@ pub(crate) struct Batch<const MAX: usize = LOG_LEN> {
     log: Bytes<MAX>,
 }
 
+/// A batch for a key with its tries, or a counter or two: on the stack of a command that writes no more than that.
+pub(crate) type ShortBatch = Batch<80>;
+
 /// A command wanted to write more than the journal holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BatchFull;
@@ -145,18 +148,21 @@ impl<M: Memory> Store<M> {
             self.memory.write(at.saturating_add(offset), zeros)?;
         }
         self.faulty = false;
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         batch.write(WIPE_AT, &[&[0; 4]]).map_err(|BatchFull| MemoryFault)?;
         self.commit(&batch)
     }
 
     /// Writes a batch: all of it, or (when this fails before its commit byte) nothing.
-    pub(crate) fn commit(&mut self, batch: &Batch) -> Result<(), MemoryFault> {
+    pub(crate) fn commit<const MAX: usize>(&mut self, batch: &Batch<MAX>) -> Result<(), MemoryFault> {
+        self.commit_log(batch.log.as_bytes())
+    }
+
+    fn commit_log(&mut self, log: &[u8]) -> Result<(), MemoryFault> {
         if self.faulty {
             return Err(MemoryFault);
         }
         self.faulty = true;
-        let log = batch.log.as_bytes();
         let len = u16::try_from(log.len()).map_err(|_| MemoryFault)?.to_be_bytes();
         self.memory.write(LOG_AT, log)?;
         let [a, b, c, d] = crc32(&[&len, log]).to_be_bytes();
@@ -245,7 +251,7 @@ mod tests {
     const HOME: usize = 600;
 
     fn batch() -> Batch {
-        let mut batch = Batch::new();
+        let mut batch: Batch = Batch::new();
         batch.write(HOME, &[&[1, 2], &[3]]).unwrap();
         batch.write(HOME + 10, &[&[4; 20]]).unwrap();
         batch

@@ -7,7 +7,7 @@ mod array;
 mod journal;
 
 pub use array::ArrayMemory;
-pub(crate) use journal::{Batch, BatchFull, Store, crc32};
+pub(crate) use journal::{Batch, BatchFull, ShortBatch, Store, crc32};
 
 use core::fmt;
 

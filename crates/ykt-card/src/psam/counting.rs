@@ -5,7 +5,7 @@
 
 use crate::card::Card;
 use crate::files::{Directory, File, FileKind, Sfi, file_by_sfi, master};
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::security::{Check, CountedKey, KeyName, KeySlot};
 use ykt_base::{KeyVersion, Mac4, StatusWord, TerminalId, TerminalSeq};
 use ykt_crypto::{CardKey, macs_equal};
@@ -66,7 +66,7 @@ impl<M: Memory> Card<M> {
 
     /// Takes sequence numbers: the next one given is `next`.
     pub(super) fn move_sequence(&mut self, signing: &Signing, next: TerminalSeq) -> Result<(), StatusWord> {
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         batch.write(signing.sequence_at, &[&next.to_bytes()])?;
         Ok(self.store.commit(&batch)?)
     }
@@ -78,7 +78,7 @@ impl<M: Memory> Card<M> {
     pub(super) fn check_mac2(&mut self, expected: &ExpectedMac2, mac2: Mac4) -> Result<(), StatusWord> {
         let key = CountedKey::of_slot(&self.store, &expected.slot);
         let outcome = Check::of(macs_equal(&expected.mac2, &mac2));
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         key.put_checked(&mut batch, outcome)?;
         if self.second_sequence().is_some()
             && let Some(failures) = self.in_application(SAM_SEQUENCE_SFI, 1)

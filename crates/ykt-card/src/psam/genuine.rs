@@ -3,7 +3,7 @@
 
 use crate::answer::{Outcome, done};
 use crate::card::Card;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::security::{Check, CountedKey, KeyName, key_file, key_slots};
 use ykt_base::{Asn8, StatusWord};
 use ykt_purse::auth_code::AuthenticationCode;
@@ -19,7 +19,7 @@ impl<M: Memory> Card<M> {
         let slot = self.usable_key(name, StatusWord::KEY_NOT_FOUND)?;
         let key = CountedKey::of_slot(&self.store, &slot);
         let outcome = Check::of(code.is_genuine(&key.material));
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         key.put_checked(&mut batch, outcome)?;
         self.store.commit(&batch)?;
         match outcome {

@@ -11,7 +11,7 @@ use super::state::{Lock, PurseState};
 use crate::answer::Outcome;
 use crate::card::Card;
 use crate::files::BlockState;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Batch, Memory, ShortBatch};
 use crate::security::{KeyName, KeySlot};
 use crate::session::Pending;
 use ykt_base::{CardCounter, KeyIndex, Random4, Rng, StatusWord};
@@ -75,7 +75,7 @@ impl<M: Memory> Card<M> {
         let PurseState { balance, offline: used, .. } = purse.state;
         let dpk = slot.material(&self.store);
         let session = grey::session_key(&dpk, random, used, sequence, terminal_random);
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         self.check_mac(&slot, grey::mac1(&session, &lock, at), mac1, &mut batch)?;
         let offline = used.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         let gtac = grey::gtac(&self.tac_key(key_index)?, &lock, balance, used, sequence, at);
@@ -103,7 +103,7 @@ impl<M: Memory> Card<M> {
             proof: Proof { mac2: given.mac2, tac: gtac },
         };
         let new = PurseState { offline, lock: Some(kept), ..purse.state };
-        self.finish(&mut batch, &purse, new, &finished)?;
+        self.finish(&batch, &purse, new, &finished)?;
         self.answer(&given.to_bytes())
     }
 
@@ -145,7 +145,7 @@ impl<M: Memory> Card<M> {
         };
         let finished = Finished { transaction, used, amount, terminal, at, proof: Proof::of_tac(tac) };
         let new = PurseState { balance, lock: Some(Lock { proof, ..lock }), ..purse.state };
-        self.finish(&mut Batch::new(), &purse, new, &finished)?;
+        self.finish(&ShortBatch::new(), &purse, new, &finished)?;
         self.answer(tac.as_bytes())
     }
 
@@ -161,7 +161,7 @@ impl<M: Memory> Card<M> {
         };
         let proof = purse.state.lock.ok_or(StatusWord::NO_DIAGNOSIS)?.proof;
         if form == LockProofForm::Acknowledge && proof.stage == LockStage::Debited {
-            let mut batch = Batch::new();
+            let mut batch: Batch = Batch::new();
             purse.put_state(&mut batch, &PurseState { lock: None, ..purse.state })?;
             self.store.commit(&batch)?;
         }
@@ -179,7 +179,7 @@ impl<M: Memory> Card<M> {
         let wrong = lock.wrong_gmacs.saturating_add(1);
         let block_at = self.session.directory.block_at().filter(|_| wrong >= WRONG_GMACS_MAX);
         let wrong_gmacs = if block_at.is_some() { 0 } else { wrong };
-        let mut batch = Batch::new();
+        let mut batch: Batch = Batch::new();
         let counted = PurseState { lock: Some(Lock { wrong_gmacs, ..lock }), ..purse.state };
         purse.put_state(&mut batch, &counted)?;
         if let Some(at) = block_at {

@@ -6,7 +6,7 @@ use super::open::{Finished, Transaction, draw};
 use super::state::PurseState;
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::security::KeySlot;
 use crate::session::Pending;
 use ykt_base::{KeyIndex, Rng, StatusWord};
@@ -54,7 +54,7 @@ impl<M: Memory> Card<M> {
             return Err(StatusWord::NOT_INITIALIZED);
         };
         let CreditForLoad { at, mac2 } = command;
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         self.check_mac(&slot, load::mac2(&session, &load, at), mac2, &mut batch)?;
         let purse = self.open_purse(load.purse)?;
         let used = purse.state.online;
@@ -69,7 +69,7 @@ impl<M: Memory> Card<M> {
             at,
             proof: Proof::of_tac(tac),
         };
-        self.finish(&mut batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
+        self.finish(&batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
         self.answer(tac.as_bytes())
     }
 }

@@ -5,7 +5,7 @@ use super::state::{LastProof, PurseState, has_room_for_lock};
 use crate::answer::Outcome;
 use crate::card::Card;
 use crate::files::{File, FileId, FileKind, file, file_by_sfi};
-use crate::memory::{Batch, BatchFull, Memory, Store};
+use crate::memory::{Batch, BatchFull, Memory, ShortBatch, Store};
 use crate::security::{Check, CountedKey, KeyAttributes, KeyName, KeySlot, key};
 use ykt_base::{CardCounter, DateTime, KeyIndex, Mac4, Random4, Rng, StatusWord, TerminalId};
 use ykt_crypto::{SessionKey, macs_equal};
@@ -241,12 +241,12 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 9302 when it is wrong, 6581.
-    pub(crate) fn check_mac(
+    pub(crate) fn check_mac<const MAX: usize>(
         &mut self,
         slot: &KeySlot,
         expected: Mac4,
         given: Mac4,
-        batch: &mut Batch,
+        batch: &mut Batch<MAX>,
     ) -> Result<(), StatusWord> {
         let outcome = Check::of(macs_equal(&expected, &given));
         if self.session.directory.switches.counts_wrong_macs {
@@ -263,14 +263,15 @@ impl<M: Memory> Card<M> {
         }
     }
 
-    /// Ends a transaction: balance, counter, log record and proof in one commit, after what `batch` holds already.
-    /// `new` is the purse's state, its proof aside.
+    /// Ends a transaction: balance, counter, log record and proof in one commit, after what `before` holds, and
+    /// with the records of a composite purchase. `new` is the purse's state, its proof aside.
     ///
     /// # Errors
     /// 9402 when the counter is used up, 6581 when the memory fails.
+    #[inline(never)]
     pub(super) fn finish(
         &mut self,
-        batch: &mut Batch,
+        before: &ShortBatch,
         purse: &OpenPurse,
         new: PurseState,
         finished: &Finished,
@@ -285,8 +286,13 @@ impl<M: Memory> Card<M> {
             at,
         };
         let new = PurseState { last: Some(LastProof { transaction, used, proof }), ..new };
-        purse.put(batch, &self.store, &new, &record)?;
-        self.store.commit(batch)?;
+        let mut batch: Batch = Batch::new();
+        batch.extend(before)?;
+        if transaction == TransactionType::CompositePurchase {
+            batch.extend(&self.session.capp_cache)?;
+        }
+        purse.put(&mut batch, &self.store, &new, &record)?;
+        self.store.commit(&batch)?;
         if self.session.directory.switches.state_ends_with_transaction {
             self.session.drop_application_state();
         }

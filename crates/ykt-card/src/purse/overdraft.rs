@@ -6,7 +6,7 @@ use super::open::{Begun, Finished, Transaction, draw};
 use super::state::PurseState;
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::security::KeySlot;
 use crate::session::Pending;
 use ykt_base::{KeyIndex, Rng, StatusWord, TerminalId};
@@ -67,7 +67,7 @@ impl<M: Memory> Card<M> {
         };
         let PendingUpdate { terminal, session, key_index, slot } = pending;
         let UpdateOverdraft { limit, at, mac2 } = command;
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         self.check_mac(&slot, overdraft::mac2(&session, limit, &terminal, at), mac2, &mut batch)?;
         let purse = self.open_purse(Purse::Ed)?;
         let PurseState { balance: old, overdraft: old_limit, online: used, .. } = purse.state;
@@ -86,7 +86,7 @@ impl<M: Memory> Card<M> {
             proof: Proof::of_tac(tac),
         };
         let new = PurseState { balance, online, overdraft: limit, ..purse.state };
-        self.finish(&mut batch, &purse, new, &finished)?;
+        self.finish(&batch, &purse, new, &finished)?;
         self.answer(tac.as_bytes())
     }
 }

@@ -7,7 +7,7 @@ use super::state::PurseState;
 use super::{CappCache, PendingTransaction};
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::security::KeySlot;
 use crate::session::Pending;
 use ykt_base::{CardCounter, KeyIndex, Random4, Rng, StatusWord};
@@ -64,7 +64,7 @@ impl<M: Memory> Card<M> {
         let PendingPurchase { purchase, random, counter: used, key_index, slot } = pending;
         let DebitForPurchase { sequence, at, mac1 } = command;
         let session = purchase::session_key(&slot.material(&self.store), random, used, sequence);
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         self.check_mac(&slot, purchase::mac1(&session, &purchase, at), mac1, &mut batch)?;
         let purse = self.open_purse(purchase.kind.purse())?;
         let balance =
@@ -82,10 +82,8 @@ impl<M: Memory> Card<M> {
             at,
             proof: Proof { mac2: given.mac2, tac: given.tac },
         };
-        if purchase.kind == PurchaseKind::Composite {
-            batch.extend(&self.session.capp_cache)?;
-        }
-        self.finish(&mut batch, &purse, PurseState { balance, offline, ..purse.state }, &finished)?;
+        if purchase.kind == PurchaseKind::Composite {}
+        self.finish(&batch, &purse, PurseState { balance, offline, ..purse.state }, &finished)?;
         self.answer(&given.to_bytes())
     }
 }

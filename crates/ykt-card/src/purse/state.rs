@@ -205,7 +205,7 @@ mod tests {
             len,
         };
         for state in [state, PurseState { last: None, ..state }, PurseState { lock: Some(lock), ..state }] {
-            let mut batch = Batch::new();
+            let mut batch: Batch = Batch::new();
             state.put(&mut batch, &file(96)).unwrap();
             store.commit(&batch).unwrap();
             assert_eq!(PurseState::read(&store, &file(96)), Some(state));

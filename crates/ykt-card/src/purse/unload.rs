@@ -5,7 +5,7 @@ use super::open::{Finished, Transaction, draw};
 use super::state::PurseState;
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::security::KeySlot;
 use crate::session::Pending;
 use ykt_base::{Rng, StatusWord};
@@ -57,7 +57,7 @@ impl<M: Memory> Card<M> {
             return Err(StatusWord::NOT_INITIALIZED);
         };
         let DebitForUnload { at, mac2 } = command;
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         self.check_mac(&slot, unload::mac2(&session, &unload, at), mac2, &mut batch)?;
         let purse = self.open_purse(Purse::Ed)?;
         let used = purse.state.online;
@@ -72,7 +72,7 @@ impl<M: Memory> Card<M> {
             at,
             proof: Proof::of_mac3(mac3),
         };
-        self.finish(&mut batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
+        self.finish(&batch, &purse, PurseState { balance, online, ..purse.state }, &finished)?;
         self.answer(mac3.as_bytes())
     }
 }

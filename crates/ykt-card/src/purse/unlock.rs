@@ -6,7 +6,7 @@ use super::open::{Begun, Finished, Transaction, draw};
 use super::state::PurseState;
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::security::KeySlot;
 use crate::session::Pending;
 use ykt_base::{Rng, StatusWord};
@@ -69,7 +69,7 @@ impl<M: Memory> Card<M> {
         if named.is_some_and(|named| named != unlock.purse) {
             return Err(StatusWord::WRONG_P1P2);
         }
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         self.check_mac(&slot, grey::unlock_mac2(&session, amount, &unlock, at), mac2, &mut batch)?;
         let purse = self.open_purse(unlock.purse)?;
         let used = purse.state.online;
@@ -85,7 +85,7 @@ impl<M: Memory> Card<M> {
             proof: Proof::of_mac3(mac3),
         };
         let new = PurseState { balance, online, lock: None, ..purse.state };
-        self.finish(&mut batch, &purse, new, &finished)?;
+        self.finish(&batch, &purse, new, &finished)?;
         self.answer(mac3.as_bytes())
     }
 }

@@ -6,7 +6,7 @@ use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::image::KeyNaming;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::session::Challenge;
 use subtle::ConstantTimeEq;
 use ykt_base::{Command, KeyIndex, Rng, StatusWord};
@@ -127,7 +127,7 @@ impl<M: Memory> Card<M> {
     #[inline(never)]
     pub(super) fn conclude(&mut self, slot: &KeySlot, outcome: Check) -> Outcome {
         let key = CountedKey::of_slot(&self.store, slot);
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         key.put_checked(&mut batch, outcome)?;
         self.store.commit(&batch)?;
         match outcome {

@@ -18,7 +18,7 @@ use crate::card::Card;
 use crate::command::CardCommand;
 use crate::files::{BlockState, FileCommand};
 use crate::image::{CARD_STATE_AT, KeyNaming};
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::session::Challenge;
 use ykt_base::{Command, KeyIndex, StatusWord};
 use ykt_crypto::macs_equal;
@@ -109,7 +109,7 @@ impl<M: Memory> Card<M> {
             Block::ApplicationUnblock(secured) => self.unblock_application(&secured, challenge),
             Block::Card(secured) => {
                 let key = self.maintenance_key()?;
-                let mut batch = Batch::new();
+                let mut batch = ShortBatch::new();
                 self.believe(&secured, &key, challenge, &mut batch)?;
                 batch.write(CARD_STATE_AT, &[&[CARD_BLOCKED]])?;
                 self.store.commit(&batch)?;
@@ -127,7 +127,7 @@ impl<M: Memory> Card<M> {
     ) -> Outcome {
         let at = self.session.directory.block_at().ok_or(StatusWord::CONDITIONS)?;
         let key = self.maintenance_key()?;
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         self.believe(secured, &key, challenge, &mut batch)?;
         let state = match term {
             BlockTerm::Temporary => BlockState::Temporary,
@@ -156,7 +156,7 @@ impl<M: Memory> Card<M> {
             }
             (Check::Wrong, failed) => (BlockState::Temporary, failed, Err(StatusWord::MAC_WRONG)),
         };
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         batch.write(at, &[&[state.to_byte(), failed]])?;
         self.store.commit(&batch)?;
         self.session.directory.block = state;

@@ -90,7 +90,8 @@ impl<M: Memory> Card<M> {
         }
         let WriteHardInfo(secured) = command;
         let key = CountedKey::transport(&self.store);
-        let (mut plain, mut batch) = (Text::new(), Batch::new());
+        let mut plain = Text::new();
+        let mut batch: Batch = Batch::new();
         self.believe(&secured, &key, challenge, &mut batch)?;
         secured.decipher(&key, Padding::Always, &mut plain)?;
         let preset = Preset::parse(&plain).filter(|preset| preset.system == self.factory.system());

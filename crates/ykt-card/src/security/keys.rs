@@ -9,7 +9,7 @@
 use crate::card::Card;
 use crate::files::{Directory, File, FileId, file};
 use crate::image::{TRANSPORT_KEY_AT, TRANSPORT_TRIES_AT};
-use crate::memory::{Batch, BatchFull, Memory, Store};
+use crate::memory::{Batch, BatchFull, Memory, ShortBatch, Store};
 use ykt_base::{KeyIndex, KeyVersion, StatusWord};
 use ykt_crypto::sm::CRYPTOGRAM_LEN_MAX;
 use ykt_crypto::{CardKey, Key8, Key16};
@@ -147,13 +147,13 @@ impl KeySlot {
     }
 
     /// Writes that all tries are back.
-    pub(super) fn put_full_tries(&self, batch: &mut Batch) -> Result<(), BatchFull> {
+    pub(super) fn put_full_tries(&self, batch: &mut ShortBatch) -> Result<(), BatchFull> {
         let tries = self.attributes.tries.after(Check::Right);
         batch.write(self.at.saturating_add(TRIES_AT), &[&[tries.0.0]])
     }
 
     /// Writes another PIN into a PIN's slot, with all tries.
-    pub(super) fn put_pin(&self, batch: &mut Batch, pin: &Pin) -> Result<(), BatchFull> {
+    pub(super) fn put_pin(&self, batch: &mut ShortBatch, pin: &Pin) -> Result<(), BatchFull> {
         let KeyForm::Pin { len } = pin.form() else {
             return Err(BatchFull);
         };
@@ -199,7 +199,11 @@ impl CountedKey {
 
     /// What a check that ended like this writes. A counted key is written after a success too, so that cutting
     /// the power at the first write after a check teaches nobody how the check ended.
-    pub(crate) fn put_checked(&self, batch: &mut Batch, outcome: Check) -> Result<(), BatchFull> {
+    pub(crate) fn put_checked<const MAX: usize>(
+        &self,
+        batch: &mut Batch<MAX>,
+        outcome: Check,
+    ) -> Result<(), BatchFull> {
         if self.tries.is_counted() {
             batch.write(self.tries_at, &[&[self.tries.after(outcome).0.0]])?;
         }
@@ -237,7 +241,7 @@ pub(crate) struct NewKey {
 
 impl NewKey {
     /// Puts it into a slot.
-    pub(crate) fn put(&self, batch: &mut Batch, at: usize) -> Result<(), BatchFull> {
+    pub(crate) fn put(&self, batch: &mut ShortBatch, at: usize) -> Result<(), BatchFull> {
         let (usage, id, _) = self.name.parts();
         batch.write(at, &[&[USED | id, usage], &self.attributes.to_bytes(), self.material.expose()])
     }

@@ -5,7 +5,7 @@ use super::keys::{Check, CountedKey, KeyName};
 use crate::card::Card;
 use crate::files::File;
 use crate::image::KeyNaming;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Batch, Memory, ShortBatch};
 use crate::session::Challenge;
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{Command, KeyIndex, Mac4, StatusWord};
@@ -204,12 +204,12 @@ impl<M: Memory> Card<M> {
     ///
     /// # Errors
     /// 6983 no try left, 6984 no challenge, 6988 wrong MAC.
-    pub(crate) fn believe(
+    pub(crate) fn believe<const MAX: usize>(
         &mut self,
         secured: &Secured<'_>,
         key: &CountedKey,
         challenge: Option<Challenge>,
-        batch: &mut Batch,
+        batch: &mut Batch<MAX>,
     ) -> Result<[u8; 8], StatusWord> {
         key.tries.not_locked()?;
         let Challenge(iv) = challenge.ok_or(StatusWord::NO_CHALLENGE)?;
@@ -231,7 +231,7 @@ impl<M: Memory> Card<M> {
         key: &CountedKey,
         challenge: Option<Challenge>,
     ) -> Result<[u8; 8], StatusWord> {
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         let iv = self.believe(secured, key, challenge, &mut batch)?;
         self.store.commit(&batch)?;
         Ok(iv)

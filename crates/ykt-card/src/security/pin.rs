@@ -7,7 +7,7 @@ use super::keys::{Check, CountedKey, KeyName, KeySlot, PIN_FIELD_LEN, key};
 use super::messaging::Secured;
 use crate::answer::{Outcome, done};
 use crate::card::Card;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::session::Challenge;
 use subtle::ConstantTimeEq;
 use ykt_base::{Command, KeyIndex, StatusWord};
@@ -96,7 +96,7 @@ impl<M: Memory> Card<M> {
         let old = filled(command.old.as_bytes()).ok_or(StatusWord::WRONG_DATA)?;
         let outcome = self.compare(&slot, &old);
         let key = CountedKey::of_slot(&self.store, &slot);
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         key.put_checked(&mut batch, outcome)?;
         if outcome == Check::Wrong {
             self.session.drop_application_state();
@@ -117,7 +117,7 @@ impl<M: Memory> Card<M> {
         let key = self.key_of_pin(KeyUsage::PinReload, command.id)?;
         let expected = pin::reload_mac(&key.material.tac_key(), &command.new);
         let outcome = Check::of(macs_equal(&expected, &command.mac));
-        let mut batch = Batch::new();
+        let mut batch = ShortBatch::new();
         key.put_checked(&mut batch, outcome)?;
         if outcome == Check::Right {
             slot.put_pin(&mut batch, &command.new)?;
@@ -141,7 +141,7 @@ impl<M: Memory> Card<M> {
         };
         let slot = self.pin_slot(id)?;
         let key = self.key_of_pin(KeyUsage::PinUnblock, id)?;
-        let (mut text, mut batch) = (Text::new(), Batch::new());
+        let (mut text, mut batch) = (Text::new(), ShortBatch::new());
         self.believe(&command.secured, &key, challenge, &mut batch)?;
         command.secured.decipher(&key, switches.padding(), &mut text)?;
         let carried = Pin::from_bytes(&text).ok_or(StatusWord::WRONG_DATA)?;

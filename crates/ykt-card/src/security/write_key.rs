@@ -19,7 +19,7 @@ use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::files::{Directory, File, master};
 use crate::image::KeyNaming;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, ShortBatch};
 use crate::session::Challenge;
 use ykt_base::{Command, KeyIndex, StatusWord};
 use ykt_crypto::Key16;
@@ -108,7 +108,7 @@ impl<M: Memory> Card<M> {
             (Some(usage), Some(id)) => Some(self.place(&file, request.order, usage, id)?),
             _ => None,
         };
-        let (mut text, mut batch) = (Text::new(), Batch::new());
+        let (mut text, mut batch) = (Text::new(), ShortBatch::new());
         let plain = match content {
             Content::EncipheredMac(secured) => {
                 let control = match &told {
@@ -169,7 +169,7 @@ impl<M: Memory> Card<M> {
         let own = self.master_key_of(&directory);
         let is_own_there = own.is_some();
         let control = own.or_else(|| self.key_above(&directory)).ok_or(StatusWord::KEY_NOT_FOUND)?;
-        let (mut plain, mut batch) = (Text::new(), Batch::new());
+        let (mut plain, mut batch) = (Text::new(), ShortBatch::new());
         self.open_key(secured, &control, challenge, (&mut plain, &mut batch))?;
         let (header, field) = SamKeyHeader::parse(&plain).ok_or(StatusWord::WRONG_DATA)?;
         let (name, tries, leads_to) = match (header.usage.kind(), header.usage.levels()) {
@@ -205,7 +205,7 @@ impl<M: Memory> Card<M> {
         secured: &Secured<'_>,
         control: &CountedKey,
         challenge: Option<Challenge>,
-        (text, batch): (&mut Text, &mut Batch),
+        (text, batch): (&mut Text, &mut ShortBatch),
     ) -> Result<(), StatusWord> {
         self.believe(secured, control, challenge, batch)?;
         secured.decipher(control, Padding::Always, text)
@@ -217,7 +217,7 @@ impl<M: Memory> Card<M> {
         file: &File,
         present: Option<KeySlot>,
         new: &NewKey,
-        batch: &mut Batch,
+        batch: &mut ShortBatch,
     ) -> Outcome {
         let at = slot_for(&self.store, file, present).ok_or(StatusWord::NO_SPACE)?;
         new.put(batch, at)?;

@@ -145,7 +145,7 @@ impl<M: Memory> Card<M> {
         let id: TicketId = view.terms.id;
         let session = ticket::redeem_session_key(&key.material(&self.store), *random, *counter, sequence);
         let expected = ticket::redeem_mac1(&session, id, place.uses, *terminal, at);
-        let mut batch = Batch::new();
+        let mut batch: Batch = Batch::new();
         self.check_mac(key, expected, mac1, &mut batch)?;
         if !view.terms.valid_on(at.date) {
             return Err(StatusWord::CONDITIONS);

@@ -84,7 +84,7 @@ impl<M: Memory> Card<M> {
         if pending.received > usize::from(len) {
             return Err(StatusWord::WRONG_LENGTH);
         }
-        let mut batch = Batch::new();
+        let mut batch: Batch = Batch::new();
         // The proof of the ticket that was here goes with the first byte of the new one.
         Place { state: PlaceState::Free, ..pending.place }.put(&mut batch, None)?;
         batch.write(at, &[info.block])?;
@@ -106,7 +106,7 @@ impl<M: Memory> Card<M> {
             Order::Delete { id } => id.as_bytes(),
         };
         let expected = ticket::write_mac2(session, signed, order.action(), *terminal, at);
-        let mut batch = Batch::new();
+        let mut batch: Batch = Batch::new();
         self.check_mac(key, expected, mac2, &mut batch)?;
         let place = match order {
             Order::Store { id, .. } => {
@@ -143,7 +143,7 @@ impl<M: Memory> Card<M> {
             return Err(StatusWord::SECURITY_STATUS);
         }
         let place = tickets.find(&self.store, id)?;
-        let mut batch = Batch::new();
+        let mut batch: Batch = Batch::new();
         Place { state: PlaceState::Deleted, ..place }.put(&mut batch, None)?;
         self.store.commit(&batch)?;
         done()

@@ -31,7 +31,7 @@ impl<M: Memory> Card<M> {
         self.session.require(file.write)?;
         let private = PrivateKey::generate(rng);
         let public = private.public_key();
-        let mut batch = Batch::new();
+        let mut batch: Batch = Batch::new();
         batch.write(file.body, &[&private.expose(), public.as_bytes()])?;
         self.store.commit(&batch)?;
         self.answer(public.as_bytes())

@@ -21,7 +21,7 @@ use ykt_purse::token::{KeyPairCommand, SignCommand, VerifySignature};
 pub(crate) enum TokenCommand<'a> {
     KeyPair(KeyPairCommand),
     Sign(SignCommand<'a>),
-    Verify(VerifySignature),
+    Verify(VerifySignature<'a>),
 }
 
 const fn form(

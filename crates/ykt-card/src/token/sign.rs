@@ -77,11 +77,11 @@ fn underway(key: KeyPairId, pending: Option<PendingDigest>) -> Result<Hasher, St
 
 /// # Errors
 /// 6A80 for a point that is not on the curve, 6300 for a wrong signature.
-pub(super) fn verify(command: &VerifySignature) -> Outcome {
+pub(super) fn verify(command: &VerifySignature<'_>) -> Outcome {
     let mut point = [0x04; PUBLIC_KEY_LEN];
-    point[1..].copy_from_slice(&command.public);
+    point[1..].copy_from_slice(command.public);
     let public = PublicKey::from_bytes(point).ok_or(StatusWord::WRONG_DATA)?;
-    if public.verify_digest(&Hash32(command.digest), &Signature(command.signature)) {
+    if public.verify_digest(&Hash32(*command.digest), &Signature(*command.signature)) {
         done()
     } else {
         Err(StatusWord::VERIFICATION_FAILED)
