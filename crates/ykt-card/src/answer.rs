@@ -65,7 +65,8 @@ impl<M: Memory> Card<M> {
             && Command::parse(apdu).is_ok_and(|command| !command.data.is_empty())
     }
 
-    /// The answer as it leaves the card.
+    /// The answer as it leaves the card. Out of line, so that it is not on the stack while the card computes it.
+    #[inline(never)]
     pub(crate) fn response(&self, sw: StatusWord) -> Response {
         Response::new(&self.session.answer, sw).unwrap_or(Response::status(StatusWord::NO_DIAGNOSIS))
     }

@@ -64,7 +64,7 @@ impl<M: Memory> Card<M> {
     fn run(&mut self, rng: &mut dyn Rng, apdu: &[u8]) -> Outcome {
         self.session.waiting = None;
         self.session.answer.clear();
-        let carried = self.session.carried();
+        let mut carried = self.session.carried();
         if self.store.is_faulty() {
             return Err(StatusWord::MEMORY_FAILURE);
         }
@@ -73,11 +73,11 @@ impl<M: Memory> Card<M> {
         }
         let command = CardCommand::parse(self.factory.kind, apdu)?;
         self.admit(&command)?;
-        self.execute(rng, command, carried)
+        self.execute(rng, command, &mut carried)
     }
 
     /// Each family is executed out of line: a card has one stack, and only one of them is on it.
-    fn execute(&mut self, rng: &mut dyn Rng, command: CardCommand<'_>, carried: Carried) -> Outcome {
+    fn execute(&mut self, rng: &mut dyn Rng, command: CardCommand<'_>, carried: &mut Carried) -> Outcome {
         match command {
             CardCommand::Files(command) => self.execute_files(command, carried),
             CardCommand::Security(command) => self.execute_security(rng, command, carried),

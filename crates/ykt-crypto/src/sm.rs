@@ -194,8 +194,9 @@ impl CardKey {
     /// Enciphers LD || data || padding block by block (ECB). `None` when it is too long for a command.
     #[must_use]
     pub fn encipher(&self, padding: Padding, data: &[&[u8]]) -> Option<Text> {
-        let mut text = self.plain_text(padding, data)?;
-        self.encrypt_blocks(text.as_mut_bytes());
+        let mut text = Text::new();
+        data.iter().try_for_each(|part| text.push(part))?;
+        self.encipher_in_place(padding, &mut text)?;
         Some(text)
     }
 
@@ -267,7 +268,17 @@ pub fn enciphered_with_mac(
     header: [u8; 4],
     data: &[&[u8]],
 ) -> Option<CommandBytes> {
-    plain_with_mac(key, iv, header, &key.encipher(padding, data)?)
+    let mut command = CommandBytes::new();
+    data.iter().try_for_each(|part| command.push(part))?;
+    key.encipher_in_place(padding, &mut command)?;
+    let len = command.len().checked_add(MAC_LEN)?;
+    let [cla, ins, p1, p2] = header;
+    let head = [cla, ins, p1, p2, u8::try_from(len).ok()?];
+    command.push(&head)?;
+    command.as_mut_bytes().rotate_right(head.len());
+    let mac = key.smac(iv, &[&command]);
+    command.push(&mac.0)?;
+    Some(command)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Body of EF 0004: counter (2).
 
-use crate::answer::Outcome;
+use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
 use crate::files::{File, FileId, FileKind, Sfi, append, file, file_by_sfi, record};
@@ -12,8 +12,8 @@ use crate::security::{KeyName, KeySlot};
 use crate::session::Pending;
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{CardCounter, Random4, Rng, StatusWord};
-use ykt_crypto::SessionKey;
 use ykt_crypto::sm::Bytes;
+use ykt_crypto::{CardKey, SessionKey};
 use ykt_purse::bank::{
     self, CARD_FID, InitAnswer, InitMc, NOTE_LEN, ReadMc, ReadSign, TRACKS_LEN_MAX, Terms, Tracks,
     TransmitNote,
@@ -91,17 +91,16 @@ impl<M: Memory> Card<M> {
         self.check_mac(&pending.key, expected, read.mac, &mut batch)?;
         let card = self.bank_card()?;
         let key = bank::track_key(&pending.key.material(&self.store), pending.random, pending.counter);
-        let sealed = self.tracks(&card)?.seal(&key).ok_or(StatusWord::CONDITIONS)?;
-        let mac2 = bank::mac2(&pending.session, pending.counter, &sealed);
-        let given = Bytes::<RESPONSE_DATA_LEN_MAX>::from_parts(&[&sealed, mac2.as_bytes()]);
-        let given = given.ok_or(StatusWord::NO_DIAGNOSIS)?;
-        wanted.exact(given.len())?;
+        self.answer_tracks(&card, &key)?;
+        let mac2 = bank::mac2(&pending.session, pending.counter, &self.session.answer);
+        self.session.answer.push(mac2.as_bytes()).ok_or(StatusWord::NO_DIAGNOSIS)?;
+        wanted.exact(self.session.answer.len())?;
         let next = pending.counter.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         batch.write(card.file.body, &[&next.to_bytes()])?;
         self.store.commit(&batch)?;
         pending.authorised = true;
         self.talk_on(pending);
-        self.answer(&given)
+        done()
     }
 
     /// Keeps a note in the log. The same note again is answered alike and kept once: the answer to the first may
@@ -171,14 +170,23 @@ impl<M: Memory> Card<M> {
         }
     }
 
+    /// Answers the tracks, sealed.
+    ///
+    /// # Errors
+    /// As [`Card::tracks`].
+    #[inline(never)]
+    fn answer_tracks(&mut self, card: &BankCard, key: &CardKey) -> Outcome {
+        self.tracks(card)?.seal_into(key, &mut self.session.answer).ok_or(StatusWord::CONDITIONS)?;
+        done()
+    }
+
     /// # Errors
     /// 6985 when the track file is missing, empty or not closed to READ BINARY.
     fn tracks(&self, card: &BankCard) -> Result<Tracks, StatusWord> {
         let file = self.hidden_file(card.tracks).ok_or(StatusWord::CONDITIONS)?;
         let mut content = Bytes::<TRACKS_LEN_MAX>::new();
-        for at in (file.body..).take(file.len.min(TRACKS_LEN_MAX)) {
-            content.push(&self.store.read::<1>(at)).ok_or(StatusWord::CONDITIONS)?;
-        }
+        content.resize(file.len.min(TRACKS_LEN_MAX)).ok_or(StatusWord::CONDITIONS)?;
+        self.store.read_into(file.body, content.as_mut_bytes());
         Tracks::of_file(&content).ok_or(StatusWord::CONDITIONS)
     }
 

@@ -64,9 +64,9 @@ impl<M: Memory> Card<M> {
         &mut self,
         rng: &mut dyn Rng,
         command: BankCommand,
-        carried: Carried,
+        carried: &mut Carried,
     ) -> Outcome {
-        match (command, carried.pending) {
+        match (command, carried.pending.take()) {
             (BankCommand::Init(init), _) => self.init_mc(rng, init),
             (BankCommand::Read(read, wanted), Some(Pending::Bank(pending))) => {
                 self.read_mc(read, wanted, pending)

@@ -110,8 +110,8 @@ impl FileCommand<'_> {
 
 impl<M: Memory> Card<M> {
     #[inline(never)]
-    pub(crate) fn execute_files(&mut self, command: FileCommand<'_>, carried: Carried) -> Outcome {
-        let Carried { challenge, .. } = carried;
+    pub(crate) fn execute_files(&mut self, command: FileCommand<'_>, carried: &mut Carried) -> Outcome {
+        let challenge = carried.challenge;
         match command {
             FileCommand::Select(select) => self.select(select),
             FileCommand::ReadBinary(read) => self.read_binary(read, challenge),

@@ -141,10 +141,21 @@ impl<M: Memory> Card<M> {
                 _ => Err(StatusWord::WRONG_FILE_TYPE),
             };
         };
+        self.replace_record(file, which, update.content, challenge)
+    }
+
+    #[inline(never)]
+    fn replace_record(
+        &mut self,
+        file: File,
+        which: Which,
+        content: Content<'_>,
+        challenge: Option<Challenge>,
+    ) -> Outcome {
         self.session.require(file.write)?;
         let (at, len) = self.find_record(&file, which)?;
         let (mut text, mut batch) = (Text::new(), Batch::new());
-        let data = self.accept(&file, update.content, challenge, (&mut text, &mut batch))?;
+        let data = self.accept(&file, content, challenge, (&mut text, &mut batch))?;
         if data.len() != len {
             return Err(StatusWord::WRONG_LENGTH);
         }

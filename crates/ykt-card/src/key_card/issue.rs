@@ -11,12 +11,13 @@ use crate::memory::{Memory, ShortBatch};
 use crate::security::{KeyName, KeySlot, key, key_file, key_slots};
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{KeyVersion, StatusWord};
+use ykt_crypto::CardKey;
 use ykt_crypto::sm::Bytes;
 use ykt_purse::Algorithm;
 use ykt_purse::create::Structure;
 use ykt_purse::key_card::{
     ATTRIBUTES_LEN_MAX, ATTRIBUTES_SFI, Attributes, BeginCard, DeriveCardKey, ISSUE_LEN, ISSUE_SFI,
-    IssueKind, IssueRecord, IssueUsage, KeyCardInfo, KeyCardUsage, KeyEntry,
+    IssueKind, IssueRecord, IssueUsage, IssuedCard, KeyCardInfo, KeyCardUsage, KeyEntry,
 };
 
 impl<M: Memory> Card<M> {
@@ -52,15 +53,13 @@ impl<M: Memory> Card<M> {
         let (usage, slot) = self.issue_key(command.order.kind, command.order.version)?;
         let (control_usage, control_slot) =
             self.issue_key(command.control(), command.order.control_version)?;
-        let derived = |slot: &KeySlot, usage: IssueUsage| {
-            card.derive(&slot.material(&self.store), usage.levels()).ok_or(StatusWord::CONDITIONS)
-        };
-        let control = derived(&control_slot, control_usage)?;
-        let key = derived(&slot, usage)?;
+        let control = self.derived(&card, &control_slot, control_usage)?;
+        let key = self.derived(&card, &slot, usage)?;
         let algorithm = Algorithm::from_code(slot.attributes.algorithm).ok_or(StatusWord::NO_DIAGNOSIS)?;
-        let ready = command.write_key(&control, &key, algorithm).ok_or(StatusWord::NO_DIAGNOSIS)?;
+        let ready = command.write_key(&control, &key, algorithm);
+        let ready = ready.as_ref().ok_or(StatusWord::NO_DIAGNOSIS)?;
         wanted.exact(ready.len())?;
-        self.answer(&ready)
+        self.answer(ready)
     }
 
     /// # Errors
@@ -131,6 +130,15 @@ impl<M: Memory> Card<M> {
     fn binary_file(&self, sfi: u8) -> Option<File> {
         let file = file_by_sfi(&self.store, &self.session.directory, Sfi::new(sfi)?)?;
         matches!(file.kind, FileKind::Data(Structure::Binary { .. })).then_some(file)
+    }
+
+    /// A card's own key under one of the centre's.
+    ///
+    /// # Errors
+    /// 6985 for a key that lies higher than the card has factors.
+    #[inline(never)]
+    fn derived(&self, card: &IssuedCard, slot: &KeySlot, usage: IssueUsage) -> Result<CardKey, StatusWord> {
+        card.derive(&slot.material(&self.store), usage.levels()).ok_or(StatusWord::CONDITIONS)
     }
 
     /// The key of a kind and version, with its levels.

@@ -66,7 +66,7 @@ impl KeyCardCommand<'_> {
 
 impl<M: Memory> Card<M> {
     #[inline(never)]
-    pub(crate) fn execute_key_card(&mut self, command: KeyCardCommand<'_>, carried: Carried) -> Outcome {
+    pub(crate) fn execute_key_card(&mut self, command: KeyCardCommand<'_>, carried: &mut Carried) -> Outcome {
         match command {
             KeyCardCommand::WriteKey(secured) => self.write_key_card_key(&secured, carried.challenge),
             KeyCardCommand::BeginCard(begin) => self.begin_card(begin),

@@ -104,17 +104,19 @@ impl<M: Memory> Card<M> {
         &mut self,
         rng: &mut dyn Rng,
         command: SamCommand<'_>,
-        carried: Carried,
+        carried: &mut Carried,
     ) -> Outcome {
         match command {
             SamCommand::InitSamForPurchase(init) => self.init_sam_for_purchase(init),
-            SamCommand::CreditSam(credit) => self.credit_sam(credit, carried.pending),
+            SamCommand::CreditSam(credit) => self.credit_sam(credit, carried.pending.take()),
             SamCommand::InitSamGreyLock(init) => self.init_sam_grey_lock(rng, init),
-            SamCommand::CertifySamGreyLock(certify) => self.certify_sam_grey_lock(certify, carried.pending),
+            SamCommand::CertifySamGreyLock(certify) => {
+                self.certify_sam_grey_lock(certify, carried.pending.take())
+            }
             SamCommand::CalculateGmac(ask) => self.calculate_gmac(ask),
             SamCommand::CheckCode(code) => self.check_authentication_code(code),
             SamCommand::DeliverKey(deliver) => self.deliver_key(deliver),
-            SamCommand::CipherData(cipher) => self.cipher_data(cipher, carried.pending),
+            SamCommand::CipherData(cipher) => self.cipher_data(cipher, carried.pending.take()),
             SamCommand::DeriveM1Keys(derive) => self.derive_m1_keys(derive),
         }
     }

@@ -199,9 +199,9 @@ impl<M: Memory> Card<M> {
         &mut self,
         rng: &mut dyn Rng,
         command: PurseCommand<'_>,
-        carried: Carried,
+        carried: &mut Carried,
     ) -> Outcome {
-        let pending = match carried.pending {
+        let pending = match carried.pending.take() {
             Some(Pending::Purse(pending)) => Some(pending),
             _ => None,
         };

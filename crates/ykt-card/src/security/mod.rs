@@ -142,9 +142,9 @@ impl<M: Memory> Card<M> {
         &mut self,
         rng: &mut dyn Rng,
         command: SecurityCommand<'_>,
-        carried: Carried,
+        carried: &mut Carried,
     ) -> Outcome {
-        let Carried { challenge, .. } = carried;
+        let challenge = carried.challenge;
         match command {
             SecurityCommand::GetChallenge(len) => self.give_challenge(rng, len),
             SecurityCommand::ExternalAuthenticate(proof) => self.external_authenticate(proof, challenge),

@@ -81,9 +81,9 @@ impl<M: Memory> Card<M> {
         &mut self,
         rng: &mut dyn Rng,
         command: TicketCommand<'_>,
-        carried: Carried,
+        carried: &mut Carried,
     ) -> Outcome {
-        let pending = match carried.pending {
+        let pending = match carried.pending.take() {
             Some(Pending::Ticket(pending)) => Some(pending),
             _ => None,
         };

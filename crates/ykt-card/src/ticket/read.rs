@@ -109,13 +109,12 @@ impl<M: Memory> Card<M> {
     /// 6B00 past the end of the ticket, 6Cxx.
     #[inline(never)]
     pub(super) fn read_info(&mut self, info: ReadInfo, wanted: Wanted, pending: PendingRead) -> Outcome {
-        let ticket = pending.place.ticket(&self.store);
-        let rest = ticket.get(usize::from(info.offset)..).filter(|rest| !rest.is_empty());
-        let rest = rest.ok_or(StatusWord::WRONG_OFFSET)?;
-        let piece = rest.get(..wanted.up_to(rest.len())?).unwrap_or_default();
-        let given = self.answer(piece);
+        let offset = usize::from(info.offset);
+        let rest = usize::from(pending.place.len).checked_sub(offset).filter(|rest| *rest > 0);
+        let len = wanted.up_to(rest.ok_or(StatusWord::WRONG_OFFSET)?)?;
+        let at = pending.place.ticket_at().saturating_add(offset);
         self.read_on(pending);
-        given
+        self.answer_stored(at, len)
     }
 
     /// # Errors

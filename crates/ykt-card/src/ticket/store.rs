@@ -87,10 +87,11 @@ impl Place {
 
     /// The whole ticket.
     pub(super) fn ticket<M: Memory>(&self, store: &Store<M>) -> Bytes<TICKET_LEN_MAX> {
-        let mut ticket = [0; TICKET_LEN_MAX];
-        let ticket = ticket.get_mut(..usize::from(self.len)).unwrap_or_default();
-        store.read_into(self.ticket_at(), ticket);
-        Bytes::from_parts(&[ticket]).unwrap_or_default()
+        let mut ticket = Bytes::new();
+        if ticket.resize(usize::from(self.len)).is_some() {
+            store.read_into(self.ticket_at(), ticket.as_mut_bytes());
+        }
+        ticket
     }
 
     /// # Errors

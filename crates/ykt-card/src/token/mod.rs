@@ -73,9 +73,9 @@ impl<M: Memory> Card<M> {
         &mut self,
         rng: &mut dyn Rng,
         command: TokenCommand<'_>,
-        carried: Carried,
+        carried: &mut Carried,
     ) -> Outcome {
-        let pending = match carried.pending {
+        let pending = match carried.pending.take() {
             Some(Pending::Digest(pending)) => Some(pending),
             _ => None,
         };

@@ -80,7 +80,17 @@ impl Tracks {
     /// Enciphers them for the bank.
     #[must_use]
     pub fn seal(&self, key: &CardKey) -> Option<Text> {
-        key.encipher(Padding::Always, &[&self.0])
+        let mut sealed = Text::new();
+        self.seal_into(key, &mut sealed)?;
+        Some(sealed)
+    }
+
+    /// As [`Tracks::seal`], into `out`, whose content is replaced.
+    #[must_use]
+    pub fn seal_into<const MAX: usize>(&self, key: &CardKey, out: &mut Bytes<MAX>) -> Option<()> {
+        out.clear();
+        out.push(&self.0)?;
+        key.encipher_in_place(Padding::Always, out)
     }
 
     /// What the bank does: opens the cryptogram. `None` when these are no tracks under this key.
