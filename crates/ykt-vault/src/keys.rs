@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 use ykt_base::hex::{self, Hex};
+use ykt_crypto::sm2::PrivateKey;
 use ykt_crypto::{CardKey, Key16};
 use ykt_purse::write_key::Pin;
 use zeroize::Zeroizing;
@@ -92,6 +93,8 @@ pub struct KeysFile {
     origin: Named<Origin>,
     #[serde(default)]
     pin: Option<SecretPin>,
+    #[serde(default)]
+    identity_key: Option<SecretSigner>,
     #[serde(default, rename = "level")]
     levels: Vec<LevelEntry>,
     #[serde(rename = "key")]
@@ -165,6 +168,12 @@ impl KeysFile {
         let text = fs::read_to_string(path);
         let text = text.map_err(|source| KeysError::File { path: path.to_owned(), source })?;
         KeysFile::parse(&Zeroizing::new(text))
+    }
+
+    /// What signs the identity on citizen cards. It is no key of the vault.
+    #[must_use]
+    pub fn identity_key(&self) -> Option<&PrivateKey> {
+        self.identity_key.as_ref().map(|SecretSigner(key)| key)
     }
 
     /// Reads the text of a key file.
@@ -292,6 +301,9 @@ struct HexBytes(Vec<u8>);
 /// A PIN of 4 to 12 digits; an error never shows them.
 struct SecretPin(Pin);
 
+/// An SM2 private key of 64 hex digits; an error never shows them.
+struct SecretSigner(PrivateKey);
+
 /// A key of 32 hex digits; an error never shows them.
 struct SecretKey(Key16);
 
@@ -352,6 +364,19 @@ impl<'de> Deserialize<'de> for SecretPin {
     }
 }
 
+impl<'de> Deserialize<'de> for SecretSigner {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = |text: &str| {
+            let bytes = hex::decode(text).map(Zeroizing::new).ok();
+            bytes
+                .and_then(|bytes| PrivateKey::from_bytes(&bytes))
+                .map(SecretSigner)
+                .ok_or("found something else")
+        };
+        from.deserialize_str(Text(read, "an SM2 private key of 64 hex digits"))
+    }
+}
+
 impl<'de> Deserialize<'de> for SecretKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_str(Text(
@@ -388,6 +413,17 @@ mod tests {
             assert!(vault.list().iter().any(|info| info.key.kind == *kind), "{kind} is missing");
         }
         assert_eq!(vault.origin(), Origin::Demo);
+    }
+
+    #[test]
+    fn an_identity_key_is_one_or_none() {
+        let of = |digits: &str| KeysFile::parse(&format!("identity_key = \"{digits}\"\n{}", one_key("")));
+        assert!(of(&"3D".repeat(32)).unwrap().identity_key().is_some());
+        assert!(KeysFile::parse(&one_key("")).unwrap().identity_key().is_none());
+        for digits in ["3D", &"00".repeat(32), &"FF".repeat(32)] {
+            let error = of(digits).err().unwrap().to_string();
+            assert!(error.contains("line 1") && error.contains("64 hex digits") && !error.contains(digits));
+        }
     }
 
     /// One file with a root and keys for one city and one card: the deepest that fits is taken.

@@ -1,6 +1,7 @@
 //! What cards and PSAMs in image files have in common: they are made, shown, talked to, and put into a virtual
 //! reader. Only the making differs.
 
+use crate::profiles;
 use crate::show;
 use crate::slot::{dialogue, serve};
 use clap::Subcommand;
@@ -17,6 +18,7 @@ pub struct Args<New: clap::Args> {
 #[derive(Debug, Subcommand)]
 enum Action<New: clap::Args> {
     New(New),
+    Profiles(profiles::Args),
     Show(show::Args),
     Apdu(Apdu),
     Serve(Serve),
@@ -51,6 +53,7 @@ impl<New: clap::Args> Args<New> {
     ) -> anyhow::Result<ExitCode> {
         match &self.action {
             Action::New(new) => make(new),
+            Action::Profiles(args) => profiles::run(args),
             Action::Show(args) => show::run(args),
             Action::Apdu(apdu) => apdu.run(),
             Action::Serve(serve) => serve.run(vpcd),

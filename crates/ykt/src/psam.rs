@@ -5,8 +5,9 @@ use crate::chip;
 use crate::slot::{self, make_image, open_keys, open_profile};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use ykt_base::{Date, PsamSerial, TerminalId};
-use ykt_issue::{PsamData, personalise_psam};
+use ykt_base::{Date, IssuerFactor, PsamSerial, TerminalId};
+use ykt_issue::{PsamData, personalise_psam, t_union_issuer};
+use ykt_purse::files::PublicDataLayout;
 
 /// What `ykt psam` can do.
 pub type Args = chip::Args<New>;
@@ -14,8 +15,8 @@ pub type Args = chip::Args<New>;
 /// Make a PSAM: a blank one, personalised by the commands a real one would get
 #[derive(Debug, clap::Args)]
 pub struct New {
-    /// Built-in profile, or a profile file
-    #[arg(long, default_value = "psam")]
+    /// Shipped profile (psam, t-union-psam), or a profile file (docs/profiles.md)
+    #[arg(long, default_value = "psam", value_name = "NAME|FILE")]
     profile: String,
     /// Key file (docs/keys.toml explains it)
     #[arg(long, value_name = "FILE")]
@@ -29,6 +30,10 @@ pub struct New {
     /// City whose cards it serves, 4 digits
     #[arg(long, default_value = "2144", value_parser = code)]
     city: [u8; 2],
+    /// Issuer id of PBOC or T-Union cards in the city's place, 16 hex digits [default for t-union-psam: 0101, city code,
+    /// FFFFFFFF]
+    #[arg(long, value_name = "ID")]
+    issuer: Option<IssuerFactor>,
     /// First day of use [default: today]
     #[arg(long, value_name = "DATE")]
     start: Option<Date>,
@@ -60,7 +65,11 @@ fn make(new: &New) -> anyhow::Result<ExitCode> {
         let [c, d, e, f] = decimal_digits();
         TerminalId([a, b, c, d, e, f])
     });
-    let data = PsamData::of_city(serial, terminal, new.city, start, expiry);
+    let mut data = PsamData::of_city(serial, terminal, new.city, start, expiry);
+    if profile.layout != PublicDataLayout::City {
+        data.issuer = t_union_issuer(new.city);
+    }
+    data.issuer = new.issuer.unwrap_or(data.issuer);
     // A PSAM's keys are diversified by the last eight bytes of its serial number.
     let chip = serial.0.last_chunk().copied().unwrap_or_default();
     let commands = make_image(&new.file, &profile, chip, |psam| {

@@ -8,9 +8,11 @@ use std::process::ExitCode;
 use ykt_base::hex::Hex;
 use ykt_card::{BlockState, Sight};
 use ykt_purse::create::{Protection, Structure};
+use ykt_purse::hard_info::LifeCycle;
 use ykt_purse::log::LogRecord;
 use ykt_purse::write_key::KeyUsage;
 use ykt_terminal::card;
+use ykt_terminal::key_card::KeyCard;
 use ykt_terminal::psam::Psam;
 
 /// Show what is in an image file: files, rights, balances, counters, log; never keys
@@ -107,7 +109,21 @@ fn read(card: &mut ImageCard) -> (Value, Option<Vec<LogRecord>>) {
             });
             (facts, None)
         }
-        Err(_) => (json!({ "state": "not personalised" }), None),
+        Err(_) => (other_facts(card), None),
+    }
+}
+
+/// Of a key card how many cards it may issue; of any other how far its life has gone.
+fn other_facts(card: &mut ImageCard) -> Value {
+    let state = match card.card().life_cycle() {
+        LifeCycle::Blank => "blank",
+        LifeCycle::Initialised => "initialised",
+        LifeCycle::Personalised => "personalised",
+        LifeCycle::Locked => "locked",
+    };
+    match KeyCard::open(&mut *card).and_then(|mut card| card.facts()) {
+        Ok(facts) => json!({ "key card": state, "cards_left": facts.left }),
+        Err(_) => json!({ "state": state }),
     }
 }
 

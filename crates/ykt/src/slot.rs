@@ -1,14 +1,15 @@
 //! Where a card sits: in an image file of this program, in a token, or in a reader of this machine.
 
 use crate::machine::SystemRng;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use std::io::BufRead;
 use std::path::Path;
 use std::process::ExitCode;
 use ykt_base::hex::{self, Hex};
 use ykt_base::{CardChannel, ChannelError, Response};
-use ykt_card::{Blank, Card, IMAGE_LEN_DEMO};
+use ykt_card::{Blank, Card};
 use ykt_crypto::{CardKey, Key16};
+use ykt_issue::profile::SHIPPED;
 use ykt_issue::{Profile, Progress};
 use ykt_m1::M1Reader;
 use ykt_terminal::m1::M1Image;
@@ -111,7 +112,7 @@ pub fn make_image<T>(
     serial: [u8; 8],
     personalise: impl FnOnce(&mut ImageCard) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let memory = FileMemory::create(path, IMAGE_LEN_DEMO)
+    let memory = FileMemory::create(path, profile.memory_len)
         .context("a card is made in a new file; give another name or move the old card away")?;
     let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
     let blank = Blank { kind: profile.kind, atr: &profile.atr, ..Blank::user_card(serial, &transport) };
@@ -151,9 +152,10 @@ pub fn open_profile(name: &str) -> anyhow::Result<Profile> {
     if let Some(profile) = Profile::named(name) {
         return Ok(profile);
     }
-    let text = std::fs::read_to_string(name)
-        .with_context(|| format!("`{name}` is no built-in profile (city-cpu, psam) and no profile file"))?;
-    Profile::parse(&text).with_context(|| name.to_owned())
+    let path = Path::new(name);
+    let names: Vec<_> = SHIPPED.iter().map(|(name, _)| *name).collect();
+    ensure!(path.exists(), "`{name}` is no profile file and no shipped profile ({})", names.join(", "));
+    Ok(Profile::read(path)?)
 }
 
 /// Keeps the card of an image in the virtual reader at `address` until Ctrl-C or SIGTERM.

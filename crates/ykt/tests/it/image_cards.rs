@@ -21,7 +21,7 @@ pub fn ok(folder: &Path, args: &[&str]) -> String {
     stdout
 }
 
-fn refused(folder: &Path, args: &[&str], expected: (i32, &str)) {
+pub fn refused(folder: &Path, args: &[&str], expected: (i32, &str)) {
     let (code, stdout, stderr) = ykt(folder, args);
     let said = format!("{stdout}{stderr}");
     assert!(code == expected.0 && said.contains(expected.1), "{args:?}: {code}, {said}");
@@ -117,12 +117,12 @@ fn what_goes_wrong_says_what_to_do() {
     refused(
         at,
         &["card", "new", "--keys", KEYS, "--profile", "none", "other.img"],
-        (1, "no built-in profile"),
+        (1, "no shipped profile"),
     );
     refused(
         at,
         &["card", "new", "--keys", KEYS, "--profile", "psam", "other.img"],
-        (1, "other sort of card"),
+        (1, "make it with `ykt psam new`"),
     );
     assert!(!at.join("other.img").exists(), "half a card is none");
     refused(at, &["pos", "balance", "--card", "psam.img"], (1, "6A82"));

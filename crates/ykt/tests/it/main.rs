@@ -17,6 +17,7 @@ mod m1;
 mod pcsc;
 #[cfg(feature = "pcsc")]
 mod pcsc_desk;
+mod profiles;
 mod token;
 #[cfg(feature = "pcsc")]
 mod token_driver;
