@@ -82,7 +82,6 @@ impl<M: Memory> Card<M> {
             at,
             proof: Proof { mac2: given.mac2, tac: given.tac },
         };
-        if purchase.kind == PurchaseKind::Composite {}
         self.finish(&batch, &purse, PurseState { balance, offline, ..purse.state }, &finished)?;
         self.answer(&given.to_bytes())
     }
