@@ -4,6 +4,7 @@ use crate::chip;
 use crate::machine::{SystemClock, SystemRng};
 use crate::person::Person;
 use crate::slot::{self, make_image, open_keys, open_profile};
+use crate::token::keys::{PUBLIC_KEY_INFO, create};
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +40,9 @@ pub struct New {
     /// File with the holder's identity and bank cards (docs/person.toml is an example)
     #[arg(long, value_name = "FILE")]
     person: Option<PathBuf>,
+    /// Put the public key of who signs the identity into this new file, for `ykt identity read`
+    #[arg(long, value_name = "FILE", requires = "person")]
+    signer: Option<PathBuf>,
     /// How many cards a key card may issue
     #[arg(long, default_value_t = 1_000, value_name = "NUMBER")]
     cards: u32,
@@ -113,7 +117,10 @@ fn make_card(new: &New, profile: &Profile, vault: &SoftVault, asn: Asn8) -> anyh
     (data.main_type, data.sub_type) = (new.main_type, new.sub_type);
     data.issuer = new.issuer.unwrap_or(data.issuer);
     if let Some(file) = &new.person {
-        Person::read(file)?.enter(&mut data, &new.keys)?;
+        let signer = Person::read(file)?.enter(&mut data, &new.keys)?;
+        if let (Some(path), Some(key)) = (&new.signer, signer) {
+            create(path, &[&PUBLIC_KEY_INFO[..], key.as_bytes()].concat())?;
+        }
     }
     let commands = make_image(&new.file, profile, asn.0, |card| {
         Ok(personalise_card(card, vault, profile, &data, &mut |step| slot::tell(new.verbose, &step))?)

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use ykt_base::{Asn8, Date};
-use ykt_crypto::sm2::PrivateKey;
+use ykt_crypto::sm2::{PrivateKey, PublicKey};
 use ykt_issue::{BankData, CardData, IdentityData, IdentitySigner};
 use ykt_purse::bank::{self, Tracks};
 use ykt_purse::identity::{DataGroup, PHOTO_LEN_MAX, SignedObject};
@@ -67,18 +67,20 @@ impl Person {
         Ok(Person { file, folder: path.parent().map(Path::to_owned).unwrap_or_default() })
     }
 
-    /// Puts the person on a card; who signs the identity stands in the key file.
-    pub fn enter(&self, card: &mut CardData, keys: &Path) -> anyhow::Result<()> {
+    /// Puts the person on a card; who signs the identity stands in the key file. Answers the signer's public key, when
+    /// there is something to sign.
+    pub fn enter(&self, card: &mut CardData, keys: &Path) -> anyhow::Result<Option<PublicKey>> {
         card.banks = self.file.banks.iter().map(|bank| self.bank(bank)).collect::<Result<_, _>>()?;
         let groups = self.groups()?;
         if groups.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let Some(key) = KeysFile::read(keys)?.identity_key().cloned() else {
             bail!("{}: no identity_key to sign the holder's identity with (docs/keys.toml)", keys.display())
         };
+        let public = key.public_key();
         card.identity = Some(IdentityData { groups, signer: Arc::new(Authority(key)) });
-        Ok(())
+        Ok(Some(public))
     }
 
     fn groups(&self) -> anyhow::Result<BTreeMap<DataGroup, Vec<u8>>> {

@@ -72,7 +72,10 @@ fn a_citizen_card_holds_its_person() {
     let new = ["card", "new", "--profile", "citizen", "--keys", KEYS];
     refused(at, &[&new[..], &["x.img"]].concat(), (1, "no bank card of this number"));
     assert!(!at.join("x.img").exists(), "half a card is none");
-    ok(at, &[&new[..], &["--person", PERSON, "card.img"]].concat());
+    ok(at, &[&new[..], &["--person", PERSON, "--signer", "issuer.der", "card.img"]].concat());
+    let issuer = "2144FF0000000000=issuer.der";
+    let read = ok(at, &["identity", "read", "--issuer", issuer, "card.img"]);
+    assert!(read.contains("张三") && read.ends_with("genuine\n"), "{read}");
     let shown = ok(at, &["card", "show", "card.img"]);
     for part in ["bank card 0004", "tickets 0003", "594B542E4944454E54", "594B542E544F4B454E"] {
         assert!(shown.contains(part), "{part}: {shown}");
