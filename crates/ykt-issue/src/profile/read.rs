@@ -144,9 +144,8 @@ pub(super) const TEXT: Form<String> =
 pub(super) const YES_OR_NO: Form<bool> = Form::new("true or false", Value::as_bool);
 pub(super) const BYTE: Form<u8> =
     Form::new("two hex digits in quotes", |value| hex_array(value).map(|[byte]| byte));
-pub(super) const TWO_BYTES: Form<[u8; 2]> = Form::new("four hex digits in quotes", |value| hex_array(value));
-pub(super) const FID: Form<[u8; 2]> =
-    Form::new("a file id, four hex digits in quotes", |value| hex_array(value));
+pub(super) const TWO_BYTES: Form<[u8; 2]> = Form::new("four hex digits in quotes", hex_array);
+pub(super) const FID: Form<[u8; 2]> = Form::new("a file id, four hex digits in quotes", hex_array);
 pub(super) const ACCESS: Form<Access> =
     Form::new("a right, two hex digits in quotes", |value| hex_array(value).map(|[byte]| Access(byte)));
 pub(super) const ACCESS_BYTE: Form<AccessByte> =

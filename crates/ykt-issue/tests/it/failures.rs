@@ -28,7 +28,7 @@ impl CardChannel for Replay<'_> {
             };
         };
         (self.answers, self.at) = (rest, self.at + 1);
-        Ok(answer.clone())
+        Ok(*answer)
     }
 
     fn reset(&mut self) -> Result<(), ChannelError> {
@@ -45,7 +45,7 @@ struct Keeping {
 impl CardChannel for Keeping {
     fn transmit(&mut self, command: &[u8]) -> Result<Response, ChannelError> {
         let answer = self.desk.transmit(command)?;
-        self.answers.push(answer.clone());
+        self.answers.push(answer);
         Ok(answer)
     }
 

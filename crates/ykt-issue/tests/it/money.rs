@@ -122,15 +122,14 @@ fn psam(name: &str) -> Desk {
 #[test]
 fn purses_of_every_profile_load_and_pay() {
     use PublicDataLayout::{City, Pboc, TUnion};
-    let (ep, both): (&[Purse], &[Purse]) = (&[Purse::Ep], &[Purse::Ep, Purse::Ed]);
-    let cases: [(&str, &[u8], PublicDataLayout, &str, &[Purse]); 5] = [
-        ("city-cpu", &CITY_AID, City, "psam", ep),
+    let (ep, both) = (&[Purse::Ep][..], &[Purse::Ep, Purse::Ed][..]);
+    for (name, aid, layout, sam, purses) in [
+        ("city-cpu", &CITY_AID[..], City, "psam", ep),
         ("citizen", &CITY_AID, City, "psam", ep),
         ("token", &CITY_AID, City, "psam", ep),
         ("t-union", &T_UNION_AID, TUnion, "t-union-psam", ep),
         ("pboc-ed-ep", &PBOC_AID, Pboc, "t-union-psam", both),
-    ];
-    for (name, aid, layout, sam, purses) in cases {
+    ] {
         let mut holder = Holder::of(made(name), aid, layout);
         let mut psam = psam(sam);
         for purse in purses {
