@@ -56,21 +56,24 @@ fn a_city_card_has_its_authentication_code() {
     assert_eq!(proof, card_key("E0E1E2E3E4E5E6E7E8E9EAEBECEDEEEF", ASN).authenticate([7; 8]));
 }
 
-#[test]
-fn a_ticket_is_stored() {
-    let mut desk = made("citizen");
-    desk.select(&ticket::AID);
-    let terms = ticket::Terms {
+/// Two visits to the zoo.
+fn zoo() -> ticket::Terms {
+    ticket::Terms {
         id: TicketId([1, 2, 3, 4, 5, 6, 7, 8]),
         merchant: "M00000000000001".parse::<MerchantCode>().unwrap(),
         kind: TicketKind::Admission,
         from: crate::desk::day("20260101"),
         until: crate::desk::day("20261231"),
         uses: 2,
-    };
-    let ticket = [&terms.to_bytes()[..], b"zoo"].concat();
+    }
+}
+
+/// Stores the ticket to the zoo; answers its TAC.
+pub fn store_ticket(desk: &mut Desk) -> Vec<u8> {
+    desk.select(&ticket::AID);
+    let ticket = [&zoo().to_bytes()[..], b"zoo"].concat();
     let len = u8::try_from(ticket.len()).unwrap();
-    let order = Order::Store { issuer: KeyIndex(1), id: terms.id, len };
+    let order = Order::Store { issuer: KeyIndex(1), id: zoo().id, len };
     let answer = desk.ok(&WriteInit { order, terminal: TERMINAL }.to_apdu());
     let WriteAnswer { left, counter, random, mac1, .. } = WriteAnswer::from_bytes(&answer).unwrap();
     let key = card_key("11121314151617182122232425262728", ASN);
@@ -78,20 +81,35 @@ fn a_ticket_is_stored() {
     assert_eq!(ticket::write_mac1(&session, left, &order, len, TERMINAL), mac1);
     desk.ok(&WriteInfo { offset: 0, block: &ticket }.to_apdu());
     let mac2 = ticket::write_mac2(&session, &ticket, order.action(), TERMINAL, now());
-    let tac = desk.ok(&WriteEnd::Host { action: order.action(), at: now(), mac2 }.to_apdu());
+    desk.ok(&WriteEnd::Host { action: order.action(), at: now(), mac2 }.to_apdu())
+}
+
+/// The ticket is on the card, and its proof under the issuer's TAC key.
+pub fn holds_ticket(desk: &mut Desk) -> Proof {
+    desk.select(&ticket::AID);
     let room = Room::from_bytes(&desk.ok(&ReadInit::Room.to_apdu())).unwrap();
     assert_eq!((room.places, room.free, room.len), (10, 9, 160));
-    let proof = desk.ok(&ReadInit::Proof(terms.id).to_apdu());
-    let proof = Proof::from_bytes(&proof).unwrap();
+    let proof = Proof::from_bytes(&desk.ok(&ReadInit::Proof(zoo().id).to_apdu())).unwrap();
     let tac_key = card_key("51525354555657586162636465666768", ASN).tac_key();
-    assert_eq!((&proof.tac.0[..], proof.record.tac(&tac_key, terms.id)), (&tac[..], proof.tac));
+    assert_eq!(proof.record.tac(&tac_key, zoo().id), proof.tac);
+    proof
+}
+
+#[test]
+fn a_ticket_is_stored() {
+    let mut desk = made("citizen");
+    let tac = store_ticket(&mut desk);
+    assert_eq!(holds_ticket(&mut desk).tac.0[..], tac);
 }
 
 /// Each bank reads the tracks of its own card, with its own key.
 #[test]
 fn bank_cards_give_their_tracks_to_their_bank() {
+    read_tracks(&mut made("citizen"));
+}
+
+pub fn read_tracks(desk: &mut Desk) {
     let roots = ["71727374757677788182838485868788", "91929394959697989899A1A2A3A4A5A6"];
-    let mut desk = made("citizen");
     for (number, root) in (1..).zip(roots) {
         desk.select(&bank::aid(number));
         let data = bank::CardData::from_bytes(&desk.read(0x15, 24)).unwrap();
@@ -132,7 +150,10 @@ fn content(desk: &mut Desk, fid: [u8; 2]) -> Vec<u8> {
 /// A reader believes the data: signed by the issuer, of this card, with each group's hash; and the card is no copy.
 #[test]
 fn an_identity_convinces_a_reader() {
-    let mut desk = made("citizen");
+    examine(&mut made("citizen"));
+}
+
+pub fn examine(desk: &mut Desk) {
     desk.select(&identity::NAME);
     let closed = desk.send(&command::read_binary(0x05, 0, 2)).unwrap();
     assert_eq!(closed.sw(), StatusWord::SECURITY_STATUS, "the address is for readers with their key");
@@ -140,18 +161,18 @@ fn an_identity_convinces_a_reader() {
     let reader = card_key("F0F1F2F3F4F5F6F7F8F9FAFBFCFDFEFF", ASN);
     desk.fine(&command::external_authenticate(1, &reader.authenticate(challenge)));
 
-    let object = content(&mut desk, [0x00, identity::SIGNED_OBJECT_SFI]);
+    let object = content(desk, [0x00, identity::SIGNED_OBJECT_SFI]);
     let (object, signature) = SignedObject::from_bytes(&object).unwrap();
     assert!(object.is_signed_by(&authority().public_key(), &signature));
     assert_eq!((object.card, object.issuer), (ASN, city_factor(CITY)));
     for group in DataGroup::ALL {
-        let bytes = content(&mut desk, group.fid());
+        let bytes = content(desk, group.fid());
         assert_eq!(object.hash(group), (!bytes.is_empty()).then(|| group_hash(&bytes)), "{group}");
         let given = card_data().identity.unwrap().groups.get(&group).cloned();
         assert_eq!(given.unwrap_or_default(), bytes, "{group}");
     }
     assert!(object.hash(DataGroup::Sex).is_none(), "this holder has no such group");
-    assert_eq!(content(&mut desk, DataGroup::Photo.fid()), photo());
+    assert_eq!(content(desk, DataGroup::Photo.fid()), photo());
 
     let key = KeyPairId::new(identity::KEY_SFI).unwrap();
     let challenge: [u8; 16] = Counting(9).bytes();
@@ -164,29 +185,35 @@ fn an_identity_convinces_a_reader() {
 #[test]
 fn a_token_signs_after_its_pin() {
     for name in ["token", "citizen"] {
-        let mut desk = made(name);
-        desk.select(&token::NAME);
-        for (sfi, times) in [(0x0B, 2), (0x0C, 1)] {
-            let id = KeyPairId::new(sfi).unwrap();
-            let public = desk.ok(&KeyPairCommand::ReadPublic(id).to_apdu());
-            let public = PublicKey::from_bytes(public.try_into().unwrap()).unwrap();
-            let sign = SignCommand::Message(id, b"a contract").to_apdu().unwrap();
-            desk.reset().unwrap();
-            desk.select(&token::NAME);
-            assert_eq!(desk.transmit(&sign).unwrap().sw(), StatusWord::SECURITY_STATUS, "{name}");
-            desk.verify_pin();
-            for _ in 0..times {
-                let signature = Signature(desk.ok(&sign).try_into().unwrap());
-                assert!(public.verify(SignerId::DEFAULT, &[b"a contract"], &signature), "{name}");
-            }
-            let again = desk.transmit(&sign).unwrap().sw();
-            let once = if times == 2 { StatusWord::OK } else { StatusWord::SECURITY_STATUS };
-            assert_eq!(again, once, "{name}, key pair {sfi:02X}");
-        }
-        let made_again = desk.transmit(&KeyPairCommand::Generate(KeyPairId::new(0x0B).unwrap()).to_apdu());
-        assert_eq!(made_again.unwrap().sw(), StatusWord::SECURITY_STATUS, "only with its master key");
+        sign(&mut made(name), name);
     }
 }
+
+pub fn sign(desk: &mut Desk, name: &str) {
+    desk.select(&token::NAME);
+    for (sfi, times) in [(0x0B, 2), (0x0C, 1)] {
+        let id = KeyPairId::new(sfi).unwrap();
+        let public = desk.ok(&KeyPairCommand::ReadPublic(id).to_apdu());
+        let public = PublicKey::from_bytes(public.try_into().unwrap()).unwrap();
+        let sign = SignCommand::Message(id, b"a contract").to_apdu().unwrap();
+        desk.reset().unwrap();
+        desk.select(&token::NAME);
+        assert_eq!(desk.transmit(&sign).unwrap().sw(), StatusWord::SECURITY_STATUS, "{name}");
+        desk.verify_pin();
+        for _ in 0..times {
+            let signature = Signature(desk.ok(&sign).try_into().unwrap());
+            assert!(public.verify(SignerId::DEFAULT, &[b"a contract"], &signature), "{name}");
+        }
+        let again = desk.transmit(&sign).unwrap().sw();
+        let once = if times == 2 { StatusWord::OK } else { StatusWord::SECURITY_STATUS };
+        assert_eq!(again, once, "{name}, key pair {sfi:02X}");
+    }
+    let made_again = desk.transmit(&KeyPairCommand::Generate(KeyPairId::new(0x0B).unwrap()).to_apdu());
+    assert_eq!(made_again.unwrap().sw(), StatusWord::SECURITY_STATUS, "only with its master key");
+}
+
+/// GET KEY CARD INFO.
+pub const KEY_CARD_INFO: [u8; 5] = [0x80, 0x7A, 0x00, 0x00, 0x00];
 
 /// A key card makes the WRITE KEY that the vault would make, for as many cards as it may.
 #[test]
@@ -195,7 +222,7 @@ fn a_key_card_makes_what_the_vault_makes() {
     let data = key_card_data(&profile);
     let mut desk = made("key-card");
     desk.select(&key_card::NAME);
-    let info = desk.ok(&[0x80, 0x7A, 0x00, 0x00, 0x00]);
+    let info = desk.ok(&KEY_CARD_INFO);
     let head = KeyCardInfo::head(data.cards, data.kinds);
     // Eleven keys for cards, and three of its own.
     assert_eq!((&info[..8], info.len()), (&head[..], 8 + 14 * 6));

@@ -86,6 +86,11 @@ impl Desk {
         Desk { card, rng: Counting(1), dialogue: Rc::default() }
     }
 
+    /// A card of this memory, powered on.
+    pub fn of_image(image: Vec<u8>) -> Desk {
+        Desk { card: Card::power_on(Chip(image)).unwrap(), rng: Counting(2), dialogue: Rc::default() }
+    }
+
     /// Sends bytes that must be answered 9000.
     pub fn ok(&mut self, command: &[u8]) -> Vec<u8> {
         let answer = self.transmit(command).unwrap();

@@ -4,6 +4,7 @@
 mod applications;
 mod desk;
 mod failures;
+mod fixtures;
 mod mistakes;
 mod money;
 
@@ -19,6 +20,17 @@ use ykt_purse::files::{
     CITY_AID, PublicData, PublicDataLayout, SAM_APPLICATION_FID, SamApplicationData, SamCardData,
 };
 use ykt_purse::hard_info::{HardInfo, LifeCycle};
+
+/// What the documentation says of profiles.
+pub const DOCUMENT: &str = include_str!("../../../../docs/profiles.md");
+
+/// A number below a million as people write it.
+fn thousands(number: usize) -> String {
+    match number / 1_000 {
+        0 => number.to_string(),
+        thousands => format!("{thousands},{:03}", number % 1_000),
+    }
+}
 
 #[test]
 fn shipped_profiles_are_read_and_found_by_name() {
@@ -52,6 +64,9 @@ fn every_profile_fits_its_image() {
         let (used, all) = desk.used();
         println!("image of {}: {used} of {all} bytes, {commands} commands", profile.name);
         assert!(used <= all && all <= IMAGE_LEN_CITIZEN);
+        let row = format!("| `{}` |", profile.name);
+        let row = DOCUMENT.lines().find(|line| line.starts_with(&row)).unwrap();
+        assert!(row.contains(&format!("{} of {}", thousands(used), thousands(all))), "{row}");
         let info = HardInfo::from_bytes(&desk.ok(&[0x80, 0xF6, 0, 0, 0x16])).unwrap();
         assert_eq!(info.life_cycle, LifeCycle::Personalised, "{}", profile.name);
         assert_eq!(info.operator, profile.preset.map_or([0; 2], |preset| preset.operator));

@@ -1,6 +1,8 @@
 //! Profiles that people write, and their mistakes: each is refused with its place, its key, what was expected and what
 //! was found.
 
+use crate::DOCUMENT;
+use ykt_issue::profile::SHIPPED;
 use ykt_issue::{Profile, ProfileError};
 use ykt_purse::create::Switches;
 
@@ -240,11 +242,34 @@ fn texts_and_files_that_are_no_profiles() {
     assert!(Profile::parse(&many).unwrap_err().to_string().contains("1 to 250 tables"));
 }
 
+/// The documentation names every word of `do` and `content`, and every key that a shipped profile uses.
+#[test]
+fn the_documentation_explains_every_word() {
+    let words = |kind: &str, keys: &str| {
+        let text = step(keys).replace("'user'", &format!("'{kind}'"));
+        let Err(ProfileError::Value { expected, .. }) = Profile::parse(&text) else { panic!("{text}") };
+        expected.strip_prefix("one of ").unwrap().split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut all = Vec::new();
+    for kind in ["user", "psam", "key-card"] {
+        all.extend(words(kind, "do = 'none'"));
+        all.extend(words(kind, "do = 'write'\nfid = '0015'\ncontent = 'none'"));
+    }
+    for (_, text) in SHIPPED {
+        let keys = text.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.to_owned());
+        all.extend(keys.filter(|key| !key.starts_with('#')));
+    }
+    for word in all {
+        let word = word.replace("/NUMBER", "/1").replace("identity-", "-");
+        let at = DOCUMENT.contains(&format!("`{word}`"));
+        assert!(at || DOCUMENT.contains(&format!("`identity{word}`")), "{word}");
+    }
+}
+
 /// The complete example of the documentation is a profile, and does what its text says.
 #[test]
 fn the_documented_example_is_a_profile() {
-    let document = include_str!("../../../../docs/profiles.md");
-    let (_, rest) = document.split_once("```toml\n").unwrap();
+    let (_, rest) = DOCUMENT.split_once("```toml\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
     let profile = Profile::parse(example).unwrap();
     assert_eq!(profile.preset.map(|preset| preset.switches), Some(Switches::default()));

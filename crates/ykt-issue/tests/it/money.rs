@@ -33,14 +33,14 @@ fn fen(amount: u32) -> PurseFen {
 }
 
 /// A card with its application selected, and the vault that knows its keys.
-struct Holder {
-    desk: Desk,
+pub struct Holder {
+    pub desk: Desk,
     vault: SoftVault,
     factor: IssuerFactor,
 }
 
 impl Holder {
-    fn of(desk: Desk, aid: &[u8], layout: PublicDataLayout) -> Holder {
+    pub fn of(desk: Desk, aid: &[u8], layout: PublicDataLayout) -> Holder {
         let mut desk = desk;
         desk.select(aid);
         let public = PublicData::from_bytes(layout, &desk.read(0x15, 30)).unwrap();
@@ -62,7 +62,7 @@ impl Holder {
         assert_eq!(self.vault.verify_tacs(&[job]), [TacVerdict::Right]);
     }
 
-    fn balance(&mut self, purse: Purse) -> u32 {
+    pub fn balance(&mut self, purse: Purse) -> u32 {
         u32::from_be_bytes(self.desk.fine(&command::balance(purse)).try_into().unwrap())
     }
 
@@ -70,7 +70,7 @@ impl Holder {
         self.desk.transmit(command).unwrap().sw()
     }
 
-    fn load(&mut self, purse: Purse, amount: u32) {
+    pub fn load(&mut self, purse: Purse, amount: u32) {
         let load = Load { purse, amount: fen(amount), terminal: TERMINAL };
         let answer = self.desk.ok(&InitializeForLoad { key_index: INDEX, load }.to_apdu());
         let LoadAnswer { balance, counter, random, mac1, .. } = LoadAnswer::from_bytes(&answer).unwrap();
@@ -85,7 +85,7 @@ impl Holder {
     }
 
     /// A purchase with the PSAM of a profile; `records` go into the cache of a composite one.
-    fn pay(&mut self, psam: &mut Desk, kind: PurchaseKind, amount: u32, records: &[UpdateCappData<'_>]) {
+    pub fn pay(&mut self, psam: &mut Desk, kind: PurchaseKind, amount: u32, records: &[UpdateCappData<'_>]) {
         let purchase = Purchase { kind, amount: fen(amount), terminal: TERMINAL };
         let answer = self.desk.ok(&InitializeForPurchase { key_index: INDEX, purchase }.to_apdu());
         let PurchaseAnswer { counter, key_version, algorithm, random, .. } =
@@ -114,22 +114,42 @@ impl Holder {
 
 /// A PSAM of a shipped profile with its application selected.
 fn psam(name: &str) -> Desk {
-    let mut psam = made(name);
+    selected(made(name))
+}
+
+pub fn selected(mut psam: Desk) -> Desk {
     psam.fine(&command::select_file(&SAM_APPLICATION_FID));
     psam
 }
 
+/// A profile with purses: its application, its layout, the profile of its PSAM.
+pub struct Wallet {
+    pub name: &'static str,
+    pub aid: &'static [u8],
+    pub layout: PublicDataLayout,
+    pub sam: &'static str,
+    pub purses: &'static [Purse],
+}
+
+const fn wallet(name: &'static str, aid: &'static [u8], layout: PublicDataLayout) -> Wallet {
+    let sam = match layout {
+        PublicDataLayout::City => "psam",
+        PublicDataLayout::Pboc | PublicDataLayout::TUnion => "t-union-psam",
+    };
+    Wallet { name, aid, layout, sam, purses: &[Purse::Ep] }
+}
+
+pub const WALLETS: [Wallet; 5] = [
+    wallet("city-cpu", &CITY_AID, PublicDataLayout::City),
+    wallet("citizen", &CITY_AID, PublicDataLayout::City),
+    wallet("token", &CITY_AID, PublicDataLayout::City),
+    wallet("t-union", &T_UNION_AID, PublicDataLayout::TUnion),
+    Wallet { purses: &[Purse::Ep, Purse::Ed], ..wallet("pboc-ed-ep", &PBOC_AID, PublicDataLayout::Pboc) },
+];
+
 #[test]
 fn purses_of_every_profile_load_and_pay() {
-    use PublicDataLayout::{City, Pboc, TUnion};
-    let (ep, both) = (&[Purse::Ep][..], &[Purse::Ep, Purse::Ed][..]);
-    for (name, aid, layout, sam, purses) in [
-        ("city-cpu", &CITY_AID[..], City, "psam", ep),
-        ("citizen", &CITY_AID, City, "psam", ep),
-        ("token", &CITY_AID, City, "psam", ep),
-        ("t-union", &T_UNION_AID, TUnion, "t-union-psam", ep),
-        ("pboc-ed-ep", &PBOC_AID, Pboc, "t-union-psam", both),
-    ] {
+    for Wallet { name, aid, layout, sam, purses } in WALLETS {
         let mut holder = Holder::of(made(name), aid, layout);
         let mut psam = psam(sam);
         for purse in purses {
