@@ -176,19 +176,12 @@ fn built_in(text: &str) -> Profile {
 /// Reads the text of a profile; errors begin with where it comes from.
 fn parse(source: &str, text: &str) -> Result<Profile, ProfileError> {
     const KIND: Form<CardKind> =
-        Form::new("\"user\", \"psam\" or \"key-card\"", |value| match value.as_str()? {
-            "user" => Some(CardKind::User),
-            "psam" => Some(CardKind::Psam),
-            "key-card" => Some(CardKind::KeyCard),
-            _ => None,
-        });
-    const LAYOUT: Form<PublicDataLayout> =
-        Form::new("\"city\", \"pboc\" or \"t-union\"", |value| match value.as_str()? {
-            "city" => Some(PublicDataLayout::City),
-            "pboc" => Some(PublicDataLayout::Pboc),
-            "t-union" => Some(PublicDataLayout::TUnion),
-            _ => None,
-        });
+        Form::Word(&[("user", CardKind::User), ("psam", CardKind::Psam), ("key-card", CardKind::KeyCard)]);
+    const LAYOUT: Form<PublicDataLayout> = Form::Word(&[
+        ("city", PublicDataLayout::City),
+        ("pboc", PublicDataLayout::Pboc),
+        ("t-union", PublicDataLayout::TUnion),
+    ]);
     const ATR: Form<Vec<u8>> = Form::new("2 to 33 hex bytes in quotes", |value| {
         hex_bytes(value).filter(|atr| (2..=ATR_LEN_MAX).contains(&atr.len()))
     });

@@ -53,14 +53,40 @@ pub enum ProfileError {
 }
 
 /// How a value is read, and what it is called.
-pub(super) struct Form<T> {
-    expected: Cow<'static, str>,
-    read: fn(&Value) -> Option<T>,
+pub(super) enum Form<T: 'static> {
+    /// What is expected, and how it is read.
+    Any(Cow<'static, str>, fn(&Value) -> Option<T>),
+    /// One of these words.
+    Word(&'static [(&'static str, T)]),
 }
 
-impl<T> Form<T> {
+impl<T: Clone> Form<T> {
     pub(super) const fn new(expected: &'static str, read: fn(&Value) -> Option<T>) -> Form<T> {
-        Form { expected: Cow::Borrowed(expected), read }
+        Form::Any(Cow::Borrowed(expected), read)
+    }
+
+    fn read(&self, value: &Value) -> Option<T> {
+        match self {
+            Form::Any(_, read) => read(value),
+            Form::Word(words) => {
+                let text = value.as_str()?;
+                words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| meaning.clone())
+            }
+        }
+    }
+
+    fn expected(&self) -> String {
+        match self {
+            Form::Any(expected, _) => expected.to_string(),
+            Form::Word(words) => {
+                let words: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+                match words.split_last() {
+                    Some((last, [])) => last.clone(),
+                    Some((last, others)) => format!("{} or {last}", others.join(", ")),
+                    None => String::new(),
+                }
+            }
+        }
     }
 }
 
@@ -78,13 +104,13 @@ impl Fields {
     }
 
     /// The value of a key that must be there.
-    pub(super) fn take<T>(&mut self, key: &'static str, form: &Form<T>) -> Result<T, ProfileError> {
+    pub(super) fn take<T: Clone>(&mut self, key: &'static str, form: &Form<T>) -> Result<T, ProfileError> {
         let value = self.maybe(key, form)?;
-        value.ok_or_else(|| self.wrong(key, form.expected.clone(), "nothing"))
+        value.ok_or_else(|| self.wrong(key, form.expected(), "nothing"))
     }
 
     /// The value of a key that may be missing.
-    pub(super) fn take_or<T>(
+    pub(super) fn take_or<T: Clone>(
         &mut self,
         key: &'static str,
         missing: T,
@@ -93,11 +119,15 @@ impl Fields {
         Ok(self.maybe(key, form)?.unwrap_or(missing))
     }
 
-    pub(super) fn maybe<T>(&mut self, key: &'static str, form: &Form<T>) -> Result<Option<T>, ProfileError> {
+    pub(super) fn maybe<T: Clone>(
+        &mut self,
+        key: &'static str,
+        form: &Form<T>,
+    ) -> Result<Option<T>, ProfileError> {
         let Some(value) = self.raw(key) else { return Ok(None) };
-        match (form.read)(&value) {
+        match form.read(&value) {
             Some(read) => Ok(Some(read)),
-            None => Err(self.wrong(key, form.expected.clone(), shown(&value))),
+            None => Err(self.wrong(key, form.expected(), shown(&value))),
         }
     }
 
@@ -161,17 +191,11 @@ pub(super) const KEY_ID: Form<u8> =
     Form::new("a key id, a number from 0 to 127", |value| number(value, 0, 127));
 pub(super) const SIZE: Form<u16> =
     Form::new("a number of bytes from 1 to 65535", |value| number(value, 1, 65_535));
-pub(super) const PROTECTION: Form<Protection> =
-    Form::new("\"plain\", \"mac\" or \"enciphered-mac\"", protection);
-
-pub(super) fn protection(value: &Value) -> Option<Protection> {
-    match value.as_str()? {
-        "plain" => Some(Protection::Plain),
-        "mac" => Some(Protection::Mac),
-        "enciphered-mac" => Some(Protection::EncipheredMac),
-        _ => None,
-    }
-}
+pub(super) const PROTECTION: Form<Protection> = Form::Word(&[
+    ("plain", Protection::Plain),
+    ("mac", Protection::Mac),
+    ("enciphered-mac", Protection::EncipheredMac),
+]);
 
 /// A key of any kind, written `KIND` or `KIND/INDEX/VERSION`.
 pub(super) fn any_key() -> Form<KeyRef> {
@@ -198,7 +222,7 @@ pub(super) fn key_of(
 ) -> Form<KeyRef> {
     let kinds: Vec<_> = KeyKind::ALL.iter().filter(|kind| fits(**kind)).map(|kind| kind.name()).collect();
     let expected = format!("{what} as KIND or KIND/INDEX/VERSION, the kind one of {}", kinds.join(", "));
-    Form { expected: Cow::Owned(expected), read }
+    Form::Any(Cow::Owned(expected), read)
 }
 
 pub(super) fn key(value: &Value) -> Option<KeyRef> {

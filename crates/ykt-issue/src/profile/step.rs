@@ -2,7 +2,7 @@
 
 use super::read::{
     ACCESS, ACCESS_BYTE, BYTE, COUNT, FID, Fields, Form, KEY_ID, PROTECTION, ProfileError, SIZE, TEXT, TRIES,
-    YES_OR_NO, any_key, card_key, hex_array, hex_bytes, key, key_of, named, number, protection, shown,
+    YES_OR_NO, any_key, card_key, hex_array, hex_bytes, key, key_of, named, number, shown,
 };
 use ykt_card::CardKind;
 use ykt_purse::command::RecordPlace;
@@ -285,13 +285,11 @@ fn select(fields: &mut Fields, _: CardKind) -> Result<Action, ProfileError> {
 
 /// The switches of `[preset]` or of an application.
 pub(super) fn switches(fields: &mut Fields) -> Result<Switches, ProfileError> {
-    const LAYOUT: Form<KeyLayout> =
-        Form::new("\"source-documents\", \"fmcos\" or \"nine-byte\"", |value| match value.as_str()? {
-            "source-documents" => Some(KeyLayout::SourceDocuments),
-            "fmcos" => Some(KeyLayout::Fmcos),
-            "nine-byte" => Some(KeyLayout::NineByte),
-            _ => None,
-        });
+    const LAYOUT: Form<KeyLayout> = Form::Word(&[
+        ("source-documents", KeyLayout::SourceDocuments),
+        ("fmcos", KeyLayout::Fmcos),
+        ("nine-byte", KeyLayout::NineByte),
+    ]);
     let mut switch = |key| fields.take_or(key, false, &YES_OR_NO);
     Ok(Switches {
         load_needs_pin: switch("load_needs_pin")?,
@@ -415,18 +413,12 @@ fn create_bank_card(fields: &mut Fields, _: CardKind) -> Result<Action, ProfileE
 
 fn create_key_pair(fields: &mut Fields, _: CardKind) -> Result<Action, ProfileError> {
     const PURPOSE: Form<Purpose> =
-        Form::new("\"sign\" or \"authenticate\"", |value| match value.as_str()? {
-            "sign" => Some(Purpose::Sign),
-            "authenticate" => Some(Purpose::Authenticate),
-            _ => None,
-        });
-    const PIN: Form<PinPolicy> =
-        Form::new("\"never\", \"once\" or \"each-time\"", |value| match value.as_str()? {
-            "never" => Some(PinPolicy::Never),
-            "once" => Some(PinPolicy::OncePerSession),
-            "each-time" => Some(PinPolicy::EachTime),
-            _ => None,
-        });
+        Form::Word(&[("sign", Purpose::Sign), ("authenticate", Purpose::Authenticate)]);
+    const PIN: Form<PinPolicy> = Form::Word(&[
+        ("never", PinPolicy::Never),
+        ("once", PinPolicy::OncePerSession),
+        ("each-time", PinPolicy::EachTime),
+    ]);
     let fid = fields.take("fid", &FID)?;
     let file = NewFile::KeyPair {
         purpose: fields.take("purpose", &PURPOSE)?,
@@ -438,11 +430,7 @@ fn create_key_pair(fields: &mut Fields, _: CardKind) -> Result<Action, ProfileEr
 }
 
 fn write_key(fields: &mut Fields, _: CardKind) -> Result<Action, ProfileError> {
-    const PLACE: Form<Place> = Form::new("\"added\" or \"replaced\"", |value| match value.as_str()? {
-        "added" => Some(Place::Added),
-        "replaced" => Some(Place::Replaced),
-        _ => None,
-    });
+    const PLACE: Form<Place> = Form::Word(&[("added", Place::Added), ("replaced", Place::Replaced)]);
     Ok(Action::WriteKey(NewCardKey {
         key: fields.take("key", &card_key())?,
         control: fields.take("control", &any_key())?,
@@ -521,10 +509,7 @@ fn generate_key_pair(fields: &mut Fields, _: CardKind) -> Result<Action, Profile
 
 fn write(fields: &mut Fields, kind: CardKind) -> Result<Action, ProfileError> {
     const PROTECTED: Form<Protection> =
-        Form::new("\"mac\" or \"enciphered-mac\"", |value| match protection(value)? {
-            Protection::Plain => None,
-            other => Some(other),
-        });
+        Form::Word(&[("mac", Protection::Mac), ("enciphered-mac", Protection::EncipheredMac)]);
     const SPOT: Form<Spot> = Form::new("the number of a record, or \"new\"", |value| match value.as_str() {
         Some("new") => Some(Spot::Append),
         _ => number(value, 1, 255).map(|number| Spot::Record(RecordPlace::Number(number))),
