@@ -174,7 +174,8 @@ impl<'a> WriteInfo<'a> {
         Ok(WriteInfo { offset: u16::from_be_bytes([command.p1, command.p2]), block: command.data })
     }
 
-    /// The command as bytes; a block longer than [`BLOCK_LEN_MAX`] is a fault of the caller and is left out.
+    /// The command as bytes; a block longer than [`BLOCK_LEN_MAX`](super::BLOCK_LEN_MAX) is a fault of the caller and
+    /// is left out.
     #[must_use]
     pub fn to_apdu(&self) -> CommandBytes {
         let [high, low] = self.offset.to_be_bytes();
