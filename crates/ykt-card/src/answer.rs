@@ -47,9 +47,8 @@ impl<M: Memory> Card<M> {
 
     /// Whether `apdu` is a GET RESPONSE for the answer that waits.
     pub(crate) fn fetched(&self, apdu: &[u8]) -> Fetched {
-        let (Some(waiting), Ok(command)) = (self.session.waiting, Command::parse(apdu)) else {
-            return Fetched::Nothing;
-        };
+        let Some(waiting) = self.session.waiting else { return Fetched::Nothing };
+        let Ok(command) = Command::parse(apdu) else { return Fetched::Nothing };
         if (command.cla, command.ins) != GET_RESPONSE || (command.p1, command.p2, command.data) != (0, 0, &[])
         {
             return Fetched::Nothing;

@@ -55,6 +55,9 @@ fn exact_length(len: usize) -> StatusWord {
     StatusWord::exact_length(u8::try_from(len).unwrap_or(0))
 }
 
+/// Reads a command whose header is known.
+pub(crate) type Parse = for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>;
+
 /// One form of a command: the header bytes that mean it, and the cards that know it.
 pub struct Form {
     /// Name, as the standards and `docs/card-commands.md` write it.
@@ -67,7 +70,14 @@ pub struct Form {
     pub p1: Option<u8>,
     /// The kinds of card that know it.
     pub kinds: &'static [CardKind],
-    pub(crate) parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
+    pub(crate) parse: Parse,
+}
+
+impl Form {
+    /// A form of a user card's application: class 80, whatever P1.
+    pub(crate) const fn of_application(name: &'static str, ins: u8, parse: Parse) -> Form {
+        Form { name, cla: 0x80, ins, p1: None, kinds: &[CardKind::User], parse }
+    }
 }
 
 /// The command table: one slice for each family.

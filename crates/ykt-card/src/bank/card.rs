@@ -192,9 +192,8 @@ impl<M: Memory> Card<M> {
 
     /// A binary file that READ BINARY never reads.
     fn hidden_file(&self, sfi: Sfi) -> Option<File> {
-        file_by_sfi(&self.store, &self.session.directory, sfi).filter(|file| {
-            matches!(file.kind, FileKind::Data(Structure::Binary { .. })) && file.read == Access::NEVER
-        })
+        file_by_sfi(&self.store, &self.session.directory, sfi)
+            .filter(|file| file.is_binary() && file.read == Access::NEVER)
     }
 }
 

@@ -11,10 +11,9 @@ pub(crate) use card::{BODY_LEN, PendingBank, counter};
 use crate::answer::Outcome;
 use crate::card::Card;
 use crate::command::{CardCommand, Form, Wanted};
-use crate::image::CardKind;
 use crate::memory::Memory;
 use crate::session::{Carried, Pending};
-use ykt_base::{Command, Rng, StatusWord};
+use ykt_base::{Rng, StatusWord};
 use ykt_purse::bank::{INIT_ANSWER_LEN, InitMc, NOTE_ANSWER_LEN, ReadMc, ReadSign, TransmitNote};
 
 /// Commands of bank cards.
@@ -25,20 +24,16 @@ pub(crate) enum BankCommand {
     Sign(ReadSign, Wanted),
 }
 
-const fn form(
-    name: &'static str,
-    ins: u8,
-    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
-) -> Form {
-    Form { name, cla: 0x80, ins, p1: None, kinds: &[CardKind::User], parse }
-}
-
 /// Their rows of the command table.
 pub(crate) const FORMS: &[Form] = &[
-    form("InitMC", 0x40, |c| Ok(BankCommand::Init(InitMc::parse(c)?).into())),
-    form("ReadMC", 0x42, |c| Ok(BankCommand::Read(ReadMc::parse(c)?, Wanted(c.le)).into())),
-    form("Transmit_Consume_Note", 0x44, |c| Ok(BankCommand::Note(TransmitNote::parse(c)?).into())),
-    form("Read_Share_Sign", 0x46, |c| Ok(BankCommand::Sign(ReadSign::parse(c)?, Wanted(c.le)).into())),
+    Form::of_application("InitMC", 0x40, |c| Ok(BankCommand::Init(InitMc::parse(c)?).into())),
+    Form::of_application("ReadMC", 0x42, |c| Ok(BankCommand::Read(ReadMc::parse(c)?, Wanted(c.le)).into())),
+    Form::of_application("Transmit_Consume_Note", 0x44, |c| {
+        Ok(BankCommand::Note(TransmitNote::parse(c)?).into())
+    }),
+    Form::of_application("Read_Share_Sign", 0x46, |c| {
+        Ok(BankCommand::Sign(ReadSign::parse(c)?, Wanted(c.le)).into())
+    }),
 ];
 
 impl From<BankCommand> for CardCommand<'_> {

@@ -1,6 +1,6 @@
 //! READ BINARY and UPDATE BINARY (读二进制, 写二进制; `epurse.md` 2), plain and under secure messaging.
 
-use super::tree::{File, FileKind, Sfi, file_by_sfi};
+use super::tree::{File, Sfi, file_by_sfi};
 use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
@@ -9,7 +9,6 @@ use crate::security::{Content, MessageClass, Secured, protect};
 use crate::session::Challenge;
 use ykt_base::{Command, StatusWord};
 use ykt_crypto::sm::Text;
-use ykt_purse::create::Structure;
 
 /// The EF a command means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +78,9 @@ impl<M: Memory> Card<M> {
     #[inline(never)]
     pub(crate) fn read_binary(&mut self, read: ReadBinary<'_>, challenge: Option<Challenge>) -> Outcome {
         let file = self.file_of(read.target)?;
-        let FileKind::Data(Structure::Binary { .. }) = file.kind else {
+        if !file.is_binary() {
             return Err(StatusWord::WRONG_FILE_TYPE);
-        };
+        }
         self.session.require(file.read)?;
         let there = file.len.checked_sub(read.offset).filter(|there| *there > 0);
         let there = there.ok_or(StatusWord::WRONG_OFFSET)?;
@@ -102,9 +101,9 @@ impl<M: Memory> Card<M> {
         challenge: Option<Challenge>,
     ) -> Outcome {
         let file = self.file_of(update.target)?;
-        let FileKind::Data(Structure::Binary { .. }) = file.kind else {
+        if !file.is_binary() {
             return Err(StatusWord::WRONG_FILE_TYPE);
-        };
+        }
         self.session.require(file.write)?;
         if update.offset >= file.len {
             return Err(StatusWord::WRONG_OFFSET);

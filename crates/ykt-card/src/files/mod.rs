@@ -10,12 +10,13 @@ mod tree;
 pub(crate) use record::{append, identified_record, record};
 pub use tree::{BlockState, DF_HEADER_LEN, FILE_HEADER_LEN};
 pub(crate) use tree::{
-    Directory, Entry, File, FileId, FileKind, Sfi, applications, entries, file, file_by_sfi, master,
+    Directory, Entry, File, FileId, FileKind, Sfi, applications, binary_file, entries, file, file_by_sfi,
+    master,
 };
 
 use crate::answer::{GET_RESPONSE, Outcome};
 use crate::card::Card;
-use crate::command::{CardCommand, Form};
+use crate::command::{CardCommand, Form, Parse};
 use crate::image::CardKind;
 use crate::memory::Memory;
 use crate::session::Carried;
@@ -39,12 +40,7 @@ pub(crate) enum FileCommand<'a> {
     GetResponse,
 }
 
-const fn form(
-    name: &'static str,
-    cla: u8,
-    ins: u8,
-    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
-) -> Form {
+const fn form(name: &'static str, cla: u8, ins: u8, parse: Parse) -> Form {
     Form { name, cla, ins, p1: None, kinds: &CardKind::ALL, parse }
 }
 

@@ -1,8 +1,6 @@
 //! SELECT (选择, `epurse.md` 2, 6.1): which directory or EF the commands that follow mean.
 
-use super::tree::{
-    BlockState, Directory, Entry, File, FileId, FileKind, applications, entries, file_by_sfi, master,
-};
+use super::tree::{BlockState, Directory, Entry, File, FileId, applications, entries, file_by_sfi, master};
 use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
@@ -10,7 +8,7 @@ use crate::memory::Memory;
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
 use ykt_base::{Command, StatusWord, tlv};
 use ykt_crypto::sm::Bytes;
-use ykt_purse::create::{SecurityStates, Structure};
+use ykt_purse::create::SecurityStates;
 
 /// Name of the MF where applications are listed: the PSE.
 const PSE_NAME: &[u8] = b"1PAY.SYS.DDF01";
@@ -158,7 +156,7 @@ impl<M: Memory> Card<M> {
         let states = SecurityStates { mf: self.session.states().mf, df: 0 };
         let file = directory.info.and_then(|sfi| file_by_sfi(&self.store, directory, sfi))?;
         let is_shown = !directory.is_master()
-            && matches!(file.kind, FileKind::Data(Structure::Binary { .. }))
+            && file.is_binary()
             && (1..=INFO_LEN_MAX).contains(&file.len)
             && file.is_readable_plainly()
             && file.read.allows(states);

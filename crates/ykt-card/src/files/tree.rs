@@ -127,6 +127,11 @@ pub(crate) struct File {
 }
 
 impl File {
+    /// Whether it holds bytes rather than records, keys or money.
+    pub(crate) const fn is_binary(&self) -> bool {
+        matches!(self.kind, FileKind::Data(Structure::Binary { .. }))
+    }
+
     /// Whether commands without a MAC may read it.
     pub(crate) fn is_readable_plainly(&self) -> bool {
         self.protection == Protection::Plain || self.access.allows_plain_read()
@@ -373,6 +378,16 @@ pub(crate) fn file<M: Memory>(store: &Store<M>, directory: &Directory, id: FileI
 /// The EF of a short id.
 pub(crate) fn file_by_sfi<M: Memory>(store: &Store<M>, directory: &Directory, sfi: Sfi) -> Option<File> {
     files(store, directory).find(|file| file.id.sfi() == Some(sfi))
+}
+
+/// The binary EF of a short id that has at least `len` bytes.
+pub(crate) fn binary_file<M: Memory>(
+    store: &Store<M>,
+    directory: &Directory,
+    sfi: u8,
+    len: usize,
+) -> Option<File> {
+    file_by_sfi(store, directory, Sfi::new(sfi)?).filter(|file| file.is_binary() && file.len >= len)
 }
 
 fn files<M: Memory>(store: &Store<M>, directory: &Directory) -> impl Iterator<Item = File> {

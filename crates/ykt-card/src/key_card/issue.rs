@@ -6,7 +6,7 @@
 use crate::answer::{Outcome, done};
 use crate::card::Card;
 use crate::command::Wanted;
-use crate::files::{File, FileKind, Sfi, file_by_sfi};
+use crate::files::{File, binary_file};
 use crate::memory::{Memory, ShortBatch};
 use crate::security::{KeyName, KeySlot, key, key_file, key_slots};
 use ykt_base::apdu::RESPONSE_DATA_LEN_MAX;
@@ -14,7 +14,6 @@ use ykt_base::{KeyVersion, StatusWord};
 use ykt_crypto::CardKey;
 use ykt_crypto::sm::Bytes;
 use ykt_purse::Algorithm;
-use ykt_purse::create::Structure;
 use ykt_purse::key_card::{
     ATTRIBUTES_LEN_MAX, ATTRIBUTES_SFI, Attributes, BeginCard, DeriveCardKey, ISSUE_LEN, ISSUE_SFI,
     IssueKind, IssueRecord, IssueUsage, IssuedCard, KeyCardInfo, KeyCardUsage, KeyEntry,
@@ -103,7 +102,7 @@ impl<M: Memory> Card<M> {
     }
 
     fn issue_record(&self) -> Result<(File, IssueRecord), StatusWord> {
-        let file = self.binary_file(ISSUE_SFI).filter(|file| file.len >= ISSUE_LEN);
+        let file = binary_file(&self.store, &self.session.directory, ISSUE_SFI, ISSUE_LEN);
         let file = file.ok_or(StatusWord::CONDITIONS)?;
         let record = IssueRecord::from_bytes(self.store.read(file.body)).ok_or(StatusWord::CONDITIONS)?;
         Ok((file, record))
@@ -121,15 +120,11 @@ impl<M: Memory> Card<M> {
     /// 6985 without them.
     fn with_attributes<T>(&self, ask: impl FnOnce(Attributes<'_>) -> T) -> Result<T, StatusWord> {
         let mut bytes = [0; ATTRIBUTES_LEN_MAX];
-        let file = self.binary_file(ATTRIBUTES_SFI).ok_or(StatusWord::CONDITIONS)?;
+        let file = binary_file(&self.store, &self.session.directory, ATTRIBUTES_SFI, 0)
+            .ok_or(StatusWord::CONDITIONS)?;
         let bytes = bytes.get_mut(..file.len).ok_or(StatusWord::CONDITIONS)?;
         self.store.read_into(file.body, bytes);
         Attributes::from_bytes(bytes).map(ask).ok_or(StatusWord::CONDITIONS)
-    }
-
-    fn binary_file(&self, sfi: u8) -> Option<File> {
-        let file = file_by_sfi(&self.store, &self.session.directory, Sfi::new(sfi)?)?;
-        matches!(file.kind, FileKind::Data(Structure::Binary { .. })).then_some(file)
     }
 
     /// A card's own key under one of the centre's.

@@ -8,12 +8,11 @@ mod load;
 
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::command::{CardCommand, Form, Wanted};
+use crate::command::{CardCommand, Form, Parse, Wanted};
 use crate::image::CardKind;
 use crate::memory::Memory;
 use crate::security::Secured;
 use crate::session::Carried;
-use ykt_base::{Command, StatusWord};
 use ykt_purse::key_card::{BeginCard, DeriveCardKey, EndCard, KeyCardInfo};
 
 /// Commands of a key card.
@@ -25,12 +24,7 @@ pub(crate) enum KeyCardCommand<'a> {
     Info(Wanted),
 }
 
-const fn form(
-    name: &'static str,
-    cla: u8,
-    ins: u8,
-    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
-) -> Form {
+const fn form(name: &'static str, cla: u8, ins: u8, parse: Parse) -> Form {
     Form { name, cla, ins, p1: None, kinds: &[CardKind::KeyCard], parse }
 }
 

@@ -4,12 +4,11 @@
 //! how many MAC2 in a row were wrong: the other layout that is in use. What locks a key is its own error counter.
 
 use crate::card::Card;
-use crate::files::{Directory, File, FileKind, Sfi, file_by_sfi, master};
+use crate::files::{File, binary_file, master};
 use crate::memory::{Memory, ShortBatch};
 use crate::security::{Check, CountedKey, KeyName, KeySlot};
 use ykt_base::{KeyVersion, Mac4, StatusWord, TerminalId, TerminalSeq};
 use ykt_crypto::{CardKey, macs_equal};
-use ykt_purse::create::Structure;
 use ykt_purse::files::{SAM_SEQUENCE_SFI, TERMINAL_ID_SFI};
 use ykt_purse::psam::{CardFactors, SamKeyType, SamUsage};
 
@@ -51,7 +50,7 @@ impl<M: Memory> Card<M> {
         }
         self.require_genuine(&factors.card())?;
         let master = master(&self.store, &self.factory);
-        let terminal = self.bytes_of(&master, TERMINAL_ID_SFI, TerminalId::LEN);
+        let terminal = binary_file(&self.store, &master, TERMINAL_ID_SFI, TerminalId::LEN);
         let terminal = terminal.ok_or(StatusWord::CONDITIONS)?;
         let file = self.second_sequence().or_else(|| self.in_application(SAM_SEQUENCE_SFI, SEQUENCE_LEN));
         let sequence_at = file.ok_or(StatusWord::CONDITIONS)?.body;
@@ -102,13 +101,7 @@ impl<M: Memory> Card<M> {
     }
 
     fn in_application(&self, sfi: u8, len: usize) -> Option<File> {
-        self.bytes_of(&self.session.directory, sfi, len)
-    }
-
-    /// A binary file of at least `len` bytes.
-    fn bytes_of(&self, directory: &Directory, sfi: u8, len: usize) -> Option<File> {
-        file_by_sfi(&self.store, directory, Sfi::new(sfi)?)
-            .filter(|file| matches!(file.kind, FileKind::Data(Structure::Binary { .. })) && file.len >= len)
+        binary_file(&self.store, &self.session.directory, sfi, len)
     }
 }
 

@@ -13,11 +13,11 @@ pub(crate) use grey::{PendingSamLock, SamLock};
 
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::command::{CardCommand, Form};
+use crate::command::{CardCommand, Form, Parse};
 use crate::image::CardKind;
 use crate::memory::Memory;
 use crate::session::Carried;
-use ykt_base::{Command, Rng, StatusWord};
+use ykt_base::Rng;
 use ykt_purse::auth_code::AuthenticationCode;
 use ykt_purse::psam::{self, CreditSam, InitSamForPurchase};
 use ykt_purse::psam_cipher::{CipherData, DeliverKey};
@@ -37,20 +37,12 @@ pub(crate) enum SamCommand<'a> {
     DeriveM1Keys(DeriveM1Keys),
 }
 
-const fn form(
-    name: &'static str,
-    ins: u8,
-    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
-) -> Form {
+const fn form(name: &'static str, ins: u8, parse: Parse) -> Form {
     Form { name, cla: 0x80, ins, p1: None, kinds: &[CardKind::Psam], parse }
 }
 
 /// Commands of the grey lock have a class of their own.
-const fn grey_form(
-    name: &'static str,
-    ins: u8,
-    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
-) -> Form {
+const fn grey_form(name: &'static str, ins: u8, parse: Parse) -> Form {
     Form { cla: 0xE0, ..form(name, ins, parse) }
 }
 

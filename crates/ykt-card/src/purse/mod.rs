@@ -19,8 +19,8 @@ pub(crate) use state::stored;
 
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::command::{CardCommand, Form};
-use crate::image::CardKind;
+use crate::command::{CardCommand, Form, Parse};
+use crate::files::nothing_but_its_header;
 use crate::memory::Memory;
 use crate::session::{Carried, Pending};
 use grey::PendingLock;
@@ -80,22 +80,12 @@ pub(crate) enum PendingTransaction {
     Unlock(PendingUnlock),
 }
 
-const fn form(
-    name: &'static str,
-    ins: u8,
-    p1: Option<u8>,
-    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
-) -> Form {
-    Form { name, cla: 0x80, ins, p1, kinds: &[CardKind::User], parse }
+const fn form(name: &'static str, ins: u8, p1: Option<u8>, parse: Parse) -> Form {
+    Form { p1, ..Form::of_application(name, ins, parse) }
 }
 
 /// Commands of the grey lock have a class of their own.
-const fn grey_form(
-    name: &'static str,
-    ins: u8,
-    p1: Option<u8>,
-    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
-) -> Form {
+const fn grey_form(name: &'static str, ins: u8, p1: Option<u8>, parse: Parse) -> Form {
     Form { cla: 0xE0, ..form(name, ins, p1, parse) }
 }
 
@@ -140,7 +130,7 @@ pub(crate) const FORMS: &[Form] =
             Ok(PurseCommand::Prove(ProveTransaction::parse(c)?).into())
         }),
         form("GET DATA", 0xCA, None, |c| {
-            code::parse(c)?;
+            nothing_but_its_header(c)?;
             Ok(PurseCommand::AuthenticationCode.into())
         }),
         grey_form("INITIALIZE FOR GREY LOCK", 0x7A, Some(0x08), |c| {

@@ -18,7 +18,7 @@ pub(crate) use write_key::{material_of, pin_material};
 
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::command::{CardCommand, Form};
+use crate::command::{CardCommand, Form, Parse};
 use crate::files::nothing_but_its_header;
 use crate::image::CardKind;
 use crate::memory::Memory;
@@ -28,7 +28,7 @@ use block::Block;
 use info::WriteHardInfo;
 use pin::{UnblockPin, Verify};
 use write_key::WriteKey;
-use ykt_base::{Command, Rng, StatusWord};
+use ykt_base::Rng;
 use ykt_purse::hard_info;
 use ykt_purse::pin::{ChangePin, ReloadPin};
 
@@ -51,7 +51,7 @@ const fn form(
     name: &'static str,
     (cla, ins, p1): (u8, u8, Option<u8>),
     kinds: &'static [CardKind],
-    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
+    parse: Parse,
 ) -> Form {
     Form { name, cla, ins, p1, kinds, parse }
 }

@@ -13,12 +13,11 @@ pub(crate) use store::{occupied, store_len};
 use crate::answer::Outcome;
 use crate::card::Card;
 use crate::command::{CardCommand, Form, Wanted};
-use crate::image::CardKind;
 use crate::memory::Memory;
 use crate::session::{Carried, Pending};
 use read::PendingRead;
 use write::PendingWrite;
-use ykt_base::{Command, Rng, StatusWord};
+use ykt_base::{Rng, StatusWord};
 use ykt_purse::ticket::{self, ReadEnd, ReadInfo, ReadInit, WriteEnd, WriteInfo, WriteInit};
 
 /// Commands of tickets.
@@ -37,22 +36,24 @@ pub(crate) enum PendingTicket {
     Read(PendingRead),
 }
 
-const fn form(
-    name: &'static str,
-    ins: u8,
-    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
-) -> Form {
-    Form { name, cla: 0x80, ins, p1: None, kinds: &[CardKind::User], parse }
-}
-
 /// Their rows of the command table.
 pub(crate) const FORMS: &[Form] = &[
-    form("Write_ET_Init", 0x30, |c| Ok(TicketCommand::WriteInit(WriteInit::parse(c)?).into())),
-    form("Write_ET_Info", 0x32, |c| Ok(TicketCommand::WriteInfo(WriteInfo::parse(c)?).into())),
-    form("Write_ET_End", 0x34, |c| Ok(TicketCommand::WriteEnd(WriteEnd::parse(c)?).into())),
-    form("Read_ET_Init", 0x36, |c| Ok(TicketCommand::ReadInit(ReadInit::parse(c)?).into())),
-    form("Read_ET_Info", 0x38, |c| Ok(TicketCommand::ReadInfo(ReadInfo::parse(c)?, Wanted(c.le)).into())),
-    form("Read_ET_End", 0x3A, |c| Ok(TicketCommand::ReadEnd(ReadEnd::parse(c)?).into())),
+    Form::of_application(
+        "Write_ET_Init",
+        0x30,
+        |c| Ok(TicketCommand::WriteInit(WriteInit::parse(c)?).into()),
+    ),
+    Form::of_application(
+        "Write_ET_Info",
+        0x32,
+        |c| Ok(TicketCommand::WriteInfo(WriteInfo::parse(c)?).into()),
+    ),
+    Form::of_application("Write_ET_End", 0x34, |c| Ok(TicketCommand::WriteEnd(WriteEnd::parse(c)?).into())),
+    Form::of_application("Read_ET_Init", 0x36, |c| Ok(TicketCommand::ReadInit(ReadInit::parse(c)?).into())),
+    Form::of_application("Read_ET_Info", 0x38, |c| {
+        Ok(TicketCommand::ReadInfo(ReadInfo::parse(c)?, Wanted(c.le)).into())
+    }),
+    Form::of_application("Read_ET_End", 0x3A, |c| Ok(TicketCommand::ReadEnd(ReadEnd::parse(c)?).into())),
 ];
 
 impl<'a> From<TicketCommand<'a>> for CardCommand<'a> {

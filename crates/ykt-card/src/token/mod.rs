@@ -9,7 +9,7 @@ pub(crate) use sign::PendingDigest;
 
 use crate::answer::Outcome;
 use crate::card::Card;
-use crate::command::{CardCommand, Form};
+use crate::command::{CardCommand, Form, Parse};
 use crate::image::CardKind;
 use crate::memory::Memory;
 use crate::session::{Carried, Pending};
@@ -24,11 +24,7 @@ pub(crate) enum TokenCommand<'a> {
     Verify(VerifySignature<'a>),
 }
 
-const fn form(
-    name: &'static str,
-    (cla, ins, p1): (u8, u8, u8),
-    parse: for<'a> fn(&Command<'a>) -> Result<CardCommand<'a>, StatusWord>,
-) -> Form {
+const fn form(name: &'static str, (cla, ins, p1): (u8, u8, u8), parse: Parse) -> Form {
     Form { name, cla, ins, p1: Some(p1), kinds: &[CardKind::User], parse }
 }
 
