@@ -23,6 +23,11 @@ struct Out {
 }
 
 impl Out {
+    /// Of a command whose answer is its status word.
+    const fn status(sw: *mut u16) -> Out {
+        Out { answer: ptr::null_mut(), answer_len: ptr::null_mut(), sw }
+    }
+
     /// Writes status word and data.
     ///
     /// # Safety
@@ -55,12 +60,14 @@ impl Out {
 /// # Safety
 /// `data` is null, or valid for reads of `len` bytes.
 unsafe fn bytes<'a>(data: *const u8, len: usize) -> Option<&'a [u8]> {
-    match (data.is_null(), len) {
-        (_, 0) => Some(&[]),
-        (true, _) | (_, DATA_LEN_MAX..) if len > DATA_LEN_MAX || data.is_null() => None,
-        // SAFETY: not null, so valid for `len` bytes by the contract of this function.
-        _ => Some(unsafe { slice::from_raw_parts(data, len) }),
+    if len == 0 {
+        return Some(&[]);
     }
+    if data.is_null() || len > DATA_LEN_MAX {
+        return None;
+    }
+    // SAFETY: not null, so valid for `len` bytes by the contract of this function.
+    Some(unsafe { slice::from_raw_parts(data, len) })
 }
 
 /// Runs a step on an open reader and puts its answer out.
@@ -84,6 +91,20 @@ unsafe fn step(
         Ok(None) => Code::NotOpen,
         Err(_) => Code::Internal,
     }
+}
+
+/// As [`step`], for a command that takes the caller's bytes along.
+///
+/// # Safety
+/// As [`bytes`] for `data` and `len`, and as [`Out::put`].
+unsafe fn send(
+    comm: i32,
+    (data, len): (*const u8, usize),
+    out: &Out,
+    work: impl FnOnce(&mut Reader, &[u8]) -> Result<Answer, ChannelError>,
+) -> Code {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { step(comm, out, |reader| bytes(data, len).map(|data| work(reader, data))) }
 }
 
 /// Opens `place`: `image:FILE`, a card image of this house, or `pcsc:READER`, the number or a part of the name of a
@@ -128,9 +149,9 @@ pub extern "C" fn closecomm(comm: i32) -> Code {
 /// `data` is null or valid for `len` bytes; `sw` is null or valid for a write.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn WriteHardInfo(comm: i32, data: *const u8, len: usize, sw: *mut u16) -> Code {
-    let out = Out { answer: ptr::null_mut(), answer_len: ptr::null_mut(), sw };
+    let out = Out::status(sw);
     // SAFETY: the caller's promise is passed on.
-    unsafe { step(comm, &out, |reader| bytes(data, len).map(|data| reader.write_hard_info(data))) }
+    unsafe { send(comm, (data, len), &out, |reader, data| reader.write_hard_info(data)) }
 }
 
 /// GET HARD INFO: serial (8), operator (2), card system (2), kind (1), life cycle (1), memory (2), free (2), tries of
@@ -156,9 +177,9 @@ pub unsafe extern "C" fn GetHardInfo(
 /// `data` is null or valid for `len` bytes; `sw` is null or valid for a write.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn CreateFile(comm: i32, fid: u16, data: *const u8, len: usize, sw: *mut u16) -> Code {
-    let out = Out { answer: ptr::null_mut(), answer_len: ptr::null_mut(), sw };
+    let out = Out::status(sw);
     // SAFETY: the caller's promise is passed on.
-    unsafe { step(comm, &out, |reader| bytes(data, len).map(|data| reader.create_file(fid, data))) }
+    unsafe { send(comm, (data, len), &out, |reader, data| reader.create_file(fid, data)) }
 }
 
 /// WRITE KEY: `cla` 84h with cryptogram and MAC of the key centre, or 80h where the card takes a key in clear.
@@ -175,11 +196,9 @@ pub unsafe extern "C" fn WriteKey(
     len: usize,
     sw: *mut u16,
 ) -> Code {
-    let out = Out { answer: ptr::null_mut(), answer_len: ptr::null_mut(), sw };
+    let out = Out::status(sw);
     // SAFETY: the caller's promise is passed on.
-    unsafe {
-        step(comm, &out, |reader| bytes(data, len).map(|data| reader.write_key(Class(cla), p1, p2, data)))
-    }
+    unsafe { send(comm, (data, len), &out, |reader, data| reader.write_key(Class(cla), p1, p2, data)) }
 }
 
 /// GET CHALLENGE: `len` is 4 or 8.
@@ -233,7 +252,7 @@ pub unsafe extern "C" fn External_Authentication(
     len: usize,
     sw: *mut u16,
 ) -> Code {
-    let out = Out { answer: ptr::null_mut(), answer_len: ptr::null_mut(), sw };
+    let out = Out::status(sw);
     // SAFETY: the caller's promise is passed on.
     unsafe {
         step(comm, &out, |reader| {
@@ -260,7 +279,7 @@ pub unsafe extern "C" fn SelectFile(
 ) -> Code {
     let out = Out { answer, answer_len, sw };
     // SAFETY: the caller's promise is passed on.
-    unsafe { step(comm, &out, |reader| bytes(file, len).map(|file| reader.select_file(p1, p2, file))) }
+    unsafe { send(comm, (file, len), &out, |reader, file| reader.select_file(p1, p2, file)) }
 }
 
 /// READ RECORD: `p2` is short file id × 8 + 4; `cla` 00h, or 04h with a MAC of 4 bytes.
@@ -281,11 +300,7 @@ pub unsafe extern "C" fn ReadRecord(
 ) -> Code {
     let out = Out { answer, answer_len, sw };
     // SAFETY: the caller's promise is passed on.
-    unsafe {
-        step(comm, &out, |reader| {
-            bytes(mac, mac_len).map(|mac| reader.read_record(Class(cla), record, p2, mac))
-        })
-    }
+    unsafe { send(comm, (mac, mac_len), &out, |reader, mac| reader.read_record(Class(cla), record, p2, mac)) }
 }
 
 /// READ BINARY: `wanted` bytes (0: to the end) at the place `p1` `p2` names; `cla` 00h, or 04h with a MAC of 4 bytes.
@@ -308,9 +323,7 @@ pub unsafe extern "C" fn ReadBinary(
     let out = Out { answer, answer_len, sw };
     // SAFETY: the caller's promise is passed on.
     unsafe {
-        step(comm, &out, |reader| {
-            bytes(mac, mac_len).map(|mac| reader.read_binary(Class(cla), (p1, p2), wanted, mac))
-        })
+        send(comm, (mac, mac_len), &out, |reader, mac| reader.read_binary(Class(cla), (p1, p2), wanted, mac))
     }
 }
 
@@ -328,11 +341,9 @@ pub unsafe extern "C" fn UpdateBinary(
     len: usize,
     sw: *mut u16,
 ) -> Code {
-    let out = Out { answer: ptr::null_mut(), answer_len: ptr::null_mut(), sw };
+    let out = Out::status(sw);
     // SAFETY: the caller's promise is passed on.
-    unsafe {
-        step(comm, &out, |reader| bytes(data, len).map(|data| reader.update_binary(Class(cla), p1, p2, data)))
-    }
+    unsafe { send(comm, (data, len), &out, |reader, data| reader.update_binary(Class(cla), p1, p2, data)) }
 }
 
 /// UPDATE RECORD: `cla` 00h in clear, 04h with a MAC, 84h enciphered with a MAC.
@@ -349,11 +360,9 @@ pub unsafe extern "C" fn UpdateRecord(
     len: usize,
     sw: *mut u16,
 ) -> Code {
-    let out = Out { answer: ptr::null_mut(), answer_len: ptr::null_mut(), sw };
+    let out = Out::status(sw);
     // SAFETY: the caller's promise is passed on.
     unsafe {
-        step(comm, &out, |reader| {
-            bytes(data, len).map(|data| reader.update_record(Class(cla), record, p2, data))
-        })
+        send(comm, (data, len), &out, |reader, data| reader.update_record(Class(cla), record, p2, data))
     }
 }

@@ -1,11 +1,11 @@
 //! The issuing interface in Rust: an open reader, and one method for each named function.
 
 use std::path::{Path, PathBuf};
-use ykt_base::{CardChannel, ChannelError, Command, Response, Rng, StatusWord};
+use ykt_base::{CardChannel, ChannelError, Command, Response, StatusWord};
 use ykt_card::{Card, PowerOnError};
 use ykt_purse::{command, hard_info};
 use ykt_terminal::transport::image::{FileMemory, ImageError};
-use ykt_terminal::transport::in_process::InProcess;
+use ykt_terminal::transport::in_process::{InProcess, SystemRng};
 
 /// Instruction bytes of the issuing commands (`epurse.md` 2, 3).
 const SELECT: u8 = 0xA4;
@@ -64,19 +64,6 @@ pub enum OpenError {
         /// The text.
         found: String,
     },
-}
-
-/// The system's random numbers, for cards in this process.
-struct SystemRng;
-
-impl Rng for SystemRng {
-    #[expect(
-        clippy::expect_used,
-        reason = "without randomness no card may speak: there is nothing to go on with"
-    )]
-    fn fill(&mut self, out: &mut [u8]) {
-        getrandom::fill(out).expect("the system gives random numbers");
-    }
 }
 
 /// An open reader with a card in it.

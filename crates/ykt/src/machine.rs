@@ -1,7 +1,9 @@
 //! This machine's clock and random numbers.
 
 use std::time::{SystemTime, UNIX_EPOCH};
-use ykt_base::{Clock, DateTime, Rng};
+use ykt_base::{Clock, DateTime};
+
+pub use ykt_terminal::transport::in_process::SystemRng;
 
 /// Local time of the city, UTC+8, in seconds.
 const UTC_OFFSET_S: i64 = 8 * 3_600;
@@ -18,19 +20,5 @@ impl Clock for SystemClock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = i64::try_from(since.as_secs()).unwrap_or(LAST_S).saturating_add(UTC_OFFSET_S);
         DateTime::from_second_number(seconds.min(LAST_S)).expect("a moment from 1970 to 9999")
-    }
-}
-
-/// The system's random numbers.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemRng;
-
-impl Rng for SystemRng {
-    #[expect(
-        clippy::expect_used,
-        reason = "without randomness no card may speak: there is nothing to go on with"
-    )]
-    fn fill(&mut self, out: &mut [u8]) {
-        getrandom::fill(out).expect("the system gives random numbers");
     }
 }

@@ -5,6 +5,20 @@ use super::vpcd::InsertedCard;
 use ykt_base::{CardChannel, ChannelError, Response, Rng};
 use ykt_card::{Card, Memory};
 
+/// This machine's random numbers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemRng;
+
+impl Rng for SystemRng {
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no card may speak: there is nothing to go on with"
+    )]
+    fn fill(&mut self, out: &mut [u8]) {
+        getrandom::fill(out).expect("the system gives random numbers");
+    }
+}
+
 /// A powered card with its source of random numbers.
 pub struct InProcess<M, R> {
     card: Card<M>,
