@@ -1,5 +1,6 @@
 //! What differs from card to card: numbers, dates, the holder; and what of it stands in which file.
 
+use crate::download::Subject;
 use crate::profile::{Content, Profile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use ykt_purse::files::{
 use ykt_purse::identity::{DataGroup, PHOTO_LEN_MAX, SignedObject, group_hash};
 use ykt_purse::key_card::{AllowedKinds, IssueRecord};
 use ykt_purse::write_key::Pin;
-use ykt_vault::{CardKeyRef, KeyAddress, KeyKind, KeyRef, Scheme};
+use ykt_vault::{KeyKind, KeyRef};
 
 const NAME_LEN: usize = 20;
 /// Country in T-Union's management information: China, in the digits of ISO 3166-1.
@@ -137,6 +138,12 @@ impl PsamData {
             expiry,
         }
     }
+
+    /// What the centre knows of it.
+    #[must_use]
+    pub const fn subject(&self) -> Subject {
+        Subject::Sam { serial: self.serial, factor: self.issuer }
+    }
 }
 
 /// A key card to be made ([`ykt_purse::key_card`]).
@@ -152,6 +159,15 @@ pub struct KeyCardData {
     pub kinds: AllowedKinds,
     /// PIN of its operator.
     pub pin: Pin,
+}
+
+impl KeyCardData {
+    /// What the centre knows of it.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        let factor = self.cities.first().copied().unwrap_or(IssuerFactor([0; 8]));
+        Subject::KeyCard { serial: self.serial, factor }
+    }
 }
 
 /// The issuer id of a city's T-Union cards, in the form of the one real card that is public: `0101`, city code,
@@ -183,6 +199,20 @@ impl CardData {
             pin,
             banks: Vec::new(),
             identity: None,
+        }
+    }
+
+    /// What the centre knows of it; the layout of its profile says which number is the factor.
+    #[must_use]
+    pub fn subject(&self, layout: PublicDataLayout) -> Subject {
+        let banks = self.banks.iter().map(|bank| bank.card.reference).collect();
+        Subject::Card { asn: self.asn, factor: self.factor(layout), banks }
+    }
+
+    fn factor(&self, layout: PublicDataLayout) -> IssuerFactor {
+        match layout {
+            PublicDataLayout::City => city_factor(self.city_code),
+            PublicDataLayout::Pboc | PublicDataLayout::TUnion => self.issuer,
         }
     }
 
@@ -246,13 +276,14 @@ impl HolderData {
 }
 
 /// Whose card is made, and which.
+#[derive(Clone, Copy)]
 pub(crate) enum Holder<'a> {
     Card(&'a CardData),
     Sam(&'a PsamData),
     KeyCard(&'a KeyCardData),
 }
 
-impl Holder<'_> {
+impl<'a> Holder<'a> {
     pub(crate) const fn kind(&self) -> CardKind {
         match self {
             Holder::Card(_) => CardKind::User,
@@ -261,48 +292,18 @@ impl Holder<'_> {
         }
     }
 
-    /// The key as this card holds it.
+    /// Whether the card has what a key belongs to: a bank's key is that of a bank card.
     ///
     /// # Errors
     /// What the card's data lack.
-    pub(crate) fn address(&self, key: KeyRef, layout: PublicDataLayout) -> Result<KeyAddress, &'static str> {
-        Ok(match (key.kind.scheme(), self) {
-            (Scheme::Card, Holder::Card(card)) => {
-                let asn = match key.kind {
-                    KeyKind::BankCard => card.bank(key.index.0)?.card.reference,
-                    _ => card.asn,
-                };
-                KeyAddress::Card(CardKeyRef { key, factor: self.factor(layout), asn })
-            }
-            (Scheme::Sam, Holder::Sam(sam)) => KeyAddress::Sam { key, serial: sam.serial },
-            (Scheme::Sam, Holder::KeyCard(card)) => KeyAddress::Sam { key, serial: card.serial },
-            // Shared keys; a key of the other sort of card is refused by the vault.
-            _ => KeyAddress::Shared(key),
-        })
-    }
-
-    /// Factor of the level above the cards.
-    pub(crate) fn factor(&self, layout: PublicDataLayout) -> IssuerFactor {
-        match self {
-            Holder::Card(card) if layout == PublicDataLayout::City => city_factor(card.city_code),
-            Holder::Card(card) => card.issuer,
-            Holder::Sam(sam) => sam.issuer,
-            Holder::KeyCard(card) => card.cities.first().copied().unwrap_or(IssuerFactor([0; 8])),
+    pub(crate) fn bears(&self, key: KeyRef) -> Result<(), &'static str> {
+        match (key.kind, self) {
+            (KeyKind::BankCard, Holder::Card(card)) => card.bank(key.index.0).map(drop),
+            _ => Ok(()),
         }
     }
 
-    /// Chip serial number, which a preset writes.
-    pub(crate) fn chip(&self) -> [u8; 8] {
-        match self {
-            Holder::Card(card) => card.asn.0,
-            Holder::Sam(PsamData { serial, .. }) | Holder::KeyCard(KeyCardData { serial, .. }) => {
-                let [_, _, chip @ ..] = serial.0;
-                chip
-            }
-        }
-    }
-
-    pub(crate) const fn pin(&self) -> Option<&Pin> {
+    pub(crate) const fn pin(&self) -> Option<&'a Pin> {
         match self {
             Holder::Card(card) => Some(&card.pin),
             Holder::KeyCard(card) => Some(&card.pin),
@@ -373,7 +374,7 @@ fn card_content(
             let identity = card.identity()?;
             let hash = |group: DataGroup| identity.groups.get(&group).map(|bytes| group_hash(bytes));
             let object = SignedObject {
-                issuer: Holder::Card(card).factor(profile.layout),
+                issuer: card.factor(profile.layout),
                 card: card.asn,
                 start: card.start,
                 expiry: card.expiry,

@@ -1,26 +1,22 @@
 //! The making of a card or PSAM: one profile step after the other, each a command and its answer.
 //!
-//! The actors: the card, which has never seen a key in clear, and the vault, which makes each WRITE KEY and
-//! each protected command from the card's own challenge. A wrong answer stops the work and names the step.
+//! The actors: the card, which has never seen a key in clear, and whoever makes the commands that need a key
+//! ([`KeyDownload`]). [`Personalisation`] stands between them and waits for nobody: it runs the card up to the next
+//! command that it cannot make, and says which. So one line keeps many cards going with few questions to the centre.
+//! A wrong answer stops the work and names the step.
 
-use crate::content::Holder;
-use crate::profile::{Action, Content, NewApplication, NewCardKey, NewContent, Place, Preset, Profile, Spot};
+use crate::content::{CardData, Holder, KeyCardData, PsamData};
+use crate::download::{DownloadError, KeyDownload, StepRequest};
+use crate::profile::{Action, BLOCK_LEN, Content, NewApplication, NewContent, Profile, Spot, Task};
 use ykt_base::apdu::COMMAND_LEN_MAX;
 use ykt_base::hex::Hex;
-use ykt_base::{CardChannel, ChannelError, Command, KeyVersion, Response, StatusWord};
+use ykt_base::{CardChannel, ChannelError, Command, Response, StatusWord};
 use ykt_crypto::sm;
 use ykt_crypto::sm2::PublicKey;
-use ykt_purse::Algorithm;
-use ykt_purse::auth_code::AuthenticationCode;
 use ykt_purse::command::{self, ChallengeLen};
-use ykt_purse::create::{Access, CreateFile, NewFile, Protection, Switches};
-use ykt_purse::key_card::{KeyCardHeader, KeyCardUsage};
+use ykt_purse::create::{CreateFile, NewFile};
 use ykt_purse::token::KeyPairCommand;
-use ykt_purse::write_key::{KeyForm, KeyHeader, KeyTarget, KeyUsage, Pin, SamKeyHeader};
-use ykt_vault::{
-    KeyAddress, KeyKind, KeyLayout, KeyRef, NewKey, PresetJob, Secrecy, SecureMessage, Vault, VaultError,
-    WriteKeyJob,
-};
+use ykt_vault::VaultError;
 
 /// A step that is about to be done, for those who show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +85,16 @@ pub enum IssueError {
         /// What the vault said.
         source: VaultError,
     },
+    /// The centre made no command.
+    #[error("step {number} ({title}): no key was downloaded")]
+    Download {
+        /// Number of the step, from 1.
+        number: usize,
+        /// What it is for.
+        title: String,
+        /// Why not.
+        source: DownloadError,
+    },
     /// The profile asks for what cannot be.
     #[error("step {number} ({title}) of the profile: {what}")]
     Profile {
@@ -101,270 +107,278 @@ pub enum IssueError {
     },
 }
 
-/// Does every step of the profile; returns the number of commands it took.
-pub(crate) fn run(
-    channel: &mut (impl CardChannel + ?Sized),
-    vault: &dyn Vault,
-    profile: &Profile,
-    holder: &Holder<'_>,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<usize, IssueError> {
-    let mut work = Work {
-        channel,
-        vault,
-        profile,
-        holder,
-        number: 0,
-        title: "",
-        commands: 0,
-        switches: profile.switches_of(MASTER_FILE),
-        public: None,
-    };
-    if profile.kind != holder.kind() {
-        return Err(work.profile("the profile is for the other sort of card"));
-    }
-    if let Some(preset) = &profile.preset {
-        progress(work.begin("preset of the operator"));
-        work.preset(preset)?;
-    }
-    for step in &profile.steps {
-        progress(work.begin(&step.title));
-        work.step(&step.action)?;
-    }
-    Ok(work.commands)
+/// Where a personalisation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It needs the command that [`Personalisation::request`] asks for.
+    Asks,
+    /// The card is made.
+    Done {
+        /// Commands it took.
+        commands: usize,
+    },
 }
 
-/// File id of the MF, whose commands follow the preset's switches.
-const MASTER_FILE: [u8; 2] = [0x3F, 0x00];
-/// Most bytes of one command of a longer content.
-const BLOCK_LEN: usize = 208;
-
-struct Work<'a, C: ?Sized> {
-    channel: &'a mut C,
-    vault: &'a dyn Vault,
+/// One card on its way through a profile.
+pub struct Personalisation<'a> {
     profile: &'a Profile,
-    holder: &'a Holder<'a>,
+    holder: Holder<'a>,
     number: usize,
     title: &'a str,
     commands: usize,
-    /// How the current directory differs from the default.
-    switches: Switches,
     /// The key pair made last.
     public: Option<PublicKey>,
+    /// Content of the step, and which block of it is next when one command does not carry it.
+    content: Vec<u8>,
+    block: Option<u16>,
+    /// The challenge of the command that is asked for.
+    asks: Option<[u8; 8]>,
 }
 
-impl<'a, C: CardChannel + ?Sized> Work<'a, C> {
-    fn begin(&mut self, title: &'a str) -> Progress<'a> {
-        self.number = self.number.saturating_add(1);
-        self.title = title;
-        Progress { number: self.number, of: self.profile.steps_len(), title }
+/// Runs a profile with the commands of `download`; returns the number of commands it took.
+pub(crate) fn run(
+    channel: &mut (impl CardChannel + ?Sized),
+    download: &mut dyn KeyDownload,
+    mut work: Personalisation<'_>,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<usize, IssueError> {
+    let mut stage = work.begin(channel, progress)?;
+    loop {
+        if let Stage::Done { commands } = stage {
+            return Ok(commands);
+        }
+        let request = work.request().ok_or_else(|| work.fault(NOTHING_ASKED))?;
+        let command = download.command(&request).map_err(|source| work.failed(source))?;
+        stage = work.go_on(channel, &command, progress)?;
+    }
+}
+
+const NOTHING_ASKED: &str = "a command came that no step asks for";
+
+impl<'a> Personalisation<'a> {
+    /// Of a user card.
+    #[must_use]
+    pub const fn card(profile: &'a Profile, data: &'a CardData) -> Personalisation<'a> {
+        Personalisation::new(profile, Holder::Card(data))
     }
 
-    fn preset(&mut self, preset: &Preset) -> Result<(), IssueError> {
-        let job = PresetJob {
-            factory: self.profile.transport,
-            transport: preset.transport,
-            serial: self.holder.chip(),
-            operator: preset.operator,
-            system: preset.system,
-            mf_create: preset.create,
-            mf_switches: preset.switches,
-            iv: self.iv()?,
+    /// Of a PSAM.
+    #[must_use]
+    pub const fn psam(profile: &'a Profile, data: &'a PsamData) -> Personalisation<'a> {
+        Personalisation::new(profile, Holder::Sam(data))
+    }
+
+    /// Of a key card.
+    #[must_use]
+    pub const fn key_card(profile: &'a Profile, data: &'a KeyCardData) -> Personalisation<'a> {
+        Personalisation::new(profile, Holder::KeyCard(data))
+    }
+
+    pub(crate) const fn new(profile: &'a Profile, holder: Holder<'a>) -> Personalisation<'a> {
+        Personalisation {
+            profile,
+            holder,
+            number: 0,
+            title: "",
+            commands: 0,
+            public: None,
+            content: Vec::new(),
+            block: None,
+            asks: None,
+        }
+    }
+
+    /// Runs the card up to the first command that needs a key.
+    ///
+    /// # Errors
+    /// [`IssueError`] at the first wrong answer; the card is not usable then.
+    pub fn begin(
+        &mut self,
+        channel: &mut (impl CardChannel + ?Sized),
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Stage, IssueError> {
+        if self.profile.kind != self.holder.kind() {
+            return Err(self.fault("the profile is for the other sort of card"));
+        }
+        self.run_to_request(channel, progress)
+    }
+
+    /// What is asked for, while something is.
+    #[must_use]
+    pub fn request(&self) -> Option<StepRequest<'_>> {
+        let iv = self.asks?;
+        let data = match self.profile.task(self.number) {
+            Some(Task::Step(step)) => match &step.action {
+                Action::WritePin { .. } | Action::WriteOperatorPin { .. } => {
+                    self.holder.pin().map(|pin| pin.as_bytes()).unwrap_or_default()
+                }
+                Action::Write(_) => self.block_bytes(),
+                _ => &[],
+            },
+            _ => &[],
         };
-        let command = self.vault.preset(&job).map_err(|source| self.vault_fault(source))?;
-        self.send_ok(command.as_bytes())
+        Some(StepRequest { step: u16::try_from(self.number).ok()?, block: self.block, iv, data })
     }
 
-    fn step(&mut self, action: &Action) -> Result<(), IssueError> {
-        match action {
-            Action::Select { fid } => {
-                self.switches = self.profile.switches_of(*fid);
-                self.send_plain(&command::select_file(fid)).map(drop)
+    /// Sends the command that was asked for, and runs the card up to the next one.
+    ///
+    /// # Errors
+    /// As [`Personalisation::begin`].
+    pub fn go_on(
+        &mut self,
+        channel: &mut (impl CardChannel + ?Sized),
+        command: &[u8],
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Stage, IssueError> {
+        self.asks.take().ok_or_else(|| self.fault(NOTHING_ASKED))?;
+        self.send(channel, command)?;
+        if self.next_block() {
+            self.asks = Some(self.iv(channel)?);
+            return Ok(Stage::Asks);
+        }
+        self.run_to_request(channel, progress)
+    }
+
+    /// The error of the step that is under way when no command came for it.
+    #[must_use]
+    pub fn failed(&self, source: DownloadError) -> IssueError {
+        let (number, title) = (self.number, self.title.to_owned());
+        match source {
+            DownloadError::Vault(source) => IssueError::Vault { number, title, source },
+            source => IssueError::Download { number, title, source },
+        }
+    }
+
+    fn run_to_request(
+        &mut self,
+        channel: &mut (impl CardChannel + ?Sized),
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Stage, IssueError> {
+        while let Some(task) = self.profile.task(self.number.saturating_add(1)) {
+            self.number = self.number.saturating_add(1);
+            self.title = task.title();
+            progress(Progress { number: self.number, of: self.profile.steps_len(), title: self.title });
+            self.asks = match task {
+                Task::Preset(_) => Some(self.iv(channel)?),
+                Task::Step(step) => self.step(channel, &step.action)?,
+            };
+            if self.asks.is_some() {
+                return Ok(Stage::Asks);
             }
+        }
+        Ok(Stage::Done { commands: self.commands })
+    }
+
+    /// Does a step, or as much as comes before the command that needs a key; then the challenge for it.
+    fn step(
+        &mut self,
+        channel: &mut (impl CardChannel + ?Sized),
+        action: &'a Action,
+    ) -> Result<Option<[u8; 8]>, IssueError> {
+        match action {
+            Action::Select { fid } => self.send_plain(channel, &command::select_file(fid))?,
             Action::CreateApplication(new) => {
                 let NewApplication { fid, aid, size, create, erase, app_id, switches } = new;
                 let (size, create, erase, app_id, switches) = (*size, *create, *erase, *app_id, *switches);
                 let file = NewFile::Application { size, create, erase, app_id, switches, name: aid };
-                self.send_ok(CreateFile { fid: *fid, file }.to_apdu().as_bytes())
+                self.send(channel, CreateFile { fid: *fid, file }.to_apdu().as_bytes())?
             }
-            Action::Create(file) => self.send_ok(file.to_apdu().as_bytes()),
-            Action::Authenticate { key, id } => {
-                let challenge = self.challenge::<8>(ChallengeLen::Eight)?;
-                let cryptogram = self.vault.external_authenticate(&self.address(*key)?, challenge);
-                let cryptogram = cryptogram.map_err(|source| self.vault_fault(source))?;
-                self.send_plain(&command::external_authenticate(*id, &cryptogram)).map(drop)
+            Action::Create(file) => self.send(channel, file.to_apdu().as_bytes())?,
+            Action::Authenticate { .. } => {
+                return self.challenge::<8>(channel, ChallengeLen::Eight).map(Some);
             }
-            Action::WriteKey(new) => self.write_card_key(new),
-            Action::WritePin { control, id, follow_up, tries } => {
-                let pin = self.pin()?;
-                let target = KeyTarget::Add { id: *id, usage: KeyUsage::Pin };
-                let header = KeyHeader {
-                    version: KeyVersion(0),
-                    form: pin.form(),
-                    usage: KeyUsage::Pin,
-                    use_right: Access::ALWAYS,
-                    follow_up: *follow_up,
-                    change_right: Access::ALWAYS,
-                    tries: *tries,
-                };
-                let layout = self.of_card(target, header);
-                self.write_key(*control, NewKey::Pin(pin), layout)
+            Action::WritePin { .. } | Action::WriteOperatorPin { .. } => {
+                self.holder.pin().ok_or_else(|| self.fault("there is no PIN for this card"))?;
+                return self.iv(channel).map(Some);
             }
-            Action::WriteSamKey { key, control, usage } => {
-                let header =
-                    SamKeyHeader { usage: *usage, version: key.version, algorithm: Algorithm::TripleDes };
-                let new = self.key_above(*key, usage.levels())?;
-                self.write_key(*control, new, KeyLayout::Sam { header })
+            Action::WriteKey(new) => {
+                self.holder.bears(new.key).map_err(|what| self.fault(what))?;
+                return self.iv(channel).map(Some);
             }
-            Action::WriteKeyCardKey { key, control, usage } => {
-                let levels = match usage {
-                    KeyCardUsage::Issue(usage) => usage.levels(),
-                    _ => 0,
-                };
-                let form = KeyForm::Key(Algorithm::TripleDes);
-                let header = KeyCardHeader { usage: *usage, version: key.version, form };
-                let new = self.key_above(*key, levels)?;
-                self.write_key(*control, new, KeyLayout::KeyCard { header })
-            }
-            Action::WriteOperatorPin { control } => {
-                let pin = self.pin()?;
-                let (usage, version) = (KeyCardUsage::Pin, KeyVersion(0));
-                let header = KeyCardHeader { usage, version, form: pin.form() };
-                self.write_key(*control, NewKey::Pin(pin), KeyLayout::KeyCard { header })
+            Action::WriteSamKey { .. } | Action::WriteKeyCardKey { .. } => {
+                return self.iv(channel).map(Some);
             }
             Action::GenerateKeyPair { id } => {
                 let command = KeyPairCommand::Generate(*id).to_apdu();
-                let answer = self.send(&command)?;
+                let answer = self.send(channel, &command)?;
                 let public = answer.data().try_into().ok().and_then(PublicKey::from_bytes);
                 let wanted = "a public key of 65 bytes";
                 self.public = Some(public.ok_or_else(|| self.unreadable(&command, wanted, &answer))?);
-                Ok(())
+                return Ok(None);
             }
-            Action::Write(new) => self.write(new),
-        }
-    }
-
-    fn write_card_key(&mut self, new: &NewCardKey) -> Result<(), IssueError> {
-        let NewCardKey { key, control, id, place, use_right, follow_up, change_right, tries } = *new;
-        let usage = key.kind.card_usage().ok_or_else(|| self.profile("no user card holds this key"))?;
-        let header = KeyHeader {
-            version: key.version,
-            form: KeyForm::Key(Algorithm::TripleDes),
-            usage,
-            use_right,
-            follow_up,
-            change_right,
-            tries,
+            Action::Write(new) => return self.write(channel, new, action.needs_key()),
         };
-        let target = match place {
-            Place::Added => KeyTarget::Add { id, usage },
-            Place::Replaced => KeyTarget::Change { id, usage },
-        };
-        let layout = self.of_card(target, header);
-        self.write_key(control, NewKey::Own(self.address(key)?), layout)
-    }
-
-    /// A user card's key as the current directory wants it.
-    const fn of_card(&self, target: KeyTarget, header: KeyHeader) -> KeyLayout {
-        KeyLayout::Card { family: self.switches.key_layout, target, header }
-    }
-
-    /// A key so many levels above the cards; at none it is the holder's own.
-    fn key_above(&self, key: KeyRef, levels: u8) -> Result<NewKey<'static>, IssueError> {
-        Ok(match levels {
-            0 => NewKey::Own(self.address(key)?),
-            _ => NewKey::Working { key, factor: self.holder.factor(self.profile.layout) },
-        })
-    }
-
-    fn write_key(&mut self, control: KeyRef, new: NewKey<'_>, layout: KeyLayout) -> Result<(), IssueError> {
-        let control = self.address(control)?;
-        let iv = self.iv()?;
-        let job = WriteKeyJob { control, new, layout, iv };
-        let command = self.vault.write_key(&job).map_err(|source| self.vault_fault(source))?;
-        self.send_ok(command.as_bytes())
+        Ok(None)
     }
 
     /// Content of a file or record; what one command does not carry goes in blocks to the selected file.
-    fn write(&mut self, new: &NewContent) -> Result<(), IssueError> {
-        let data = match &new.content {
-            Content::AuthenticationCode => self.authentication_code(),
+    fn write(
+        &mut self,
+        channel: &mut (impl CardChannel + ?Sized),
+        new: &NewContent,
+        needs_key: bool,
+    ) -> Result<Option<[u8; 8]>, IssueError> {
+        self.block = None;
+        self.content = match &new.content {
+            // Made by the centre.
+            Content::AuthenticationCode => Vec::new(),
             content => {
-                self.holder.content(content, self.profile, self.public).map_err(|what| self.profile(what))
+                let bytes = self.holder.content(content, self.profile, self.public);
+                bytes.map_err(|what| self.fault(what))?
             }
-        }?;
-        let [_, low] = new.fid;
-        let sfi = low & 0x1F;
-        let class = match (new.key, new.protection) {
-            (None, _) => command::PLAIN,
-            (Some(_), Protection::EncipheredMac) => command::ENCIPHERED_WITH_MAC,
-            (Some(_), Protection::Plain | Protection::Mac) => command::WITH_MAC,
         };
-        match new.spot {
-            Spot::Record(place) => {
-                self.write_block(new, command::update_record_header(class, place, sfi), &data)
+        if new.spot == Spot::Start && new.content != Content::AuthenticationCode {
+            if self.content.is_empty() {
+                return Ok(None);
             }
-            Spot::Append => self.write_block(new, command::append_record_header(class, sfi), &data),
-            Spot::Start if data.is_empty() => Ok(()),
-            Spot::Start if data.len() <= BLOCK_LEN => {
-                self.write_block(new, command::update_binary_header(class, sfi, 0), &data)
+            if self.content.len() > BLOCK_LEN {
+                self.send_plain(channel, &command::select_elementary(&new.fid))?;
+                self.block = Some(0);
             }
-            Spot::Start => {
-                self.send_plain(&command::select_elementary(&new.fid))?;
-                for (block, offset) in data.chunks(BLOCK_LEN).zip((0..=u16::MAX).step_by(BLOCK_LEN)) {
-                    let [high, low] = offset.to_be_bytes();
-                    self.write_block(new, [class, 0xD6, high, low], block)?;
-                }
-                Ok(())
+        }
+        if needs_key {
+            // A command that travels as it is needs no challenge.
+            return if new.key.is_some() { self.iv(channel).map(Some) } else { Ok(Some([0; 8])) };
+        }
+        loop {
+            let header = new.header(self.block).ok_or_else(|| self.fault("longer than any file"))?;
+            let [cla, ins, p1, p2] = header;
+            let mut buffer = [0; COMMAND_LEN_MAX];
+            let command = Command::write(cla, ins, p1, p2, self.block_bytes(), None).encode(&mut buffer);
+            self.send(channel, command)?;
+            if !self.next_block() {
+                return Ok(None);
             }
         }
     }
 
-    /// One command, protected as the file wants it.
-    fn write_block(&mut self, new: &NewContent, header: [u8; 4], data: &[u8]) -> Result<(), IssueError> {
-        let Some(key) = new.key else {
-            let [cla, ins, p1, p2] = header;
-            return self.send_plain(&Command::write(cla, ins, p1, p2, data, None)).map(drop);
-        };
-        let secrecy = match new.protection {
-            Protection::EncipheredMac => Secrecy::Enciphered(self.switches.padding()),
-            Protection::Plain | Protection::Mac => Secrecy::Clear,
-        };
-        let key = self.address(key)?;
-        let iv = self.iv()?;
-        let message = SecureMessage { key, iv, header, data, secrecy };
-        let command = self.vault.secure_message(&message).map_err(|source| self.vault_fault(source))?;
-        self.send_ok(command.as_bytes())
+    /// The bytes that the current command carries.
+    fn block_bytes(&self) -> &[u8] {
+        match self.block {
+            None => &self.content,
+            Some(block) => self.content.chunks(BLOCK_LEN).nth(block.into()).unwrap_or_default(),
+        }
     }
 
-    /// The code that the issuer makes for this card ([`ykt_purse::auth_code`]).
-    fn authentication_code(&self) -> Result<Vec<u8>, IssueError> {
-        let Holder::Card(card) = self.holder else {
-            return Err(self.profile("only a user card has an authentication code"));
-        };
-        let key = KeyRef::new(KeyKind::AuthenticationCode, 1, 1);
-        let sign = |signed: &[u8]| self.vault.sm_mac(&KeyAddress::Shared(key), [0; 8], &[signed]);
-        let code = AuthenticationCode::signed(key.version, &card.asn, sign);
-        let code = code.map_err(|source| self.vault_fault(source))?;
-        Ok(code.to_bytes().to_vec())
-    }
-
-    fn pin(&self) -> Result<&'a Pin, IssueError> {
-        self.holder.pin().ok_or_else(|| self.profile("there is no PIN for this card"))
-    }
-
-    fn address(&self, key: KeyRef) -> Result<KeyAddress, IssueError> {
-        self.holder.address(key, self.profile.layout).map_err(|what| self.profile(what))
+    /// Goes to the next block of the content; false when there is none.
+    fn next_block(&mut self) -> bool {
+        let next = self.block.and_then(|block| block.checked_add(1));
+        self.block = next.filter(|block| self.content.chunks(BLOCK_LEN).nth(usize::from(*block)).is_some());
+        self.block.is_some()
     }
 
     /// The IV of the next command, from a challenge of four bytes.
-    fn iv(&mut self) -> Result<[u8; 8], IssueError> {
-        Ok(sm::iv_from_challenge4(self.challenge::<4>(ChallengeLen::Four)?))
+    fn iv(&mut self, channel: &mut (impl CardChannel + ?Sized)) -> Result<[u8; 8], IssueError> {
+        Ok(sm::iv_from_challenge4(self.challenge::<4>(channel, ChallengeLen::Four)?))
     }
 
-    fn challenge<const N: usize>(&mut self, len: ChallengeLen) -> Result<[u8; N], IssueError> {
+    fn challenge<const N: usize>(
+        &mut self,
+        channel: &mut (impl CardChannel + ?Sized),
+        len: ChallengeLen,
+    ) -> Result<[u8; N], IssueError> {
         let ask = command::challenge(len);
-        let answer = self.send_plain(&ask)?;
+        let answer = self.send_plain(channel, &ask)?;
         let wanted = match len {
             ChallengeLen::Four => "a challenge of 4 bytes",
             ChallengeLen::Eight => "a challenge of 8 bytes",
@@ -373,17 +387,21 @@ impl<'a, C: CardChannel + ?Sized> Work<'a, C> {
         answer.data().try_into().map_err(|_| self.unreadable(&header, wanted, &answer))
     }
 
-    fn send_plain(&mut self, command: &Command<'_>) -> Result<Response, IssueError> {
-        self.send(command.encode(&mut [0; COMMAND_LEN_MAX]))
+    fn send_plain(
+        &mut self,
+        channel: &mut (impl CardChannel + ?Sized),
+        command: &Command<'_>,
+    ) -> Result<Response, IssueError> {
+        self.send(channel, command.encode(&mut [0; COMMAND_LEN_MAX]))
     }
 
-    fn send_ok(&mut self, command: &[u8]) -> Result<(), IssueError> {
-        self.send(command).map(drop)
-    }
-
-    fn send(&mut self, command: &[u8]) -> Result<Response, IssueError> {
+    fn send(
+        &mut self,
+        channel: &mut (impl CardChannel + ?Sized),
+        command: &[u8],
+    ) -> Result<Response, IssueError> {
         self.commands = self.commands.saturating_add(1);
-        let answer = self.channel.transmit(command).map_err(|source| IssueError::Silent {
+        let answer = channel.transmit(command).map_err(|source| IssueError::Silent {
             number: self.number,
             title: self.title.to_owned(),
             command: header_of(command),
@@ -406,11 +424,7 @@ impl<'a, C: CardChannel + ?Sized> Work<'a, C> {
         IssueError::Unreadable { number: self.number, title: self.title.to_owned(), command, expected, found }
     }
 
-    fn vault_fault(&self, source: VaultError) -> IssueError {
-        IssueError::Vault { number: self.number, title: self.title.to_owned(), source }
-    }
-
-    fn profile(&self, what: &'static str) -> IssueError {
+    fn fault(&self, what: &'static str) -> IssueError {
         IssueError::Profile { number: self.number, title: self.title.to_owned(), what }
     }
 }

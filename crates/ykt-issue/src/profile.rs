@@ -20,6 +20,10 @@ use ykt_vault::KeyRef;
 
 /// Most steps of a profile.
 pub const STEPS_LEN_MAX: usize = 250;
+/// Most bytes of one command of a longer content.
+pub(crate) const BLOCK_LEN: usize = 208;
+/// File id of the MF, whose commands follow the preset's switches.
+const MASTER_FILE: [u8; 2] = [0x3F, 0x00];
 
 /// A profile.
 #[derive(Debug, Clone)]
@@ -57,6 +61,22 @@ pub struct Preset {
     pub create: Access,
     /// Where the MF's commands, or those of the whole card, differ from the default.
     pub switches: Switches,
+}
+
+/// What is done at one number of a profile.
+#[derive(Clone, Copy)]
+pub(crate) enum Task<'a> {
+    Preset(&'a Preset),
+    Step(&'a Step),
+}
+
+impl<'a> Task<'a> {
+    pub(crate) fn title(self) -> &'a str {
+        match self {
+            Task::Preset(_) => "preset of the operator",
+            Task::Step(step) => &step.title,
+        }
+    }
 }
 
 macro_rules! shipped {
@@ -156,8 +176,28 @@ impl Profile {
         })
     }
 
+    /// What is done at this number, from 1, the preset counted.
+    pub(crate) fn task(&self, number: usize) -> Option<Task<'_>> {
+        let at = number.checked_sub(1)?;
+        match (&self.preset, at) {
+            (Some(preset), 0) => Some(Task::Preset(preset)),
+            (Some(_), _) => self.steps.get(at.checked_sub(1)?).map(Task::Step),
+            (None, _) => self.steps.get(at).map(Task::Step),
+        }
+    }
+
+    /// Where the commands of this number differ from the default: by the directory selected before it.
+    pub(crate) fn switches_at(&self, number: usize) -> Switches {
+        let before = number.saturating_sub(1).saturating_sub(usize::from(self.preset.is_some()));
+        let selected = self.steps.iter().take(before).rev().find_map(|step| match step.action {
+            Action::Select { fid } => Some(fid),
+            _ => None,
+        });
+        self.switches_of(selected.unwrap_or(MASTER_FILE))
+    }
+
     /// Where the commands of the directory of this file id differ from the default.
-    pub(crate) fn switches_of(&self, fid: [u8; 2]) -> Switches {
+    fn switches_of(&self, fid: [u8; 2]) -> Switches {
         let mut applications = self.steps.iter().filter_map(|step| match &step.action {
             Action::CreateApplication(application) => Some(application),
             _ => None,

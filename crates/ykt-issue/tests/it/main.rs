@@ -3,6 +3,7 @@
 
 mod applications;
 mod desk;
+mod download;
 mod failures;
 mod fixtures;
 mod mistakes;
