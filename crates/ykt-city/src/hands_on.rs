@@ -17,7 +17,7 @@ use ykt_office::terminals::{self, NewTerminal, Pair, TerminalEvent};
 use ykt_office::{Act, RegisterError, cards};
 use ykt_store::{Store, StoreError};
 use ykt_terminal::transport::image::{FileMemory, ImageError};
-use ykt_vault::{Hardness, SealError};
+use ykt_vault::{Hardness, SealError, Unlock};
 
 /// Passphrase of the demo's sealed vault.
 pub const DEMO_PASSPHRASE: &str = "linjiang demo vault";
@@ -104,7 +104,8 @@ pub struct Left {
 /// # Errors
 /// [`HandsOnError`] naming what could not be left.
 pub fn leave(city: &City, dir: &Path, rng: &mut dyn Rng, at: DateTime) -> Result<Left, HandsOnError> {
-    city.vault().seal(&dir.join("vault.sealed"), DEMO_PASSPHRASE, Hardness::STANDARD, rng)?;
+    let unlock = Unlock::passphrase(DEMO_PASSPHRASE);
+    city.vault().seal(&dir.join("vault.sealed"), &unlock, Hardness::STANDARD, rng)?;
     write(&dir.join("vault.passphrase"), &format!("{DEMO_PASSPHRASE}\n"))?;
     write(&dir.join("api.tokens"), &format!("demo-terminal loads {DEMO_TOKEN}\n"))?;
     let config = dir.join("ykt.toml");

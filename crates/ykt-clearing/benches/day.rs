@@ -245,7 +245,7 @@ fn judge_alone(world: &World, cases: Vec<Case>) -> (Took, Took) {
         judge(rules, cases, &mut NoPast, &mut |jobs| {
             let (verdicts, took) = timed(|| world.vault.verify_tacs(jobs));
             tacs.add(took);
-            wrong += verdicts.iter().filter(|verdict| **verdict != TacVerdict::Right).count();
+            wrong += verdicts.iter().flatten().filter(|verdict| **verdict != TacVerdict::Right).count();
             verdicts
         })
     });

@@ -10,7 +10,7 @@ use crate::bill::{BillError, Tally};
 use crate::chain;
 use crate::clearing::Clearing;
 use crate::folders::FolderError;
-use crate::judge::{Case, Fate, Judgement, Rules, judge};
+use crate::judge::{Case, Fate, JudgeError, Judgement, Rules, judge};
 use crate::loads::LoadJournal;
 use crate::payout;
 use crate::purchase::RecordId;
@@ -24,7 +24,7 @@ use ykt_files::{FileError, Sum, XmlError};
 use ykt_ledger::PostError;
 use ykt_office::Registers;
 use ykt_store::{StoreError, Tx};
-use ykt_vault::Vault;
+use ykt_vault::{Vault, VaultError};
 
 ykt_store::coded! {
     /// How far the close of a day has come.
@@ -123,6 +123,18 @@ pub enum CloseError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The vault did not judge the TACs; the day stays as it is, and the close can be repeated.
+    #[error("checking TACs: {0}")]
+    Vault(#[from] VaultError),
+}
+
+impl From<JudgeError> for CloseError {
+    fn from(error: JudgeError) -> CloseError {
+        match error {
+            JudgeError::Store(error) => CloseError::Store(error),
+            JudgeError::Vault(error) => CloseError::Vault(error),
+        }
+    }
 }
 
 /// Whom a close asks, and whom it tells.
@@ -184,17 +196,17 @@ impl Clearing {
     }
 
     fn judge_and_book(&self, day: Date, at: DateTime, closing: &mut Closing<'_>) -> Result<(), CloseError> {
-        let (registers, judgement) = self.store().read(|tx| -> Result<_, StoreError> {
+        let (registers, judgement) = self.store().read(|tx| -> Result<_, JudgeError> {
             let registers = Registers::load(tx)?;
             let rules = Rules { day, registers: &registers, policy: self.policy() };
             let mut past = StoredPast::new(tx, closing.loads);
             let cases = cases_of(tx, day, closing.watch)?;
             let mut checked = 0u64;
             let judgement = judge(rules, cases, &mut past, &mut |jobs| {
-                let answers = closing.vault.verify_tacs(jobs);
+                let answers = closing.vault.verify_tacs(jobs)?;
                 checked = checked.saturating_add(u64::try_from(jobs.len()).unwrap_or(u64::MAX));
                 (closing.watch)(Step::TacsChecked(checked));
-                answers
+                Ok(answers)
             })?;
             Ok((registers, judgement))
         })?;

@@ -18,16 +18,41 @@ type Place = (KeyRef, IssuerFactor);
 
 /// Round keys of the keys directly above the cards.
 #[derive(Default)]
-pub(crate) struct ReadyKeys(RwLock<BTreeMap<Place, Arc<Tdes>>>);
+pub(crate) struct ReadyKeys(RwLock<BTreeMap<Place, Arc<AboveCards>>>);
+
+/// A key directly above the cards, ready for use.
+#[expect(clippy::large_enum_variant, reason = "each stands alone behind an Arc, and nearly all are 3DES")]
+pub(crate) enum AboveCards {
+    /// 3DES with its round keys made.
+    Tdes(Tdes),
+    /// A key of another algorithm.
+    Other(CardKey),
+}
+
+impl AboveCards {
+    /// The key of one card.
+    fn diversify(&self, factor: &[u8; 8]) -> CardKey {
+        match self {
+            AboveCards::Tdes(key) => CardKey::Tdes(key.diversify(factor)),
+            AboveCards::Other(key) => key.diversify(factor),
+        }
+    }
+}
 
 impl ReadyKeys {
     /// The round keys at this place, made from `key` when they are not there yet.
-    pub(crate) fn above(&self, place: Place, key: impl FnOnce() -> Option<CardKey>) -> Option<Arc<Tdes>> {
+    pub(crate) fn above(
+        &self,
+        place: Place,
+        key: impl FnOnce() -> Option<CardKey>,
+    ) -> Option<Arc<AboveCards>> {
         if let Some(ready) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
             return Some(Arc::clone(ready));
         }
-        let CardKey::Tdes(key) = key()? else { return None };
-        let ready = Arc::new(Tdes::new(&key));
+        let ready = Arc::new(match key()? {
+            CardKey::Tdes(key) => AboveCards::Tdes(Tdes::new(&key)),
+            key => AboveCards::Other(key),
+        });
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= READY_KEYS_MAX {
             kept.clear();
@@ -35,24 +60,19 @@ impl ReadyKeys {
         kept.insert(place, Arc::clone(&ready));
         Some(ready)
     }
-
-    /// Forgets them all: the vault's keys have changed.
-    pub(crate) fn forget(&mut self) {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }
 
 /// Where the TAC key of a card comes from.
 pub(crate) enum TacSource {
     /// Diversified from the key above, the same for every card of the issuer.
-    Above(Arc<Tdes>),
+    Above(Arc<AboveCards>),
     /// The finished key of this one card.
     Finished(SessionKey),
 }
 
 /// Judges the jobs in their order; the source of a key is asked for again only when issuer or key change.
 pub(crate) fn verify(jobs: &[TacJob], source: impl Fn(&CardKeyRef) -> Option<TacSource>) -> Vec<TacVerdict> {
-    let mut last: Option<(Place, Arc<Tdes>)> = None;
+    let mut last: Option<(Place, Arc<AboveCards>)> = None;
     let judge = |job: &TacJob| {
         let place = (job.key.key, job.key.factor);
         if last.as_ref().is_none_or(|(known, _)| *known != place) {
@@ -63,7 +83,7 @@ pub(crate) fn verify(jobs: &[TacJob], source: impl Fn(&CardKeyRef) -> Option<Tac
             }
         }
         last.as_ref().map_or(TacVerdict::UnknownKeyVersion, |(_, above)| {
-            verdict(&CardKey::Tdes(above.diversify(&job.key.asn.0)).tac_key(), job)
+            verdict(&above.diversify(&job.key.asn.0).tac_key(), job)
         })
     };
     jobs.iter().map(judge).collect()

@@ -3,10 +3,13 @@
 //! Master keys stand at the first level, first-level keys of third parties below it, finished card keys at the
 //! last. Unknown fields are errors; a check value, where given, is checked.
 
+use crate::error::VaultError;
 use crate::kind::{KeyKind, KeyState, Origin, Scheme};
 use crate::levels::{Factor, FactorPadding, Level, Levels, LevelsError};
-use crate::soft::{ImportedKey, SoftVault};
-use crate::vault::{KeyAddress, KeyRef, VaultError};
+use crate::manage::KeyPlace;
+use crate::soft::{self, Keys, SoftVault};
+use crate::value::{KeyAlgorithm, KeyValue};
+use crate::vault::{KeyAddress, KeyRef};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use std::fmt;
@@ -15,8 +18,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 use ykt_base::hex::{self, Hex};
+use ykt_crypto::CardKey;
 use ykt_crypto::sm2::PrivateKey;
-use ykt_crypto::{CardKey, Key16};
 use ykt_purse::write_key::Pin;
 use zeroize::Zeroizing;
 
@@ -61,6 +64,19 @@ pub enum KeysError {
         expected: String,
         /// The level named.
         found: String,
+    },
+    /// A value is not as long as its algorithm wants, or is no private key.
+    #[error(
+        "key file, key {number} ({key}): expected a value of {} hex digits ({algorithm}), found another",
+        algorithm.value_len().saturating_mul(2)
+    )]
+    Value {
+        /// Which key of the file, from 1.
+        number: usize,
+        /// What it is.
+        key: KeyRef,
+        /// Its algorithm.
+        algorithm: KeyAlgorithm,
     },
     /// A check value is not the key's.
     #[error(
@@ -151,8 +167,10 @@ struct KeyEntry {
     #[serde(default)]
     owner: Option<HexArray<8>>,
     #[serde(default)]
+    algorithm: Option<Named<KeyAlgorithm>>,
+    #[serde(default)]
     kcv: Option<HexArray<3>>,
-    value: SecretKey,
+    value: SecretBytes,
 }
 
 fn one() -> u8 {
@@ -231,7 +249,7 @@ impl DeskKeys {
 }
 
 impl SoftVault {
-    /// A vault of the keys of a file, all active.
+    /// A vault of the keys of a file: all active, several versions of one key too.
     ///
     /// # Errors
     /// [`KeysError`] naming level or key.
@@ -242,7 +260,7 @@ impl SoftVault {
         };
         let names: Vec<_> = levels.as_slice().iter().map(|level| level.name.as_str()).collect();
         let expected = names.join(", ");
-        let mut vault = SoftVault::empty(levels.clone(), file.origin.0);
+        let mut keys = Keys::default();
         for (at, entry) in file.keys.into_iter().enumerate() {
             let number = at.saturating_add(1);
             let key = KeyRef::new(entry.kind.0, entry.index, entry.version);
@@ -255,18 +273,22 @@ impl SoftVault {
                 let found = entry.level.unwrap_or_default();
                 return Err(KeysError::Level { number, key, expected, found });
             };
-            let kcv = CardKey::Tdes(entry.value.0.clone()).kcv();
+            let algorithm = entry.algorithm.map_or_else(|| soft::usual(key.kind), |named| named.0);
+            let value = KeyValue::from_bytes(algorithm, &entry.value.0);
+            let value = value.ok_or(KeysError::Value { number, key, algorithm })?;
+            let owner = entry.owner.map(|owner| owner.0);
+            let new = soft::entry(KeyPlace { key, level, owner }, KeyState::Active, value);
             if let Some(HexArray(expected)) = entry.kcv
-                && expected != kcv
+                && expected != new.kcv
             {
-                let [expected, found] = [expected, kcv].map(|kcv| Hex(&kcv).to_string());
+                let [expected, found] = [expected, new.kcv].map(|kcv| Hex(&kcv).to_string());
                 return Err(KeysError::CheckValue { number, key, expected, found });
             }
-            let owner = entry.owner.map(|owner| owner.0);
-            let imported = ImportedKey { key, level, owner, state: KeyState::Active, value: entry.value.0 };
-            vault.import(imported).map_err(|source| KeysError::Key { number, source })?;
+            let fits = keys.check_new(&levels, &new.place, new.algorithm);
+            fits.map_err(|source| KeysError::Key { number, source })?;
+            keys.restore(new);
         }
-        Ok(vault)
+        Ok(SoftVault::of_keys(levels, file.origin.0, keys))
     }
 }
 
@@ -304,8 +326,8 @@ struct SecretPin(Pin);
 /// An SM2 private key of 64 hex digits; an error never shows them.
 struct SecretSigner(PrivateKey);
 
-/// A key of 32 hex digits; an error never shows them.
-struct SecretKey(Key16);
+/// A key in hex digits; an error never shows them.
+struct SecretBytes(Zeroizing<Vec<u8>>);
 
 /// Reads a text by a function that answers `Err(what was expected)`.
 struct Text<F>(F, &'static str);
@@ -377,12 +399,21 @@ impl<'de> Deserialize<'de> for SecretSigner {
     }
 }
 
-impl<'de> Deserialize<'de> for SecretKey {
+impl<'de> Deserialize<'de> for SecretBytes {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_str(Text(
-            |text: &str| Key16::from_hex(text).map(SecretKey),
-            "a key of 32 hex digits",
-        ))
+        let read = |text: &str| {
+            let mut bytes = Zeroizing::new(vec![0; text.len().div_ceil(2)]);
+            hex::decode_into(text, &mut bytes).map(|()| SecretBytes(bytes))
+        };
+        from.deserialize_str(Text(read, "a key in hex digits"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Named<KeyAlgorithm> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read =
+            |text: &str| KeyAlgorithm::from_name(text).map(Named).ok_or_else(|| format!("found {text:?}"));
+        from.deserialize_str(Text(read, "\"3des\", \"sm4\", \"aes-256\" or \"sm2\""))
     }
 }
 
@@ -392,6 +423,7 @@ mod tests {
     use crate::vault::{CardKeyRef, KeyAddress, Vault};
     use hex_literal::hex;
     use ykt_base::{Asn8, IssuerFactor};
+    use ykt_crypto::Key16;
 
     fn refused(text: &str) -> String {
         let vault = KeysFile::parse(text).and_then(SoftVault::from_keys);
@@ -410,7 +442,7 @@ mod tests {
         let file = KeysFile::parse(include_str!("../../../docs/keys.toml")).unwrap();
         let vault = SoftVault::from_keys(file).unwrap();
         for kind in KeyKind::ALL {
-            assert!(vault.list().iter().any(|info| info.key.kind == *kind), "{kind} is missing");
+            assert!(vault.list().unwrap().iter().any(|info| info.key.kind == *kind), "{kind} is missing");
         }
         assert_eq!(vault.origin(), Origin::Demo);
     }

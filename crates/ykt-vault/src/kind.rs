@@ -1,5 +1,6 @@
 //! What keys are for (密钥种类, `keys-and-ca.md` 1), and how each kind finds its way down to one card.
 
+use crate::value::KeyAlgorithm;
 use core::fmt;
 use ykt_purse::key_card::IssueKind;
 use ykt_purse::write_key::KeyUsage;
@@ -13,6 +14,8 @@ pub enum Scheme {
     Sam,
     /// Not at all: one value for every card of a batch or scheme.
     Shared,
+    /// Not at all: a key pair, which signs.
+    Pair,
 }
 
 macro_rules! kinds {
@@ -117,6 +120,28 @@ kinds! {
     KeyCardApplicationMaintenance = 30, "key-card-application-maintenance", Sam, None;
     /// The key that unblocks the PIN of a key card's operator.
     KeyCardPinUnblock = 31, "key-card-pin-unblock", Sam, None;
+    /// The key PINs of cards are made from (PIN 密钥).
+    Pin = 32, "pin", Card, None;
+    /// Enciphers recharges by short message, KIc (短信充值).
+    SmsKic = 33, "sms-kic", Card, None;
+    /// Signs recharges by short message, KID.
+    SmsKid = 34, "sms-kid", Card, None;
+    /// Key A of the sectors of M1 cards.
+    M1SectorA = 35, "m1-sector-a", Card, None;
+    /// Key B of the sectors of M1 cards.
+    M1SectorB = 36, "m1-sector-b", Card, None;
+    /// A bank card's application cryptograms (AC).
+    BankAc = 37, "bank-ac", Card, None;
+    /// A bank card's script MACs.
+    BankMac = 38, "bank-mac", Card, None;
+    /// A bank card's enciphered script data.
+    BankEnc = 39, "bank-enc", Card, None;
+    /// The seed roots are derived from (种子).
+    Seed = 40, "seed", Shared, None;
+    /// Keys leave one vault for another under it.
+    KeyTransport = 41, "key-transport", Shared, None;
+    /// Signs checkpoints of the audit log and protocols of ceremonies.
+    Signing = 42, "signing", Pair, None;
 }
 
 impl KeyKind {
@@ -131,6 +156,29 @@ impl KeyKind {
             (_, Some(usage)) => Some(IssueKind::Application(usage)),
             (_, None) => None,
         }
+    }
+
+    /// What a key of this kind may compute with, the usual first. Cards know 3DES and SM4.
+    #[must_use]
+    pub const fn algorithms(self) -> &'static [KeyAlgorithm] {
+        match self {
+            KeyKind::KeyTransport => &[KeyAlgorithm::Aes256, KeyAlgorithm::Tdes, KeyAlgorithm::Sm4],
+            KeyKind::Signing => &[KeyAlgorithm::Sm2],
+            _ => &[KeyAlgorithm::Tdes, KeyAlgorithm::Sm4],
+        }
+    }
+
+    /// Whether it is the transport key of blank cards: their maker's, so that it is imported and never made here.
+    #[must_use]
+    pub const fn is_of_blanks(self) -> bool {
+        matches!(self, KeyKind::CardTransport | KeyKind::SamTransport | KeyKind::KeyCardTransport)
+    }
+
+    /// Whether it serves the key centre alone: it makes no command and no MAC, and goes to no card. Whoever had
+    /// blocks enciphered under a seed would have roots.
+    #[must_use]
+    pub const fn is_of_centre(self) -> bool {
+        matches!(self, KeyKind::Seed | KeyKind::KeyTransport | KeyKind::Signing)
     }
 
     /// The kind of a name, or `None`.
@@ -255,7 +303,9 @@ mod tests {
         for kind in KeyKind::ALL {
             assert_eq!(KeyKind::from_name(kind.name()), Some(*kind));
             assert_eq!(KeyKind::from_code(kind.code()), Some(*kind));
-            assert_eq!(kind.card_usage().is_some(), kind.scheme() == Scheme::Card);
+            assert!(kind.card_usage().is_none() || kind.scheme() == Scheme::Card);
+            let signs = kind.algorithms() == [KeyAlgorithm::Sm2];
+            assert_eq!(signs, kind.scheme() == Scheme::Pair, "{kind}");
         }
         assert_eq!(Origin::from_name("production"), Some(Origin::Production));
         assert_eq!(Origin::from_name("Production"), None);

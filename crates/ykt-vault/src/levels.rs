@@ -1,6 +1,7 @@
 //! The levels between a root key and a card, as data (`epurse.md` 1.3): nation → city → card in the demo city,
 //! nation → province → city → card elsewhere.
 
+use crate::kind::{KeyKind, Scheme};
 use thiserror::Error;
 use ykt_base::{Asn8, IssuerFactor};
 use ykt_purse::files::city_factor;
@@ -164,6 +165,25 @@ impl Levels {
     #[must_use]
     pub fn card(&self) -> u8 {
         u8::try_from(self.0.len().saturating_sub(1)).unwrap_or(u8::MAX)
+    }
+
+    /// Position of the finished keys of a kind.
+    #[must_use]
+    pub fn deepest(&self, kind: KeyKind) -> u8 {
+        match kind.scheme() {
+            Scheme::Card => self.card(),
+            Scheme::Sam => 1,
+            Scheme::Shared | Scheme::Pair => 0,
+        }
+    }
+
+    /// Name of a level, as keys of this kind have it.
+    #[must_use]
+    pub fn name_at(&self, kind: KeyKind, level: u8) -> String {
+        match (kind.scheme(), level) {
+            (Scheme::Sam, 1..) => "psam".to_owned(),
+            _ => self.0.get(usize::from(level)).map_or_else(String::new, |at| at.name.clone()),
+        }
     }
 
     /// The factors below position `from` down to position `to`, in the order they are applied.

@@ -7,17 +7,20 @@
 
 use crate::kind::{KeyKind, KeyState, Origin};
 use crate::levels::{Factor, LEVELS_MAX, Level, Levels};
-use crate::soft::{SoftVault, StoredKey};
-use crate::vault::KeyRef;
+use crate::manage::KeyPlace;
+use crate::soft::{Keys, SoftVault};
+use crate::table::Entry;
+use crate::value::{KeyAlgorithm, KeyValue};
+use crate::vault::{KeyRef, Vault};
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce};
 use argon2::{Algorithm, Argon2, Params, Version};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use thiserror::Error;
 use ykt_base::{IssuerFactor, Rng};
-use ykt_crypto::Key16;
 use zeroize::Zeroizing;
 
 const MAGIC: [u8; 8] = *b"YKTVAULT";
@@ -124,14 +127,35 @@ pub enum SealError {
     },
 }
 
+/// What opens a sealed file. No `Debug`, wiped when dropped.
+#[derive(Clone)]
+pub enum Unlock {
+    /// One passphrase.
+    Passphrase(Zeroizing<String>),
+}
+
+impl Unlock {
+    /// One passphrase, of an operator without a name.
+    #[must_use]
+    pub fn passphrase(passphrase: &str) -> Unlock {
+        Unlock::Passphrase(Zeroizing::new(passphrase.to_owned()))
+    }
+
+    fn as_passphrase(&self) -> &str {
+        match self {
+            Unlock::Passphrase(passphrase) => passphrase,
+        }
+    }
+}
+
 impl SoftVault {
     /// Opens a sealed file.
     ///
     /// # Errors
     /// [`SealError`] naming the check that failed.
-    pub fn open(path: &Path, passphrase: &str) -> Result<SoftVault, SealError> {
+    pub fn open(path: &Path, unlock: &Unlock) -> Result<SoftVault, SealError> {
         let bytes = fs::read(path).map_err(|source| SealError::File { path: path.to_owned(), source })?;
-        SoftVault::from_sealed(&bytes, passphrase)
+        SoftVault::from_sealed(&bytes, unlock)
     }
 
     /// Writes a sealed file, in place of one that is there. Only its owner may read it.
@@ -141,11 +165,11 @@ impl SoftVault {
     pub fn seal(
         &self,
         path: &Path,
-        passphrase: &str,
+        unlock: &Unlock,
         hardness: Hardness,
         rng: &mut dyn Rng,
     ) -> Result<(), SealError> {
-        let sealed = self.to_sealed(passphrase, hardness, rng)?;
+        let sealed = self.to_sealed(unlock, hardness, rng)?;
         replace_file(path, &sealed).map_err(|source| SealError::File { path: path.to_owned(), source })
     }
 
@@ -155,10 +179,11 @@ impl SoftVault {
     /// [`SealError::ShortPassphrase`], [`SealError::Hardness`] or [`SealError::TooLarge`].
     pub fn to_sealed(
         &self,
-        passphrase: &str,
+        unlock: &Unlock,
         hardness: Hardness,
         rng: &mut dyn Rng,
     ) -> Result<Vec<u8>, SealError> {
+        let passphrase = unlock.as_passphrase();
         let found = passphrase.chars().count();
         if found < PASSPHRASE_LEN_MIN {
             return Err(SealError::ShortPassphrase { found });
@@ -174,7 +199,7 @@ impl SoftVault {
         let key = file_key(passphrase, &salt, hardness)?;
         let mut file = Vec::with_capacity(HEADER_LEN.saturating_add(contents.len()).saturating_add(TAG_LEN));
         file.extend(MAGIC);
-        file.extend([FORMAT, origin_code(self.origin)]);
+        file.extend([FORMAT, origin_code(self.origin())]);
         [hardness.memory_kib, hardness.rounds, hardness.lanes]
             .iter()
             .for_each(|number| file.extend(number.to_be_bytes()));
@@ -194,7 +219,7 @@ impl SoftVault {
     ///
     /// # Errors
     /// [`SealError`] naming the check that failed.
-    pub fn from_sealed(file: &[u8], passphrase: &str) -> Result<SoftVault, SealError> {
+    pub fn from_sealed(file: &[u8], unlock: &Unlock) -> Result<SoftVault, SealError> {
         let cut = SealError::Length { expected: HEADER_LEN, found: file.len() };
         if file.get(..MAGIC.len()).is_some_and(|magic| magic != MAGIC) {
             return Err(SealError::Magic);
@@ -218,7 +243,7 @@ impl SoftVault {
             let expected = HEADER_LEN.saturating_add(len);
             return Err(SealError::Length { expected, found: file.len() });
         }
-        let key = file_key(passphrase, &salt, hardness)?;
+        let key = file_key(unlock.as_passphrase(), &salt, hardness)?;
         let mut contents = Zeroizing::new(sealed.to_vec());
         Aes256Gcm::new((&*key).into())
             .decrypt_in_place(&Nonce::from(nonce), header, &mut *contents)
@@ -316,11 +341,11 @@ fn header_fields(fields: &mut Fields<'_>) -> Option<HeaderFields> {
 
 /// Contents: levels, each name length1 name factor1 [factor8]; then keys of 30 bytes each.
 fn write_contents(vault: &SoftVault) -> Zeroizing<Vec<u8>> {
-    let levels = vault.levels.as_slice();
-    let len_max = vault.keys.len().saturating_add(LEVELS_MAX).saturating_mul(64);
+    let (levels, keys) = (vault.status().levels, vault.keys());
+    let len_max = keys.iter().count().saturating_add(LEVELS_MAX).saturating_mul(64);
     let mut out = Zeroizing::new(Vec::with_capacity(len_max));
-    out.push(vault.levels.card().saturating_add(1));
-    for level in levels {
+    out.push(levels.card().saturating_add(1));
+    for level in levels.as_slice() {
         out.push(u8::try_from(level.name.len()).unwrap_or(u8::MAX));
         out.extend_from_slice(level.name.as_bytes());
         match level.factor {
@@ -333,12 +358,14 @@ fn write_contents(vault: &SoftVault) -> Zeroizing<Vec<u8>> {
             Factor::Card => out.push(3),
         }
     }
-    for stored in &vault.keys {
-        let StoredKey { key, level, owner, state, value } = stored;
+    for stored in keys.iter() {
+        let Entry { place: KeyPlace { key, level, owner }, state, algorithm, value, .. } = stored;
         out.extend_from_slice(&[key.kind.code(), key.index.0, key.version.0, *level, state.code()]);
-        out.push(u8::from(owner.is_some()));
+        out.extend_from_slice(&[algorithm.code(), u8::from(owner.is_some())]);
         out.extend_from_slice(&owner.unwrap_or_default());
-        out.extend_from_slice(value.expose());
+        if let Some(value) = value {
+            out.extend_from_slice(&value.expose());
+        }
     }
     out
 }
@@ -358,26 +385,27 @@ fn read_contents(fields: &mut Fields<'_>, origin: Origin) -> Option<SoftVault> {
         };
         levels.push(Level { name, factor });
     }
-    let mut vault = SoftVault::empty(Levels::new(levels).ok()?, origin);
+    let mut keys = Keys::default();
     while fields.at < fields.bytes.len() {
-        let [kind, index, version, level, state, owned] = fields.take()?;
-        let owner = fields.take()?;
-        let stored = StoredKey {
-            key: KeyRef::new(KeyKind::from_code(kind)?, index, version),
-            level,
-            owner: (owned == 1).then_some(owner),
-            state: KeyState::ALL.into_iter().find(|known| known.code() == state)?,
-            value: Key16::from_bytes(fields.take()?),
+        let [kind, index, version, level, state, algorithm, owned] = fields.take()?;
+        let owner: [u8; 8] = fields.take()?;
+        let key = KeyRef::new(KeyKind::from_code(kind)?, index, version);
+        let place = KeyPlace { key, level, owner: (owned == 1).then_some(owner) };
+        let state = KeyState::ALL.into_iter().find(|known| known.code() == state)?;
+        let algorithm = KeyAlgorithm::from_code(algorithm)?;
+        let value = match state {
+            KeyState::Destroyed => None,
+            _ => Some(KeyValue::from_bytes(algorithm, fields.slice(algorithm.value_len())?)?),
         };
-        vault.keys.push(stored);
+        let kcv = value.as_ref().map_or([0; 3], KeyValue::kcv);
+        keys.restore(Entry { place, algorithm, state, kcv, value: value.map(Arc::new) });
     }
-    Some(vault)
+    Some(SoftVault::of_keys(Levels::new(levels).ok()?, origin, keys))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::Vault;
 
     /// Counts up: never the same bytes twice.
     struct Counting(u8);
@@ -391,7 +419,9 @@ mod tests {
         }
     }
 
-    const PASSPHRASE: &str = "eight characters";
+    fn unlock() -> Unlock {
+        Unlock::passphrase("eight characters")
+    }
 
     fn vault() -> SoftVault {
         let province = IssuerFactor([0x31, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
@@ -404,10 +434,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.vault");
         let before = vault();
-        before.seal(&path, PASSPHRASE, Hardness::TEST, &mut Counting(9)).unwrap();
-        before.seal(&path, PASSPHRASE, Hardness::TEST, &mut Counting(99)).unwrap();
-        let after = SoftVault::open(&path, PASSPHRASE).unwrap();
-        assert_eq!(after.list(), before.list());
+        before.seal(&path, &unlock(), Hardness::TEST, &mut Counting(9)).unwrap();
+        before.seal(&path, &unlock(), Hardness::TEST, &mut Counting(99)).unwrap();
+        let after = SoftVault::open(&path, &unlock()).unwrap();
+        assert_eq!(after.list().unwrap(), before.list().unwrap());
         assert_eq!(after.status(), before.status());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
         #[cfg(unix)]
@@ -420,7 +450,7 @@ mod tests {
     #[test]
     fn two_sealings_differ() {
         let mut rng = Counting(0);
-        let [one, two] = [(); 2].map(|()| vault().to_sealed(PASSPHRASE, Hardness::TEST, &mut rng).unwrap());
+        let [one, two] = [(); 2].map(|()| vault().to_sealed(&unlock(), Hardness::TEST, &mut rng).unwrap());
         assert_ne!(one, two);
         assert!(!one.windows(16).any(|bytes| bytes == b"YIKATONG-BLANK-1"), "no key in clear");
     }
@@ -430,11 +460,11 @@ mod tests {
     fn every_changed_bit_is_found() {
         let levels = Levels::nation_city_card();
         let small = SoftVault::empty(levels, Origin::Demo);
-        let good = small.to_sealed(PASSPHRASE, Hardness::TEST, &mut Counting(0)).unwrap();
+        let good = small.to_sealed(&unlock(), Hardness::TEST, &mut Counting(0)).unwrap();
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            let error = SoftVault::from_sealed(&bad, PASSPHRASE).err().map(|error| error.to_string());
+            let error = SoftVault::from_sealed(&bad, &unlock()).err().map(|error| error.to_string());
             let error = error.unwrap_or_else(|| panic!("bit {bit} was not found"));
             let checks: &[&str] = match bit / 8 {
                 0..8 => &["magic"],
@@ -452,22 +482,25 @@ mod tests {
 
     #[test]
     fn cut_files_and_wrong_passphrases_are_refused() {
-        let good = vault().to_sealed(PASSPHRASE, Hardness::TEST, &mut Counting(0)).unwrap();
+        let good = vault().to_sealed(&unlock(), Hardness::TEST, &mut Counting(0)).unwrap();
         for len in 0..good.len() {
-            let error = SoftVault::from_sealed(&good[..len], PASSPHRASE).err().unwrap();
+            let error = SoftVault::from_sealed(&good[..len], &unlock()).err().unwrap();
             assert!(matches!(error, SealError::Length { .. }), "{len} bytes: {error}");
         }
         let longer = [&good[..], &[0]].concat();
-        assert!(matches!(SoftVault::from_sealed(&longer, PASSPHRASE), Err(SealError::Length { .. })));
-        assert!(matches!(SoftVault::from_sealed(&good, "another one"), Err(SealError::Authentication)));
-        let short = vault().to_sealed("seven c", Hardness::TEST, &mut Counting(0));
+        assert!(matches!(SoftVault::from_sealed(&longer, &unlock()), Err(SealError::Length { .. })));
+        assert!(matches!(
+            SoftVault::from_sealed(&good, &Unlock::passphrase("another one")),
+            Err(SealError::Authentication)
+        ));
+        let short = vault().to_sealed(&Unlock::passphrase("seven c"), Hardness::TEST, &mut Counting(0));
         assert!(matches!(short, Err(SealError::ShortPassphrase { found: 7 })));
         let hard = Hardness { memory_kib: u32::MAX, ..Hardness::TEST };
         assert!(matches!(
-            vault().to_sealed(PASSPHRASE, hard, &mut Counting(0)),
+            vault().to_sealed(&unlock(), hard, &mut Counting(0)),
             Err(SealError::Hardness { .. })
         ));
-        let missing = SoftVault::open(Path::new("/nonexistent/keys.vault"), PASSPHRASE).err().unwrap();
+        let missing = SoftVault::open(Path::new("/nonexistent/keys.vault"), &unlock()).err().unwrap();
         assert!(missing.to_string().contains("/nonexistent/keys.vault"));
     }
 }

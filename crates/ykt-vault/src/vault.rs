@@ -3,10 +3,12 @@
 //! Issuing asks for WRITE KEY commands and secure messages, the load host for MAC1 checks and MAC2, clearing for
 //! verdicts over batches of TACs. No call returns a key.
 
+use crate::error::VaultError;
 use crate::kind::{KeyKind, KeyState, Origin};
 use crate::levels::Levels;
+use crate::manage::KeyPlace;
+use crate::value::KeyAlgorithm;
 use core::fmt;
-use thiserror::Error;
 use ykt_base::hex::Hex;
 use ykt_base::{
     Asn8, CardCounter, DateTime, IssuerFactor, KeyIndex, KeyVersion, Mac4, PsamSerial, Random4, TerminalSeq,
@@ -259,14 +261,26 @@ pub struct KeyInfo {
     pub key: KeyRef,
     /// Name of its level.
     pub level: String,
+    /// Position of its level, 0 = root.
+    pub depth: u8,
     /// Whose it is at its level: city factor, card number, or the last eight bytes of a PSAM's serial number.
     pub owner: Option<[u8; 8]>,
-    /// Check value: the first three bytes of a zero block enciphered; zero once destroyed.
+    /// What it computes with.
+    pub algorithm: KeyAlgorithm,
+    /// Check value ([`crate::KeyValue::kcv`]); zero once destroyed.
     pub kcv: [u8; 3],
     /// Its state.
     pub state: KeyState,
     /// Where it comes from.
     pub origin: Origin,
+}
+
+impl KeyInfo {
+    /// Where it is kept.
+    #[must_use]
+    pub const fn place(&self) -> KeyPlace {
+        KeyPlace { key: self.key, level: self.depth, owner: self.owner }
+    }
 }
 
 impl fmt::Display for KeyInfo {
@@ -275,8 +289,22 @@ impl fmt::Display for KeyInfo {
         if let Some(owner) = &self.owner {
             write!(f, " {}", Hex(owner))?;
         }
-        write!(f, ": KCV {}, {}, {}", Hex(&self.kcv), self.state, self.origin)
+        write!(f, ": {}, KCV {}, {}, {}", self.algorithm, Hex(&self.kcv), self.state, self.origin)
     }
+}
+
+/// Whether a vault works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It answers.
+    Ready,
+    /// It is there, and waits to be unlocked.
+    Locked,
+    /// It does not answer.
+    Gone {
+        /// What failed.
+        reason: String,
+    },
 }
 
 /// What a vault is.
@@ -292,94 +320,25 @@ pub struct VaultStatus {
     pub levels: Levels,
     /// How many keys it holds, destroyed ones not counted.
     pub keys: usize,
-}
-
-/// Why a vault does not do what it was asked.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum VaultError {
-    /// It has no such key for this holder.
-    #[error("the vault has no {key} for this holder; list its keys, or import the one that is missing")]
-    NoSuchKey {
-        /// The key asked for.
-        key: KeyRef,
-    },
-    /// The key is there, but its state forbids the use.
-    #[error("the {key} is {state} and may not be used for this; activate it or name another version")]
-    WrongState {
-        /// The key asked for.
-        key: KeyRef,
-        /// Its state.
-        state: KeyState,
-    },
-    /// A key of this kind has no such holder.
-    #[error("the {key} is diversified for another sort of holder than the one asked for")]
-    WrongHolder {
-        /// The key asked for.
-        key: KeyRef,
-    },
-    /// The header of a WRITE KEY names another usage, algorithm or level than the key has.
-    #[error(
-        "WRITE KEY of the {key}: {what} of the header does not fit it: expected {expected}, found {found}"
-    )]
-    HeaderMismatch {
-        /// The key asked for.
-        key: KeyRef,
-        /// Which field.
-        what: &'static str,
-        /// What the key is.
-        expected: String,
-        /// What the header says.
-        found: String,
-    },
-    /// A header for a PIN with a key, or the other way round.
-    #[error("WRITE KEY: expected {expected}, found {found}")]
-    NotThatKind {
-        /// What the header is for.
-        expected: &'static str,
-        /// What was brought.
-        found: &'static str,
-    },
-    /// Data too long for one command.
-    #[error("{len} data bytes do not fit one command; send them in parts")]
-    TooLong {
-        /// How many there are.
-        len: usize,
-    },
-    /// A key of this kind, index, version and holder is there already.
-    #[error("the vault already has a {key} for this holder; give the new one another version")]
-    AlreadyThere {
-        /// The key.
-        key: KeyRef,
-    },
-    /// A key cannot become this.
-    #[error("the {key} is {from} and cannot become {to}")]
-    NoSuchStep {
-        /// The key.
-        key: KeyRef,
-        /// What it is.
-        from: KeyState,
-        /// What it should become.
-        to: KeyState,
-    },
-    /// The level or owner named for a key is not one a key of its kind can have.
-    #[error("the {key} cannot be held at level {level}: {reason}")]
-    NoSuchLevel {
-        /// The key.
-        key: KeyRef,
-        /// Position of the level, 0 = root.
-        level: u8,
-        /// Why not.
-        reason: &'static str,
-    },
+    /// Whether it works.
+    pub health: Health,
 }
 
 /// A vault: one interface for every backend.
 pub trait Vault: Send + Sync {
-    /// What it is.
+    /// What it is, and whether it works; answers always.
     fn status(&self) -> VaultStatus;
 
-    /// Every key it holds or held, ordered by kind, index, version and level.
-    fn list(&self) -> Vec<KeyInfo>;
+    /// What its keys may compute with. What is missing here is answered with [`VaultError::Unsupported`].
+    fn capabilities(&self) -> Vec<KeyAlgorithm> {
+        KeyAlgorithm::ALL.to_vec()
+    }
+
+    /// Every key it holds or held, ordered by kind, index, version, level and owner.
+    ///
+    /// # Errors
+    /// [`VaultError`] when the vault does not answer.
+    fn list(&self) -> Result<Vec<KeyInfo>, VaultError>;
 
     /// Check value of a key as its holder has it.
     ///
@@ -437,14 +396,17 @@ pub trait Vault: Send + Sync {
 
     /// Checks TACs, one verdict per job in the order of the jobs. Made for masses: jobs of one city should stand
     /// together.
-    fn verify_tacs(&self, jobs: &[TacJob]) -> Vec<TacVerdict>;
+    ///
+    /// # Errors
+    /// [`VaultError`] when the vault does not answer; then nothing is known of any of the TACs.
+    fn verify_tacs(&self, jobs: &[TacJob]) -> Result<Vec<TacVerdict>, VaultError>;
 
     /// Checks the TAC of one load.
     ///
     /// # Errors
-    /// [`VaultError::NoSuchKey`] when there is no such key.
+    /// [`VaultError`] when there is no such key, or the vault does not answer.
     fn check_load_tac(&self, job: &TacJob) -> Result<MacVerdict, VaultError> {
-        match self.verify_tacs(core::slice::from_ref(job)).as_slice() {
+        match self.verify_tacs(core::slice::from_ref(job))?.as_slice() {
             [TacVerdict::Right] => Ok(MacVerdict::Right),
             [TacVerdict::Wrong] => Ok(MacVerdict::Wrong),
             _ => Err(VaultError::NoSuchKey { key: job.key.key }),

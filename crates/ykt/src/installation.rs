@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use ykt_city::city::MODULES;
 use ykt_office::people::{People, SignInRules};
 use ykt_store::Store;
-use ykt_vault::{Origin, SoftVault, Vault};
+use ykt_vault::{Origin, SoftVault, Unlock, Vault};
 use ykt_web::{Config, Environment};
 
 /// Which installation.
@@ -63,7 +63,7 @@ pub fn open_vault(config: &Config) -> anyhow::Result<Option<SoftVault>> {
         }
         return Ok(None);
     };
-    Ok(Some(SoftVault::open(&file, &passphrase)?))
+    Ok(Some(SoftVault::open(&file, &Unlock::passphrase(&passphrase))?))
 }
 
 /// Real money is not kept by keys and passwords that the whole world knows.

@@ -17,7 +17,10 @@ use ykt_terminal::transport::image::FileMemory;
 use ykt_terminal::transport::in_process::InProcess;
 use ykt_terminal::transport::vpcd::{self, InsertedCard, ServeEvent, Stop};
 use ykt_usb::usbip::client::UsbToken;
-use ykt_vault::{DEMO_TRANSPORT_KEY, ImportedKey, KeyAddress, KeyState, KeysFile, SoftVault, Vault};
+use ykt_vault::{
+    DEMO_TRANSPORT_KEY, ImportedKey, KeyAddress, KeyManagement, KeyPlace, KeyState, KeyValue, KeysFile,
+    SoftVault, Vault,
+};
 
 /// A card in an image file.
 pub type ImageCard = InProcess<FileMemory, SystemRng>;
@@ -127,7 +130,7 @@ pub fn make_image<T>(
 
 /// The keys of a file, with the transport key that this program's blank cards have.
 pub fn open_keys(path: &Path, profile: &Profile) -> anyhow::Result<SoftVault> {
-    let mut vault = SoftVault::from_keys(KeysFile::read(path)?)?;
+    let vault = SoftVault::from_keys(KeysFile::read(path)?)?;
     let factory = Key16::from_bytes(DEMO_TRANSPORT_KEY);
     match vault.kcv(&KeyAddress::Shared(profile.transport)) {
         Ok(kcv) if kcv == CardKey::Tdes(factory.clone()).kcv() => {}
@@ -136,13 +139,11 @@ pub fn open_keys(path: &Path, profile: &Profile) -> anyhow::Result<SoftVault> {
             profile.transport,
             path.display()
         ),
-        Err(_) => vault.import(ImportedKey {
-            key: profile.transport,
-            level: 0,
-            owner: None,
-            state: KeyState::Active,
-            value: factory,
-        })?,
+        Err(_) => {
+            let place = KeyPlace::root(profile.transport);
+            let value = KeyValue::Tdes(factory);
+            vault.import(ImportedKey { place, state: KeyState::Active, value, kcv: None })?;
+        }
     }
     Ok(vault)
 }

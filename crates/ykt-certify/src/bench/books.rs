@@ -60,7 +60,7 @@ impl Holder {
         match key.kind.scheme() {
             Scheme::Card => KeyAddress::Card(CardKeyRef { key, factor: self.factor, asn: self.asn }),
             Scheme::Sam => KeyAddress::Sam { key, serial: self.serial },
-            Scheme::Shared => KeyAddress::Shared(key),
+            Scheme::Shared | Scheme::Pair => KeyAddress::Shared(key),
         }
     }
 

@@ -20,12 +20,13 @@ use crate::verdict::{Cause, State};
 use card::{CardCases, LazyLoads};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use thiserror::Error;
 use ykt_base::{Asn8, CardCounter, Date, TerminalId};
 use ykt_files::{Confirmation, PurchaseType};
 use ykt_office::Registers;
 use ykt_purse::{Purse, purchase::PurchaseKind};
 use ykt_store::StoreError;
-use ykt_vault::{CardKeyRef, KeyKind, KeyRef, Receipt, TacJob, TacVerdict};
+use ykt_vault::{CardKeyRef, KeyKind, KeyRef, Receipt, TacJob, TacVerdict, VaultError};
 
 /// TACs asked for in one batch.
 pub const TAC_BATCH_LEN_MAX: usize = 4_096;
@@ -136,8 +137,19 @@ impl Judgement {
     }
 }
 
+/// Why a day cannot be judged. Nothing was decided.
+#[derive(Debug, Error)]
+pub enum JudgeError {
+    /// The past cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vault did not say whether the TACs are right.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
 /// Checks TACs: one verdict for each job, in order.
-pub type Tacs<'a> = &'a mut dyn FnMut(&[TacJob]) -> Vec<TacVerdict>;
+pub type Tacs<'a> = &'a mut dyn FnMut(&[TacJob]) -> Result<Vec<TacVerdict>, VaultError>;
 
 /// What a day is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -154,21 +166,21 @@ pub struct Rules<'a> {
 /// [are judged](Case::is_judged) again. `tacs` answers one verdict for each job, as `Vault::verify_tacs` does.
 ///
 /// # Errors
-/// [`StoreError`] when the past cannot be read.
+/// [`JudgeError`] when the past cannot be read, or the vault does not answer: no TAC is judged without it.
 pub fn judge(
     rules: Rules<'_>,
     mut cases: Vec<Case>,
     past: &mut dyn Past,
     tacs: Tacs<'_>,
-) -> Result<Judgement, StoreError> {
+) -> Result<Judgement, JudgeError> {
     cases.sort_unstable_by_key(|case| (case.purchase.asn, case.purchase.counter, case.purchase.id));
     let mut bench = Bench { rules, open: vec![Open::Undecided; cases.len()], cases, past };
     let books = bench.look_up()?;
-    bench.check_tacs(tacs);
+    bench.check_tacs(tacs)?;
     bench.check_plausible();
     let psams = bench.find_conflicts()?;
     bench.settle_losses();
-    bench.keep_books(books, psams)
+    Ok(bench.keep_books(books, psams)?)
 }
 
 /// Where a case stands between the stages.
@@ -236,17 +248,18 @@ impl Bench<'_> {
     }
 
     /// V10, in batches. A grey record whose TAC is right is grey no more: the card debited.
-    fn check_tacs(&mut self, tacs: Tacs<'_>) {
+    fn check_tacs(&mut self, tacs: Tacs<'_>) -> Result<(), VaultError> {
         let mut jobs = Vec::with_capacity(TAC_BATCH_LEN_MAX);
         let mut asked = Vec::with_capacity(TAC_BATCH_LEN_MAX);
         for at in 0..self.cases.len() {
             jobs.extend(self.tac_job(at).inspect(|_| asked.push(at)));
             if jobs.len() == TAC_BATCH_LEN_MAX || at.saturating_add(1) == self.cases.len() {
-                self.take_verdicts(&asked, tacs(&jobs));
+                self.take_verdicts(&asked, tacs(&jobs)?);
                 jobs.clear();
                 asked.clear();
             }
         }
+        Ok(())
     }
 
     fn tac_job(&self, at: usize) -> Option<TacJob> {

@@ -20,7 +20,9 @@ use ykt_office::merchants::{self, Contract, NewMerchant, PayeeAccount, PayeeKind
 use ykt_office::terminals::{self, NewTerminal, Pair};
 use ykt_purse::{Purse, purchase};
 use ykt_store::{Direction, Module, Store, StoreError, Tx};
-use ykt_vault::{ImportedKey, KeyKind, KeyRef, KeyState, Levels, Origin, SoftVault};
+use ykt_vault::{
+    ImportedKey, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, KeyValue, Levels, Origin, SoftVault,
+};
 
 /// Tables of the rooms that clearing stands on.
 pub const MODULES: &[Module] = &[ykt_office::MODULE, ykt_ledger::MODULE, ykt_clearing::MODULE];
@@ -76,10 +78,12 @@ pub struct World {
 }
 
 pub fn vault() -> SoftVault {
-    let mut vault = SoftVault::empty(Levels::nation_city_card(), Origin::Demo);
+    let vault = SoftVault::empty(Levels::nation_city_card(), Origin::Demo);
     let key = KeyRef::new(KeyKind::Tac, 1, 1);
-    let value = Key16::from_bytes(ROOT);
-    vault.import(ImportedKey { key, level: 0, owner: None, state: KeyState::Active, value }).unwrap();
+    let value = KeyValue::Tdes(Key16::from_bytes(ROOT));
+    vault
+        .import(ImportedKey { place: KeyPlace::root(key), state: KeyState::Active, value, kcv: None })
+        .unwrap();
     vault
 }
 

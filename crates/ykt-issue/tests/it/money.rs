@@ -59,7 +59,7 @@ impl Holder {
 
     fn is_right(&self, receipt: Receipt, tac: ykt_base::Mac4) {
         let job = TacJob { key: self.key(KeyKind::Tac), receipt, tac };
-        assert_eq!(self.vault.verify_tacs(&[job]), [TacVerdict::Right]);
+        assert_eq!(self.vault.verify_tacs(&[job]), Ok(vec![TacVerdict::Right]));
     }
 
     pub fn balance(&mut self, purse: Purse) -> u32 {

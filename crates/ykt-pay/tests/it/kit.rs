@@ -11,7 +11,9 @@ use ykt_purse::load::{self, Load};
 use ykt_purse::{Purse, PurseFen};
 use ykt_store::{Module, Store};
 use ykt_terminal::host::PayRequest;
-use ykt_vault::{ImportedKey, KeyKind, KeyRef, KeyState, Levels, Origin, SoftVault};
+use ykt_vault::{
+    ImportedKey, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, KeyValue, Levels, Origin, SoftVault,
+};
 
 const DLK: [u8; 16] = *b"load root key 01";
 const DTK: [u8; 16] = *b"TAC root key 001";
@@ -144,15 +146,14 @@ pub(crate) struct Kit {
 }
 
 pub(crate) fn host_over(store: &Store) -> LoadHost {
-    let mut vault = SoftVault::empty(Levels::nation_city_card(), Origin::Demo);
+    let vault = SoftVault::empty(Levels::nation_city_card(), Origin::Demo);
     for (kind, value) in [(KeyKind::Load, DLK), (KeyKind::Tac, DTK)] {
         vault
             .import(ImportedKey {
-                key: KeyRef::new(kind, 1, 1),
-                level: 0,
-                owner: None,
+                place: KeyPlace::root(KeyRef::new(kind, 1, 1)),
                 state: KeyState::Active,
-                value: Key16::from_bytes(value),
+                value: KeyValue::Tdes(Key16::from_bytes(value)),
+                kcv: None,
             })
             .unwrap();
     }

@@ -17,17 +17,21 @@ use ykt_purse::load as load_terms;
 use ykt_purse::{Purse, PurseFen, purchase};
 use ykt_store::{Store, StoreError, Tx};
 use ykt_terminal::host::PayRequest;
-use ykt_vault::{ImportedKey, KeyKind, KeyRef, KeyState, Levels, Origin, SoftVault};
+use ykt_vault::{
+    ImportedKey, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, KeyValue, Levels, Origin, SoftVault,
+};
 
 const TAC_ROOT: [u8; 16] = *b"a TAC root key 1";
 const LOAD_ROOT: [u8; 16] = *b"a load root key1";
 
 /// A vault that knows the keys of the cards of this world.
 pub fn vault() -> SoftVault {
-    let mut vault = SoftVault::empty(Levels::nation_city_card(), Origin::Demo);
+    let vault = SoftVault::empty(Levels::nation_city_card(), Origin::Demo);
     for (kind, root) in [(KeyKind::Tac, TAC_ROOT), (KeyKind::Load, LOAD_ROOT)] {
-        let (key, value) = (KeyRef::new(kind, 1, 1), Key16::from_bytes(root));
-        vault.import(ImportedKey { key, level: 0, owner: None, state: KeyState::Active, value }).unwrap();
+        let (key, value) = (KeyRef::new(kind, 1, 1), KeyValue::Tdes(Key16::from_bytes(root)));
+        vault
+            .import(ImportedKey { place: KeyPlace::root(key), state: KeyState::Active, value, kcv: None })
+            .unwrap();
     }
     vault
 }

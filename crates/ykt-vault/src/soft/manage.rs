@@ -1,0 +1,107 @@
+//! Managing the keys of the software vault: each change is kept before it is seen.
+
+use super::{BACKEND, SoftVault, entry};
+use crate::error::VaultError;
+use crate::kind::{KeyKind, KeyState};
+use crate::manage::{ImportedKey, KeyManagement, KeyPlace, WrappedKey};
+use crate::table::{Entry, Use};
+use crate::transport;
+use crate::value::{KeyAlgorithm, KeyValue};
+use crate::vault::{KeyInfo, KeyRef};
+use std::sync::Arc;
+use ykt_base::Rng;
+use ykt_crypto::CardKey;
+
+impl SoftVault {
+    fn take(&self, new: Entry<Arc<KeyValue>>) -> Result<KeyInfo, VaultError> {
+        let info = new.info(&self.levels, self.origin);
+        self.change(|keys| keys.insert(&self.levels, new))?;
+        Ok(info)
+    }
+
+    /// The centre's own key of this name, which must be of `kind`.
+    fn centre_key(&self, key: KeyRef, kind: KeyKind, wanted: Use) -> Result<Arc<KeyValue>, VaultError> {
+        if key.kind != kind {
+            let reason = format!("this takes a {kind} key, found the {key}");
+            return Err(VaultError::NotAllowed { reason });
+        }
+        let kept = self.kept();
+        kept.keys.centre_key(key, wanted)?.value.clone().ok_or(VaultError::NoSuchKey { key })
+    }
+}
+
+impl KeyManagement for SoftVault {
+    fn generate(
+        &self,
+        place: KeyPlace,
+        algorithm: KeyAlgorithm,
+        rng: &mut dyn Rng,
+    ) -> Result<KeyInfo, VaultError> {
+        self.kept().keys.check_new(&self.levels, &place, algorithm)?;
+        self.take(entry(place, KeyState::Generated, KeyValue::generate(algorithm, rng)))
+    }
+
+    fn import(&self, key: ImportedKey) -> Result<KeyInfo, VaultError> {
+        let ImportedKey { place, state, value, kcv } = key;
+        let new = entry(place, state, value);
+        match kcv {
+            Some(expected) if expected != new.kcv => {
+                Err(VaultError::WrongKcv { key: place.key, expected, found: new.kcv })
+            }
+            _ => self.take(new),
+        }
+    }
+
+    fn derive_root(&self, seed: KeyRef, key: KeyRef) -> Result<KeyInfo, VaultError> {
+        let seed = self.centre_key(seed, KeyKind::Seed, Use::Compute)?;
+        let [y, k, t] = *b"YKT";
+        let factor = [y, k, t, key.kind.code(), key.index.0, key.version.0, 0, 0];
+        let seed = seed.card_key().ok_or(VaultError::WrongHolder { key })?;
+        let value = match seed.diversify(&factor) {
+            CardKey::Sm4(value) => KeyValue::Sm4(value),
+            CardKey::Tdes(value) => KeyValue::Tdes(value),
+            CardKey::Des(_) => return Err(VaultError::WrongHolder { key }),
+        };
+        self.take(entry(KeyPlace::root(key), KeyState::Generated, value))
+    }
+
+    fn change_state(&self, place: &KeyPlace, to: KeyState) -> Result<(), VaultError> {
+        self.change(|keys| keys.change_state(place, to))
+    }
+
+    fn wrap(&self, place: &KeyPlace, transport: KeyRef) -> Result<WrappedKey, VaultError> {
+        let under = self.centre_key(transport, KeyKind::KeyTransport, Use::Write)?;
+        let kept = self.kept();
+        if place.key == transport {
+            let reason = format!("the {transport} is not wrapped under itself");
+            return Err(VaultError::NotAllowed { reason });
+        }
+        let Entry { algorithm, state, kcv, value, .. } = kept.keys.at(place)?;
+        let wrong_state = VaultError::WrongState { key: place.key, state: *state };
+        let value = value.as_ref().ok_or(wrong_state)?;
+        let cryptogram = transport::encipher(value, &under)
+            .ok_or_else(|| VaultError::lacks(BACKEND, under.algorithm()))?;
+        Ok(WrappedKey {
+            place: *place,
+            algorithm: *algorithm,
+            state: *state,
+            kcv: *kcv,
+            transport_kcv: under.kcv(),
+            cryptogram,
+        })
+    }
+
+    fn import_wrapped(&self, wrapped: &WrappedKey, transport: KeyRef) -> Result<KeyInfo, VaultError> {
+        let under = self.centre_key(transport, KeyKind::KeyTransport, Use::Compute)?;
+        let found = under.kcv();
+        if found != wrapped.transport_kcv {
+            return Err(VaultError::WrongKcv { key: transport, expected: wrapped.transport_kcv, found });
+        }
+        let key = wrapped.place.key;
+        let value = transport::decipher(&wrapped.cryptogram, wrapped.algorithm, &under).ok_or_else(|| {
+            let reason = format!("the cryptogram of the {key} was changed, or is of another length");
+            VaultError::NotAllowed { reason }
+        })?;
+        self.import(ImportedKey { place: wrapped.place, state: wrapped.state, value, kcv: Some(wrapped.kcv) })
+    }
+}
