@@ -24,11 +24,16 @@ pub const DEMO_PASSPHRASE: &str = "linjiang demo vault";
 /// Bearer token of the demo's load terminal.
 pub const DEMO_TOKEN: &str = "demo-load-terminal-2144-0001";
 /// The demo's users: sign-in name, full name, role.
-pub const USERS: [(&str, &str, Role); 4] = [
+pub const USERS: [(&str, &str, Role); 9] = [
     ("operator", "Lin Xiaoyun 林晓云", Role::Operator),
     ("finance", "Jiang Wenbo 江文博", Role::Finance),
     ("auditor", "Shen Mingyuan 沈明远", Role::Auditor),
     ("security", "Qin Yufei 秦羽飞", Role::Security),
+    ("custodian1", "Gu Qingyi 顾清怡", Role::Custodian),
+    ("custodian2", "Bai Ruchuan 白如川", Role::Custodian),
+    ("custodian3", "Tang Zhiyuan 唐致远", Role::Custodian),
+    ("keys1", "Song Anlan 宋安澜", Role::KeyAdministrator),
+    ("keys2", "He Jingshu 何敬书", Role::KeyAdministrator),
 ];
 
 /// Why something could not be left.
@@ -72,11 +77,13 @@ pub enum HandsOnError {
 pub fn add_users(store: &Store, rng: &mut dyn Rng, at: DateTime) -> Result<(), HandsOnError> {
     let people = People::new(store.clone(), SignInRules::default(), rng).map_err(PeopleError::from)?;
     let act = Act::of_system("founding", at);
-    for (name, full_name, role) in USERS {
+    for (place, (name, full_name, role)) in USERS.into_iter().enumerate() {
+        let number = format!("LJ-{:04}", place.saturating_add(1)).parse();
         let user = NewUser {
             name: name.to_owned(),
             full_name: full_name.to_owned(),
             role,
+            staff_number: number.ok(),
             first_password: FirstPassword::MayStay,
         };
         people.add(&user, &Password::new(DEMO_PASSWORD.to_owned()), rng, &act)?;

@@ -15,6 +15,7 @@ pub mod life;
 pub mod merchants;
 pub mod people;
 pub mod registers;
+pub mod requests;
 mod store;
 pub mod terminals;
 

@@ -9,7 +9,7 @@ use ykt_base::Asn8;
 use ykt_store::{Module, StoreError};
 
 /// The tables of the office, for [`ykt_store::Store::open`].
-pub const MODULE: Module = Module { name: "office", migrations: &[FIRST] };
+pub const MODULE: Module = Module { name: "office", migrations: &[FIRST, TWO_PEOPLE] };
 
 const FIRST: &str = "
 CREATE TABLE office_card (
@@ -129,6 +129,25 @@ CREATE TABLE office_audit (
     outcome INTEGER NOT NULL,
     detail TEXT NOT NULL,
     link BLOB NOT NULL
+);
+";
+
+/// Staff numbers, by which two users are known as one person, and requests that wait for a second person.
+const TWO_PEOPLE: &str = "
+ALTER TABLE office_user ADD COLUMN staff_number TEXT;
+CREATE TABLE office_request (
+    id TEXT NOT NULL PRIMARY KEY,
+    what TEXT NOT NULL,
+    object TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    needs INTEGER NOT NULL,
+    asked_by TEXT NOT NULL,
+    asked_at INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    decided_by TEXT,
+    decided_at INTEGER,
+    result TEXT
 );
 ";
 

@@ -34,7 +34,7 @@ fn session_cookie(shared: &Shared) -> &'static str {
 }
 
 /// A cookie line; `value` empty takes the cookie away.
-fn set_cookie(shared: &Shared, name: &str, value: &str) -> Option<HeaderValue> {
+pub(crate) fn set_cookie(shared: &Shared, name: &str, value: &str) -> Option<HeaderValue> {
     let secure = if shared.config.secure_cookies() { "; Secure" } else { "" };
     let age = if value.is_empty() { "; Max-Age=0" } else { "" };
     HeaderValue::from_str(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}")).ok()
@@ -79,6 +79,7 @@ pub(crate) fn lone_frame(shared: &Shared, prefs: Prefs, title: &str, path: Strin
         query,
         environment: shared.config.environment,
         search: String::new(),
+        flash: None,
     }
 }
 
@@ -248,7 +249,8 @@ fn refusal_words(lang: Lang, refusal: &Refusal) -> String {
     }
 }
 
-fn weak_words(lang: Lang, weak: &WeakPassword) -> String {
+/// Why a password is not accepted, in the language of the page.
+pub(crate) fn weak_words(lang: Lang, weak: &WeakPassword) -> String {
     match weak {
         WeakPassword::TooShort { found } => lang.fill("account.too_short", &[("found", &found.to_string())]),
         WeakPassword::TooLong { .. } => lang.t("account.too_long").to_owned(),
@@ -288,7 +290,12 @@ pub(crate) async fn sign_out(
 }
 
 /// The session's token when the form's own token belongs to it.
-fn proven(shared: &Shared, asked: &Asked, headers: &HeaderMap, given: &str) -> Result<Token, Problem> {
+pub(crate) fn proven(
+    shared: &Shared,
+    asked: &Asked,
+    headers: &HeaderMap,
+    given: &str,
+) -> Result<Token, Problem> {
     let expired = || Problem::new(Code::FormExpired, "");
     let secret = cookie(headers, session_cookie(shared)).ok_or_else(expired)?;
     if !same_token(given, secret) || asked.signed.csrf != form_token(secret) {

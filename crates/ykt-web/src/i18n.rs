@@ -142,7 +142,7 @@ mod tests {
     use std::path::Path;
 
     /// Sections whose keys are looked up by a code from the database, such as `verdict.E01`.
-    const BY_CODE: [&str; 19] = [
+    const BY_CODE: [&str; 20] = [
         "action",
         "bill-state",
         "cause",
@@ -157,6 +157,7 @@ mod tests {
         "load",
         "payment-state",
         "phase",
+        "request-state",
         "role",
         "state",
         "step",

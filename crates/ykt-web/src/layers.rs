@@ -1,11 +1,12 @@
 //! What happens to every request on its way in and out: an id for the log, counting, headers that bind the
 //! browser, and problems written as pages.
 
+use crate::act::{FLASH_COOKIE, flash_shown};
 use crate::i18n::Lang;
 use crate::problem::{Code, Problem};
 use crate::view::frame::Frame;
 use crate::view::url;
-use crate::web::{Asked, LANG_COOKIE, Prefs, Shared, Signed, THEME_COOKIE};
+use crate::web::{Asked, LANG_COOKIE, Prefs, Shared, Signed, THEME_COOKIE, cookie};
 use askama::Template;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -14,7 +15,6 @@ use axum::response::{Html, IntoResponse, Response};
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
-use ykt_base::hex::Hex;
 
 /// Header of the request id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,7 +30,7 @@ pub(crate) struct RequestId(pub(crate) String);
 /// Outermost: gives the request an id, writes one line of log, counts, and sets the headers every answer has.
 pub(crate) async fn observe(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = new_id(&shared);
+    let id = shared.new_id();
     let method = request.method().clone();
     // The pattern, not the path: a path may hold a card number.
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
@@ -68,12 +68,6 @@ pub(crate) async fn observe(State(shared): State<Arc<Shared>>, mut request: Requ
     response
 }
 
-fn new_id(shared: &Shared) -> String {
-    let mut bytes = [0u8; 8];
-    (shared.app.rng)().fill(&mut bytes);
-    Hex(&bytes).to_string()
-}
-
 /// For pages: remembers `?lang=` and `?theme=` in cookies, and writes problems as pages.
 pub(crate) async fn page(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
@@ -82,7 +76,11 @@ pub(crate) async fn page(State(shared): State<Arc<Shared>>, request: Request, ne
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let signed = request.extensions().get::<Signed>().cloned();
     let method = request.method().clone();
+    let told = cookie(request.headers(), FLASH_COOKIE).is_some();
     let mut response = next.run(request).await;
+    if told && response.status().is_success() {
+        response.headers_mut().extend(flash_shown(&shared).map(|line| (header::SET_COOKIE, line)));
+    }
     if let Some(problem) = response.extensions().get::<Problem>().cloned() {
         response = if problem.code == Code::SignInNeeded && method == Method::GET {
             let back = if query.is_empty() { path } else { format!("{path}?{query}") };
@@ -140,7 +138,7 @@ fn problem_page(
 ) -> Response {
     let title = prefs.lang.t("problem.heading");
     let f = match signed {
-        Some(signed) => Asked { signed, prefs, path, query }.frame(shared, title, ""),
+        Some(signed) => Asked { signed, prefs, path, query, flash: None }.frame(shared, title, ""),
         None => crate::auth::lone_frame(shared, prefs, title, path, query),
     };
     let page = ProblemPage { f, words: problem.words(prefs.lang), id };

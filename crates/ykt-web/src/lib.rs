@@ -5,6 +5,7 @@
 //! is decided here: every page and answer is made from the query functions of the rooms below, and a list is
 //! described once ([`list::List`]) for page, export and API alike.
 
+mod act;
 mod api;
 pub mod assets;
 mod auth;

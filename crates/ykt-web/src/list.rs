@@ -260,6 +260,8 @@ pub trait List: Send + Sync + 'static {
     const EMPTY: &'static str;
     /// What it takes to see it.
     const NEEDS: Permission;
+    /// Ways onward beside its title: key of the words, address, and what it takes.
+    const ACTIONS: &'static [(&'static str, &'static str, Permission)] = &[];
 
     /// Its columns. The first one names the row.
     fn columns() -> &'static [Column<Self::Row>];

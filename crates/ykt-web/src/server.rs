@@ -22,7 +22,7 @@ use thiserror::Error;
 use ykt_office::people::{People, SignInRules};
 
 /// Largest body of a request, in bytes: forms and load messages are small.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Attempts to sign in or to use a token that may follow each other from one address, and how they come back.
 const ATTEMPTS: Rate = Rate { burst: 10, refill: Duration::from_secs(6) };
 
@@ -158,6 +158,9 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
         .route("/terminals/{pos}", get(pages::terminal::page))
         .route("/merchants/{code}", get(pages::merchant::page))
         .route("/loads/{id}", get(pages::order::page))
+        .route(pages::person::NEW, get(pages::person::new_page).post(pages::person::add))
+        .route("/users/{name}", get(pages::person::page))
+        .route("/users/{name}/{act}", axum::routing::post(pages::person::change))
         .route("/system", get(pages::system::page))
         .route("/account", get(auth::account_page).post(auth::change_password))
         .route("/sign-out", axum::routing::post(auth::sign_out))

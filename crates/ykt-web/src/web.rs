@@ -13,6 +13,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use std::sync::Arc;
+use ykt_base::hex::Hex;
 use ykt_base::{Clock, Rng};
 use ykt_office::people::{People, Permission, Role};
 use ykt_store::{Store, Tx};
@@ -43,6 +44,13 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// An id that nobody chose before, for a form whose act must happen once however often it is sent.
+    pub(crate) fn new_id(&self) -> String {
+        let mut bytes = [0; 8];
+        (self.app.rng)().fill(&mut bytes);
+        Hex(&bytes).to_string()
+    }
+
     /// Reads on a thread that may block.
     ///
     /// # Errors
@@ -128,7 +136,9 @@ impl Signed {
     pub fn card_numbers(&self) -> CardNumbers {
         match self.who.role {
             Role::Operator | Role::Finance => CardNumbers::Whole,
-            Role::Security | Role::Auditor | Role::ReadOnly => CardNumbers::Masked,
+            Role::Security | Role::Auditor | Role::ReadOnly | Role::Custodian | Role::KeyAdministrator => {
+                CardNumbers::Masked
+            }
         }
     }
 
@@ -152,6 +162,8 @@ pub struct Asked {
     pub path: String,
     /// Query string.
     pub query: String,
+    /// What the act that led here has done.
+    pub flash: Option<String>,
 }
 
 impl Asked {
@@ -174,6 +186,7 @@ impl Asked {
             query: self.query.clone(),
             environment: shared.config.environment,
             search: String::new(),
+            flash: self.flash.clone(),
         }
     }
 }
@@ -184,9 +197,11 @@ impl<S: Sync> FromRequestParts<S> for Asked {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Asked, Problem> {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let signed = parts.extensions.get::<Signed>().cloned();
+        let prefs = Prefs::of(&query, &parts.headers);
         Ok(Asked {
             signed: signed.ok_or_else(|| Problem::new(Code::SignInNeeded, ""))?,
-            prefs: Prefs::of(&query, &parts.headers),
+            prefs,
+            flash: crate::act::flash(&parts.headers, prefs.lang),
             path: parts.uri.path().to_owned(),
             query,
         })

@@ -8,6 +8,7 @@ use ykt_office::audit::Outcome;
 use ykt_office::blacklist::ListKind;
 use ykt_office::cards::{CardEvent, CardKind, CardState};
 use ykt_office::people::Role;
+use ykt_office::requests::RequestState;
 use ykt_office::terminals::TerminalState;
 use ykt_pay::OrderState;
 use ykt_pay::order::StepKind;
@@ -114,6 +115,15 @@ words! {
         Done = "done" Good;
         Refused = "refused" Bad;
     }
+    RequestState "request-state" {
+        Open = "open" Warn;
+        Approved = "approved" Info;
+        Refused = "refused" Bad;
+        Withdrawn = "withdrawn" Quiet;
+        Done = "done" Good;
+        Failed = "failed" Bad;
+        Expired = "expired" Quiet;
+    }
     OrderState "load" {
         Paid = "paid" Info;
         Frozen = "frozen" Info;
@@ -194,6 +204,8 @@ words! {
         Security = "security" Quiet;
         Auditor = "auditor" Quiet;
         ReadOnly = "read_only" Quiet;
+        Custodian = "custodian" Quiet;
+        KeyAdministrator = "key_administrator" Quiet;
     }
 }
 

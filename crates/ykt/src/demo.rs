@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let server = Server::bind(config, serve::app(city.store().clone(), Some(vault)))?;
         println!("\nserving on {}", server.url());
         for (name, full_name, role) in USERS {
-            println!("  sign in as {name:<9} password {DEMO_PASSWORD}   {role}: {full_name}");
+            println!("  sign in as {name:<11} password {DEMO_PASSWORD}   {role}: {full_name}");
         }
         println!("stop with Ctrl-C");
         serve::serve(server)?;

@@ -9,7 +9,9 @@ use std::io::{BufRead, IsTerminal};
 use std::process::ExitCode;
 use ykt_base::Clock;
 use ykt_office::Act;
-use ykt_office::people::{self, FirstPassword, NewUser, Password, People, Role, SignInRules, UserFilter};
+use ykt_office::people::{
+    self, FirstPassword, NewUser, Password, People, Role, SignInRules, StaffNumber, UserFilter,
+};
 use ykt_store::{Paging, Store};
 
 /// Add and unlock the people who sign in at the consoles
@@ -27,9 +29,12 @@ enum UserAct {
     Add {
         /// Sign-in name: 2 to 32 signs of a-z 0-9 . _ -
         name: String,
-        /// What the user is here for: operator, finance, security, auditor, read-only
+        /// What the user is here for: operator, finance, security, auditor, read-only, custodian, key-administrator
         #[arg(long)]
         role: String,
+        /// The person's staff number; by it one person never gets two roles that exclude each other
+        #[arg(long, value_name = "NO")]
+        staff_number: Option<StaffNumber>,
         /// The person's name
         #[arg(long)]
         full_name: Option<String>,
@@ -57,11 +62,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let people = People::new(store.clone(), SignInRules::default(), &mut SystemRng)?;
     let act = Act::of("<command line>", "local", SystemClock.now());
     match &args.act {
-        UserAct::Add { name, role, full_name } => {
+        UserAct::Add { name, role, staff_number, full_name } => {
             let role = role_of(role)?;
             let full_name = full_name.clone().unwrap_or_else(|| name.clone());
             let first_password = FirstPassword::MustBeChanged;
-            let user = NewUser { name: name.clone(), full_name, role, first_password };
+            let staff_number = staff_number.clone();
+            let user = NewUser { name: name.clone(), full_name, role, staff_number, first_password };
             people.add(&user, &password()?, &mut SystemRng, &act)?;
             println!("added {name} ({role})");
         }
@@ -78,11 +84,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A role as one word of a command line.
+fn role_word(role: Role) -> String {
+    role.name().replace(' ', "-")
+}
+
 fn role_of(word: &str) -> anyhow::Result<Role> {
-    match Role::ALL.iter().find(|role| role.name() == word) {
+    match Role::ALL.iter().find(|role| role_word(**role) == word) {
         Some(role) => Ok(*role),
         None => {
-            let known: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
+            let known: Vec<String> = Role::ALL.iter().map(|role| role_word(*role)).collect();
             bail!("role `{word}` is unknown: expected one of {}", known.join(", "))
         }
     }
@@ -111,7 +122,8 @@ fn list(store: &Store) -> anyhow::Result<()> {
             (false, Some(until)) => format!("locked until {until}"),
             (false, None) => "active".to_owned(),
         };
-        println!("{:<20} {:<10} {:<28} {}", user.name, user.role.name(), state, user.full_name);
+        let number = user.staff_number.as_ref().map_or("-", StaffNumber::as_str);
+        println!("{:<20} {:<17} {:<10} {:<28} {}", user.name, user.role, number, state, user.full_name);
     }
     Ok(())
 }

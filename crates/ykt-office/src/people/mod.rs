@@ -1,10 +1,12 @@
 //! People: users, roles, passwords and sessions, by the rules of the security chapter (`toll.md` 6.3.1).
 //!
 //! A password is never stored, logged or shown: its Argon2id hash is stored. A session token is never stored
-//! either: its SM3 hash is. One user has one role, so roles that exclude each other never meet in a person.
+//! either: its SM3 hash is. One user has one role and keeps it, and users whose roles exclude each other never
+//! share a staff number: so such roles never meet in a person ([`Role::excludes`]).
 
 mod password;
 mod sign_in;
+mod staff;
 mod store;
 
 use ykt_base::DateTime;
@@ -14,7 +16,8 @@ pub use password::{
     WeakPassword,
 };
 pub use sign_in::{NAME_LEN_MAX, People, PeopleError, Refusal, SignInRules, Token};
-pub use store::{list, sessions};
+pub use staff::{STAFF_NUMBER_LEN_MAX, StaffNumber, StaffNumberError};
+pub use store::{list, sessions, user};
 
 ykt_store::coded! {
     /// What a user is here for.
@@ -23,12 +26,16 @@ ykt_store::coded! {
         Operator = 1, "operator";
         /// Keeps the books: bills, transfers, closing.
         Finance = 2, "finance";
-        /// Keeps users and keys.
+        /// Keeps users: who may work here, and as what.
         Security = 3, "security";
         /// Reads everything, the audit log too; changes nothing.
         Auditor = 4, "auditor";
         /// Reads the business side; changes nothing.
         ReadOnly = 5, "read-only";
+        /// Gives a component in ceremonies; nothing else.
+        Custodian = 6, "custodian";
+        /// Asks for and approves what is done to keys, two of them together.
+        KeyAdministrator = 7, "key administrator";
     }
 }
 
@@ -45,10 +52,16 @@ ykt_store::coded! {
         KeepBooks = 4, "keep books";
         /// Create, change, unlock and disable users.
         ManagePeople = 5, "manage people";
-        /// Generate, activate and retire keys.
+        /// Ask for and approve what is done to keys: generate, activate, retire, export and the like.
         ManageKeys = 6, "manage keys";
         /// Read the audit log.
         ReadAudit = 7, "read audit log";
+        /// Look at keys: states, versions and check values, never a value.
+        ReadKeys = 8, "read keys";
+        /// Give a component in a ceremony.
+        GiveComponent = 9, "give a component";
+        /// Make key cards and PSAMs, and run the lines that download keys into cards.
+        ProduceCards = 10, "produce cards";
     }
 }
 
@@ -58,11 +71,13 @@ impl Role {
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission as P;
         match self {
-            Role::Operator => &[P::ReadBusiness, P::ChangeRegisters, P::RunClearing],
+            Role::Operator => &[P::ReadBusiness, P::ChangeRegisters, P::RunClearing, P::ProduceCards],
             Role::Finance => &[P::ReadBusiness, P::KeepBooks],
-            Role::Security => &[P::ManagePeople, P::ManageKeys],
-            Role::Auditor => &[P::ReadBusiness, P::ReadAudit],
+            Role::Security => &[P::ManagePeople, P::ReadKeys],
+            Role::Auditor => &[P::ReadBusiness, P::ReadAudit, P::ReadKeys],
             Role::ReadOnly => &[P::ReadBusiness],
+            Role::Custodian => &[P::GiveComponent, P::ReadKeys],
+            Role::KeyAdministrator => &[P::ManageKeys, P::ReadKeys],
         }
     }
 
@@ -70,6 +85,31 @@ impl Role {
     #[must_use]
     pub fn may(self, what: Permission) -> bool {
         self.permissions().contains(&what)
+    }
+
+    /// Whether one person may not be both (`keys-and-ca.md` 3, `toll.md` P-06). Who handles keys or people, works
+    /// at the desk or audits does none of the other things, and is not there twice under one role either: a
+    /// person with two sign-in names could be both of the two people that a critical act takes. Finance and
+    /// read-only exclude nothing.
+    #[must_use]
+    pub const fn excludes(self, other: Role) -> bool {
+        const fn stands_alone(role: Role) -> bool {
+            match role {
+                Role::Operator
+                | Role::Security
+                | Role::Auditor
+                | Role::Custodian
+                | Role::KeyAdministrator => true,
+                Role::Finance | Role::ReadOnly => false,
+            }
+        }
+        stands_alone(self) && stands_alone(other)
+    }
+
+    /// Whether a user of this role comes with a staff number: when the role excludes any.
+    #[must_use]
+    pub const fn needs_staff_number(self) -> bool {
+        self.excludes(self)
     }
 }
 
@@ -80,8 +120,10 @@ pub struct UserRow {
     pub name: String,
     /// The person's name.
     pub full_name: String,
-    /// What the user is here for.
+    /// What the user is here for; never changed.
     pub role: Role,
+    /// The person's number in the house; users of release 0.2 and earlier may be without.
+    pub staff_number: Option<StaffNumber>,
     /// The password must be changed before anything else.
     pub must_change_password: bool,
     /// Wrong passwords in a row.
@@ -129,6 +171,8 @@ pub struct NewUser {
     pub full_name: String,
     /// What the user is here for.
     pub role: Role,
+    /// The person's number in the house; a role that excludes others needs it.
+    pub staff_number: Option<StaffNumber>,
     /// Whether the first password may stay.
     pub first_password: FirstPassword,
 }

@@ -5,7 +5,7 @@
 
 use super::password::{self, DEMO_PASSWORD, HashCost, HashError, Password, WeakPassword, check_strength};
 use super::store::{self, Account};
-use super::{FirstPassword, NewUser, Session, SessionRow, UserRow};
+use super::{FirstPassword, NewUser, Role, Session, SessionRow, StaffNumber, UserRow};
 use crate::act::Act;
 use crate::audit::{self, Outcome};
 use std::fmt;
@@ -157,6 +157,41 @@ pub enum PeopleError {
         /// Sign-in name.
         name: String,
     },
+    /// The role excludes others, and nobody can tell whether the person has one of those.
+    #[error(
+        "user {name}: the role {role} excludes other roles, so it needs the person's staff number; give the number"
+    )]
+    StaffNumberMissing {
+        /// Sign-in name.
+        name: String,
+        /// The role.
+        role: Role,
+    },
+    /// The person has a role that excludes this one.
+    #[error(
+        "user {name}: staff number {number} is that of {other}, who is {others_role}; one person cannot be {role} as \
+         well: choose another person"
+    )]
+    Excluded {
+        /// Sign-in name.
+        name: String,
+        /// The person's number.
+        number: StaffNumber,
+        /// The role asked for.
+        role: Role,
+        /// The person's other sign-in name.
+        other: String,
+        /// The role under that name.
+        others_role: Role,
+    },
+    /// The user has a staff number already.
+    #[error("user {name} has the staff number {found} already: a user stays one person")]
+    StaffNumberKept {
+        /// Sign-in name.
+        name: String,
+        /// The number.
+        found: StaffNumber,
+    },
     /// There is no such user.
     #[error("there is no user {name}")]
     Unknown {
@@ -192,7 +227,8 @@ impl People {
     /// Adds a user. The same user again is passed over, and keeps its password.
     ///
     /// # Errors
-    /// [`PeopleError`]: name impossible or taken, password too weak.
+    /// [`PeopleError`]: name impossible or taken, password too weak, staff number missing, or the person has a role
+    /// that excludes this one.
     pub fn add(
         &self,
         new: &NewUser,
@@ -209,14 +245,24 @@ impl People {
         check_strength(first, name).map_err(|source| PeopleError::Weak { name: name.clone(), source })?;
         let password_hash = password::hash(first, self.rules.cost, rng)?;
         self.store.write(|tx| {
-            if let Some(found) = store::account(tx, name)? {
-                let same = found.user.full_name == new.full_name && found.user.role == new.role;
+            if let Some(found) = store::account(tx, name)?.map(|account| account.user) {
+                let same = found.full_name == new.full_name
+                    && found.role == new.role
+                    && found.staff_number == new.staff_number;
                 return if same { Ok(()) } else { Err(PeopleError::Taken { name: name.clone() }) };
+            }
+            match &new.staff_number {
+                Some(number) => one_role_each(tx, name, new.role, number)?,
+                None if new.role.needs_staff_number() => {
+                    return Err(PeopleError::StaffNumberMissing { name: name.clone(), role: new.role });
+                }
+                None => {}
             }
             let user = UserRow {
                 name: name.clone(),
                 full_name: new.full_name.clone(),
                 role: new.role,
+                staff_number: new.staff_number.clone(),
                 must_change_password: new.first_password == FirstPassword::MustBeChanged,
                 failures: 0,
                 locked_until: None,
@@ -225,7 +271,27 @@ impl People {
                 last_sign_in_at: None,
             };
             store::insert(tx, &Account { user, password_hash })?;
-            audit::append(tx, act, "user/add", name, Outcome::Done, new.role.name())?;
+            let number = new.staff_number.as_ref().map(|number| format!(", staff number {number}"));
+            let detail = format!("{}{}", new.role, number.unwrap_or_default());
+            audit::append(tx, act, "user/add", name, Outcome::Done, &detail)?;
+            Ok(())
+        })
+    }
+
+    /// Gives a user of an earlier release a staff number, once.
+    ///
+    /// # Errors
+    /// [`PeopleError`]: no such user, the user has a number, or the person has a role that excludes the user's.
+    pub fn give_staff_number(&self, name: &str, number: &StaffNumber, act: &Act) -> Result<(), PeopleError> {
+        self.store.write(|tx| {
+            let user =
+                store::user(tx, name)?.ok_or_else(|| PeopleError::Unknown { name: name.to_owned() })?;
+            if let Some(found) = user.staff_number {
+                return Err(PeopleError::StaffNumberKept { name: name.to_owned(), found });
+            }
+            one_role_each(tx, name, user.role, number)?;
+            store::set_staff_number(tx, name, number)?;
+            audit::append(tx, act, "user/staff number", name, Outcome::Done, number.as_str())?;
             Ok(())
         })
     }
@@ -388,7 +454,7 @@ impl People {
             user.must_change_password = true;
             (user.failures, user.locked_until) = (0, None);
             store::set_password(tx, name, &hash, act.at)?;
-            store::end_other_sessions(tx, name, None)
+            Ok(store::end_other_sessions(tx, name, None)?)
         })
     }
 
@@ -410,16 +476,19 @@ impl People {
     pub fn disable(&self, name: &str, act: &Act) -> Result<(), PeopleError> {
         self.change_user(name, "user/disable", act, |tx, user| {
             user.disabled = true;
-            store::end_other_sessions(tx, name, None)
+            Ok(store::end_other_sessions(tx, name, None)?)
         })
     }
 
     /// Enables a disabled user.
     ///
     /// # Errors
-    /// [`PeopleError::Unknown`].
+    /// [`PeopleError::Unknown`]; [`PeopleError::StaffNumberMissing`] for a user of an earlier release.
     pub fn enable(&self, name: &str, act: &Act) -> Result<(), PeopleError> {
         self.change_user(name, "user/enable", act, |_, user| {
+            if user.role.needs_staff_number() && user.staff_number.is_none() {
+                return Err(PeopleError::StaffNumberMissing { name: name.to_owned(), role: user.role });
+            }
             user.disabled = false;
             Ok(())
         })
@@ -430,7 +499,7 @@ impl People {
         name: &str,
         what: &str,
         act: &Act,
-        change: impl FnOnce(&Tx, &mut UserRow) -> Result<(), StoreError>,
+        change: impl FnOnce(&Tx, &mut UserRow) -> Result<(), PeopleError>,
     ) -> Result<(), PeopleError> {
         self.store.write(|tx| {
             let found = store::account(tx, name)?;
@@ -501,6 +570,21 @@ impl People {
             must_change_password: user.must_change_password || too_old,
             started_at,
         }
+    }
+}
+
+/// Refuses a role that excludes another one of the same person.
+fn one_role_each(tx: &Tx, name: &str, role: Role, number: &StaffNumber) -> Result<(), PeopleError> {
+    let others = store::of_staff_number(tx, number, name)?;
+    match others.into_iter().find(|(_, others_role)| role.excludes(*others_role)) {
+        None => Ok(()),
+        Some((other, others_role)) => Err(PeopleError::Excluded {
+            name: name.to_owned(),
+            number: number.clone(),
+            role,
+            other,
+            others_role,
+        }),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Tables of users, passwords and sessions.
 
 use super::password::PASSWORD_HISTORY;
-use super::{SessionRow, UserFilter, UserRow};
+use super::{Role, SessionRow, StaffNumber, UserFilter, UserRow};
 use ykt_base::DateTime;
 use ykt_crypto::chain::Hash32;
 use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, contains, params};
 
 const COLUMNS: &str = "SELECT name, full_name, role, must_change, failures, locked_until, disabled,
-    password_changed_at, last_sign_in_at, password_hash FROM office_user";
+    password_changed_at, last_sign_in_at, staff_number, password_hash FROM office_user";
 const SESSION: &str = "SELECT user_name, from_where, started_at, last_seen_at FROM office_session";
 
 /// A user with the hash of the password.
@@ -27,6 +27,7 @@ fn user_row(row: &Row) -> Result<UserRow, StoreError> {
         disabled: row.get(6)?,
         password_changed_at: row.get(7)?,
         last_sign_in_at: row.get(8)?,
+        staff_number: row.opt_text(9)?.map(|_| row.parse(9)).transpose()?,
     })
 }
 
@@ -40,11 +41,35 @@ fn session_row(row: &Row) -> Result<SessionRow, StoreError> {
 }
 
 fn account_row(row: &Row) -> Result<Account, StoreError> {
-    Ok(Account { user: user_row(row)?, password_hash: row.get(9)? })
+    Ok(Account { user: user_row(row)?, password_hash: row.get(10)? })
 }
 
 pub(crate) fn account(tx: &Tx, name: &str) -> Result<Option<Account>, StoreError> {
     tx.query_one(&format!("{COLUMNS} WHERE name = $1"), params![name], account_row)
+}
+
+/// The user of that sign-in name.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn user(tx: &Tx, name: &str) -> Result<Option<UserRow>, StoreError> {
+    Ok(account(tx, name)?.map(|account| account.user))
+}
+
+/// The other users under a staff number, disabled ones too: who left may come back.
+pub(crate) fn of_staff_number(
+    tx: &Tx,
+    number: &StaffNumber,
+    but: &str,
+) -> Result<Vec<(String, Role)>, StoreError> {
+    let sql = "SELECT name, role FROM office_user WHERE staff_number = $1 AND name <> $2 ORDER BY name";
+    tx.query(sql, params![number.as_str(), but], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Gives a user a staff number.
+pub(crate) fn set_staff_number(tx: &Tx, name: &str, number: &StaffNumber) -> Result<(), StoreError> {
+    let sql = "UPDATE office_user SET staff_number = $2 WHERE name = $1";
+    tx.execute(sql, params![name, number.as_str()]).map(drop)
 }
 
 pub(crate) fn enabled_accounts(tx: &Tx) -> Result<Vec<Account>, StoreError> {
@@ -55,8 +80,8 @@ pub(crate) fn insert(tx: &Tx, account: &Account) -> Result<(), StoreError> {
     let Account { user, password_hash } = account;
     tx.execute(
         "INSERT INTO office_user (name, full_name, role, must_change, failures, locked_until, disabled,
-            password_changed_at, last_sign_in_at, password_hash)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            password_changed_at, last_sign_in_at, staff_number, password_hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         params![
             &user.name,
             &user.full_name,
@@ -67,6 +92,7 @@ pub(crate) fn insert(tx: &Tx, account: &Account) -> Result<(), StoreError> {
             user.disabled,
             user.password_changed_at,
             user.last_sign_in_at,
+            user.staff_number.as_ref().map(StaffNumber::as_str),
             password_hash,
         ],
     )?;
@@ -182,6 +208,6 @@ pub fn list(tx: &Tx, filter: &UserFilter, paging: Paging) -> Result<Page<UserRow
     conditions
         .when("role =", filter.role)
         .when("disabled =", filter.disabled)
-        .when_any_like(&["name", "full_name"], text.as_ref());
+        .when_any_like(&["name", "full_name", "staff_number"], text.as_ref());
     conditions.page(tx, COLUMNS, ("name", Direction::Up), "name", paging, user_row)
 }

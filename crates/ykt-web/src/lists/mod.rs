@@ -33,6 +33,7 @@ const EXPORT_BATCH_ROWS: u32 = 1_000;
 struct ListPage {
     f: Frame,
     lead: &'static str,
+    actions: Vec<(&'static str, &'static str)>,
     table: Table,
 }
 
@@ -52,7 +53,9 @@ pub(crate) async fn page<L: List>(
     let (found, ask) = shared.read(move |tx| Ok((L::find(tx, &ask, look)?, ask))).await?;
     let f = asked.frame(&shared, asked.prefs.lang.t(L::TITLE), L::PATH);
     let table = Table::new::<L>(&ask, &found, look);
-    Ok(render(&ListPage { f, lead: L::LEAD, table })?.into_response())
+    let may = |needs: Permission| asked.signed.who.role.may(needs);
+    let actions = L::ACTIONS.iter().filter(|(.., needs)| may(*needs)).map(|(key, href, _)| (*key, *href));
+    Ok(render(&ListPage { f, lead: L::LEAD, actions: actions.collect(), table })?.into_response())
 }
 
 /// The list as CSV.

@@ -7,6 +7,7 @@ pub mod entry;
 pub mod file;
 pub mod merchant;
 pub mod order;
+pub mod person;
 pub mod record;
 pub mod search;
 pub mod system;

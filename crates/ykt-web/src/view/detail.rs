@@ -3,6 +3,7 @@
 use crate::i18n::Lang;
 use crate::list::{Column, Found, Look};
 use crate::view::cell::{Cell, Tone, Value};
+use crate::view::form::Form;
 use crate::view::frame::Frame;
 use crate::view::table::Place;
 use askama::Template;
@@ -38,6 +39,8 @@ pub enum Block {
     Raw(String, String),
     /// Words that matter.
     Note(Tone, String),
+    /// A form.
+    Form(Form),
 }
 
 /// A figure.

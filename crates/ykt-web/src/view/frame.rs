@@ -79,6 +79,8 @@ impl Who {
             Role::Security => "role.security",
             Role::Auditor => "role.auditor",
             Role::ReadOnly => "role.read_only",
+            Role::Custodian => "role.custodian",
+            Role::KeyAdministrator => "role.key_administrator",
         }
     }
 }
@@ -106,6 +108,8 @@ pub struct Frame {
     pub environment: Environment,
     /// The words in the search box.
     pub search: String,
+    /// What the act that led here has done.
+    pub flash: Option<String>,
 }
 
 /// An entry of the navigation.
@@ -276,6 +280,7 @@ mod tests {
             query: "day=2026-11-22&lang=en".into(),
             environment: Environment::Demo,
             search: String::new(),
+            flash: None,
         }
     }
 

@@ -78,11 +78,17 @@ pub fn empty() -> App {
         ("security", "张敏", Role::Security),
         ("auditor", "刘洋", Role::Auditor),
         ("reader", "陈静", Role::ReadOnly),
+        ("custodian1", "顾清怡", Role::Custodian),
+        ("custodian2", "白如川", Role::Custodian),
+        ("custodian3", "唐致远", Role::Custodian),
+        ("keys1", "宋安澜", Role::KeyAdministrator),
+        ("keys2", "何敬书", Role::KeyAdministrator),
     ] {
         let new = NewUser {
             name: name.to_owned(),
             full_name: full_name.to_owned(),
             role,
+            staff_number: Some(name.parse().unwrap()),
             first_password: FirstPassword::MayStay,
         };
         people.add(&new, &Password::from(PASSWORD), &mut *rng(), &Act::of_system("setup", at(0, 0))).unwrap();
