@@ -9,12 +9,15 @@
 pub mod backend;
 mod batch;
 pub mod behaviour;
+pub mod ceremony;
 pub mod error;
+pub mod exchange;
 pub mod keys;
 pub mod kind;
 pub mod levels;
 pub mod manage;
 mod sealed;
+mod signed;
 mod soft;
 pub mod table;
 pub mod transport;
@@ -27,6 +30,7 @@ pub use kind::{KeyKind, KeyState, Origin, Scheme};
 pub use levels::{Factor, FactorPadding, Level, Levels, LevelsError};
 pub use manage::{ImportedKey, KeyManagement, KeyPlace, Signer, WrappedKey};
 pub use sealed::{Hardness, SealError, Unlock};
+pub use signed::{SignedText, SignedTextError};
 pub use soft::{DEMO_TRANSPORT_KEY, SoftVault};
 pub use value::{KeyAlgorithm, KeyValue};
 pub use vault::{

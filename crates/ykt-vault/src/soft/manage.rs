@@ -93,15 +93,50 @@ impl KeyManagement for SoftVault {
 
     fn import_wrapped(&self, wrapped: &WrappedKey, transport: KeyRef) -> Result<KeyInfo, VaultError> {
         let under = self.centre_key(transport, KeyKind::KeyTransport, Use::Compute)?;
-        let found = under.kcv();
-        if found != wrapped.transport_kcv {
-            return Err(VaultError::WrongKcv { key: transport, expected: wrapped.transport_kcv, found });
-        }
-        let key = wrapped.place.key;
-        let value = transport::decipher(&wrapped.cryptogram, wrapped.algorithm, &under).ok_or_else(|| {
-            let reason = format!("the cryptogram of the {key} was changed, or is of another length");
-            VaultError::NotAllowed { reason }
-        })?;
-        self.import(ImportedKey { place: wrapped.place, state: wrapped.state, value, kcv: Some(wrapped.kcv) })
+        self.take(unwrapped(wrapped, transport, &under)?)
     }
+
+    fn import_all_wrapped(
+        &self,
+        wrapped: &[&WrappedKey],
+        transport: KeyRef,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<KeyInfo>, (usize, VaultError)> {
+        let under =
+            self.centre_key(transport, KeyKind::KeyTransport, Use::Compute).map_err(|error| (0, error))?;
+        let mut new = Vec::with_capacity(wrapped.len());
+        for (at, key) in wrapped.iter().enumerate() {
+            new.push(unwrapped(key, transport, &under).map_err(|error| (at, error))?);
+            progress(new.len(), wrapped.len());
+        }
+        let infos = new.iter().map(|entry| entry.info(&self.levels, self.origin)).collect();
+        let mut position = 0;
+        let taken = self.change(|keys| {
+            new.into_iter().enumerate().try_for_each(|(at, entry)| {
+                position = at;
+                keys.insert(&self.levels, entry)
+            })
+        });
+        taken.map(|()| infos).map_err(|error| (position, error))
+    }
+}
+
+/// The key that a cryptogram under `under` brings, when it is the one of its check value.
+fn unwrapped(
+    wrapped: &WrappedKey,
+    transport: KeyRef,
+    under: &KeyValue,
+) -> Result<Entry<Arc<KeyValue>>, VaultError> {
+    let WrappedKey { place, algorithm, state, kcv: expected, transport_kcv, ref cryptogram } = *wrapped;
+    let found = under.kcv();
+    if found != transport_kcv {
+        return Err(VaultError::WrongKcv { key: transport, expected: transport_kcv, found });
+    }
+    let key = place.key;
+    let value = transport::decipher(cryptogram, algorithm, under).ok_or_else(|| {
+        let reason = format!("the cryptogram of the {key} was changed, or is of another length");
+        VaultError::NotAllowed { reason }
+    })?;
+    let new = entry(place, state, value);
+    if new.kcv == expected { Ok(new) } else { Err(VaultError::WrongKcv { key, expected, found: new.kcv }) }
 }
