@@ -6,22 +6,28 @@
 //!
 //! What belongs to it, each a room of its own with its own tables:
 //!
-//! - registry: the life of every key, groups of keys, and the tree that compares both with the vault;
-//! - operations: generate, import, export, activate, retire, restore, destroy, by two people and repeat-safe;
-//! - campaigns: other key versions for cards that are in people's pockets already;
+//! - [`registry`]: the life of every key, groups of keys, and the tree that compares both with the vault;
+//! - [`operations`]: generate, import, export, activate, retire, restore, destroy, by two people and repeat-safe;
+//! - [`campaigns`]: other key versions for cards that are in people's pockets already;
 //! - download: WRITE KEY commands for personalisation lines and counters (卡片密钥下装);
 //! - key cards and PSAMs: their production, inventory and life.
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
 
+pub mod campaigns;
 mod centre;
+pub mod operations;
+pub mod place;
+pub mod registry;
 
 use ykt_store::Module;
 
-pub use centre::Centre;
+pub use centre::{Centre, Resumed, TreeError};
+pub use operations::{Operation, OperationError};
+pub use place::PlaceName;
 
 /// Tables of the registry, of groups and of campaigns.
-pub const MODULE: Module = Module { name: "kmc", migrations: &[] };
+pub const MODULE: Module = Module { name: "kmc", migrations: &[registry::TABLES, campaigns::TABLES] };
 
 /// The modules of every room of the centre, for whoever opens a data directory.
 pub const MODULES: &[Module] = &[MODULE];

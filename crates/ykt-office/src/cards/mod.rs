@@ -10,9 +10,8 @@ use std::fmt;
 use std::str::FromStr;
 use ykt_base::{Asn8, Date, DateTime, IssuerFactor, KeyVersion};
 
-pub(crate) use store::for_each;
 pub use store::{
-    card, change, count, history, issue, lapse_pre_reports, list, lock_reported, register, report_loss,
+    card, change, count, for_each, history, issue, lapse_pre_reports, list, lock_reported, register, report_loss,
 };
 
 ykt_store::coded! {

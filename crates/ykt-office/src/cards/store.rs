@@ -115,8 +115,11 @@ fn require(tx: &Tx, asn: &Asn8) -> Result<CardRow, RegisterError> {
     card(tx, asn)?.ok_or_else(|| RegisterError::unknown_card(asn))
 }
 
-/// All cards by number, one at a time: for the snapshot.
-pub(crate) fn for_each(tx: &Tx, mut each: impl FnMut(CardRow)) -> Result<(), StoreError> {
+/// All cards by number, one at a time: for what goes through the whole register.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn for_each(tx: &Tx, mut each: impl FnMut(CardRow)) -> Result<(), StoreError> {
     tx.for_each(&format!("{COLUMNS} ORDER BY asn"), &[], |row| {
         each(card_row(row)?);
         Ok(())
