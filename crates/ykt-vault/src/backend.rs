@@ -2,13 +2,14 @@
 //! verdicts. A backend whose keys stay in a token answers [`KeySource`] with the finished key of one card, for the
 //! time of one command; it is wiped after.
 
+use crate::batch;
 use crate::error::VaultError;
 use crate::kind::Scheme;
 use crate::levels::Levels;
 use crate::table::Use;
 use crate::vault::{
     KeyAddress, KeyLayout, KeyRef, LoadSession, MacVerdict, NewKey, PresetJob, Secrecy, SecureMessage,
-    WriteKeyJob,
+    TacJob, TacVerdict, WriteKeyJob,
 };
 use ykt_base::{DateTime, IssuerFactor, KeyVersion, Mac4};
 use ykt_crypto::sm::CommandBytes;
@@ -131,6 +132,12 @@ pub fn load_mac2(
     at: DateTime,
 ) -> Result<Mac4, VaultError> {
     Ok(load::mac2(&load_session_key(source, session)?, load, at))
+}
+
+/// The verdict over one TAC of [`crate::Vault::verify_tacs`], by the card's own key.
+#[must_use]
+pub fn tac_verdict(key: &CardKey, job: &TacJob) -> TacVerdict {
+    batch::verdict(&key.tac_key(), job)
 }
 
 fn load_session_key(source: &dyn KeySource, session: &LoadSession) -> Result<SessionKey, VaultError> {

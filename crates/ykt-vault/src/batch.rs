@@ -89,7 +89,8 @@ pub(crate) fn verify(jobs: &[TacJob], source: impl Fn(&CardKeyRef) -> Option<Tac
     jobs.iter().map(judge).collect()
 }
 
-fn verdict(key: &SessionKey, job: &TacJob) -> TacVerdict {
+/// The verdict over one TAC by the card's TAC key.
+pub(crate) fn verdict(key: &SessionKey, job: &TacJob) -> TacVerdict {
     match MacVerdict::of(&receipt_tac(key, &job.receipt), &job.tac) {
         MacVerdict::Right => TacVerdict::Right,
         MacVerdict::Wrong => TacVerdict::Wrong,

@@ -6,7 +6,7 @@
 use crate::error::VaultError;
 use crate::kind::{KeyKind, KeyState, Origin, Scheme};
 use crate::levels::{Factor, FactorPadding, Level, Levels, LevelsError};
-use crate::manage::KeyPlace;
+use crate::manage::{ImportedKey, KeyPlace};
 use crate::soft::{self, Keys, SoftVault};
 use crate::value::{KeyAlgorithm, KeyValue};
 use crate::vault::{KeyAddress, KeyRef};
@@ -248,21 +248,30 @@ impl DeskKeys {
     }
 }
 
-impl SoftVault {
-    /// A vault of the keys of a file: all active, several versions of one key too.
+/// The keys of a file as any vault can be given them.
+pub struct ReadKeys {
+    /// The hierarchy they stand in.
+    pub levels: Levels,
+    /// Where they come from.
+    pub origin: Origin,
+    /// The keys in the order of the file, all active, several versions of one key too.
+    pub keys: Vec<ImportedKey>,
+}
+
+impl KeysFile {
+    /// Its keys, with their check values checked.
     ///
     /// # Errors
     /// [`KeysError`] naming level or key.
-    pub fn from_keys(file: KeysFile) -> Result<SoftVault, KeysError> {
-        let levels = match file.levels.as_slice() {
+    pub fn into_keys(self) -> Result<ReadKeys, KeysError> {
+        let levels = match self.levels.as_slice() {
             [] => Levels::nation_city_card(),
             entries => Levels::new(entries.iter().map(level).collect::<Result<_, _>>()?)?,
         };
         let names: Vec<_> = levels.as_slice().iter().map(|level| level.name.as_str()).collect();
         let expected = names.join(", ");
-        let mut keys = Keys::default();
-        for (at, entry) in file.keys.into_iter().enumerate() {
-            let number = at.saturating_add(1);
+        let mut keys = Vec::with_capacity(self.keys.len());
+        for (number, entry) in (1_usize..).zip(self.keys) {
             let key = KeyRef::new(entry.kind.0, entry.index, entry.version);
             let level = match (&entry.level, key.kind.scheme()) {
                 (None, _) => Some(0),
@@ -270,25 +279,41 @@ impl SoftVault {
                 (Some(name), _) => levels.position(name),
             };
             let Some(level) = level else {
-                let found = entry.level.unwrap_or_default();
+                let (expected, found) = (expected.clone(), entry.level.unwrap_or_default());
                 return Err(KeysError::Level { number, key, expected, found });
             };
             let algorithm = entry.algorithm.map_or_else(|| soft::usual(key.kind), |named| named.0);
             let value = KeyValue::from_bytes(algorithm, &entry.value.0);
             let value = value.ok_or(KeysError::Value { number, key, algorithm })?;
-            let owner = entry.owner.map(|owner| owner.0);
-            let new = soft::entry(KeyPlace { key, level, owner }, KeyState::Active, value);
+            let found = value.kcv();
             if let Some(HexArray(expected)) = entry.kcv
-                && expected != new.kcv
+                && expected != found
             {
-                let [expected, found] = [expected, new.kcv].map(|kcv| Hex(&kcv).to_string());
+                let [expected, found] = [expected, found].map(|kcv| Hex(&kcv).to_string());
                 return Err(KeysError::CheckValue { number, key, expected, found });
             }
+            let place = KeyPlace { key, level, owner: entry.owner.map(|owner| owner.0) };
+            keys.push(ImportedKey { place, state: KeyState::Active, value, kcv: Some(found) });
+        }
+        Ok(ReadKeys { levels, origin: self.origin.0, keys })
+    }
+}
+
+impl SoftVault {
+    /// A vault of the keys of a file.
+    ///
+    /// # Errors
+    /// [`KeysError`] naming level or key.
+    pub fn from_keys(file: KeysFile) -> Result<SoftVault, KeysError> {
+        let ReadKeys { levels, origin, keys: read } = file.into_keys()?;
+        let mut keys = Keys::default();
+        for (number, key) in (1_usize..).zip(read) {
+            let new = soft::entry(key.place, key.state, key.value);
             let fits = keys.check_new(&levels, &new.place, new.algorithm);
             fits.map_err(|source| KeysError::Key { number, source })?;
             keys.restore(new);
         }
-        Ok(SoftVault::of_keys(levels, file.origin.0, keys))
+        Ok(SoftVault::of_keys(levels, origin, keys))
     }
 }
 

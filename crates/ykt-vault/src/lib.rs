@@ -25,7 +25,7 @@ pub mod value;
 pub mod vault;
 
 pub use error::VaultError;
-pub use keys::{DeskKeys, KeysError, KeysFile};
+pub use keys::{DeskKeys, KeysError, KeysFile, ReadKeys};
 pub use kind::{KeyKind, KeyState, Origin, Scheme};
 pub use levels::{Factor, FactorPadding, Level, Levels, LevelsError};
 pub use manage::{ImportedKey, KeyManagement, KeyPlace, Signer, WrappedKey};

@@ -71,6 +71,23 @@ pub struct WrappedKey {
     pub cryptogram: Vec<u8>,
 }
 
+impl WrappedKey {
+    /// Its cryptogram does not open under a transport key that is the right one.
+    #[must_use]
+    pub fn changed(&self) -> VaultError {
+        let key = self.place.key;
+        let reason = format!("the cryptogram of the {key} was changed, or is of another length");
+        VaultError::NotAllowed { reason }
+    }
+}
+
+/// What a seed is diversified with to give a root key: "YKT" || kind || index || version || 00 00.
+#[must_use]
+pub const fn root_factor(key: KeyRef) -> [u8; 8] {
+    let [y, k, t] = *b"YKT";
+    [y, k, t, key.kind.code(), key.index.0, key.version.0, 0, 0]
+}
+
 /// A vault whose keys can be managed. Each call is durable before it answers; one that fails changes nothing.
 pub trait KeyManagement: Vault {
     /// Makes a new key, not active yet.
@@ -91,7 +108,7 @@ pub trait KeyManagement: Vault {
     /// As [`KeyManagement::generate`]; [`VaultError::WrongKcv`] when the key is not the one its check value says.
     fn import(&self, key: ImportedKey) -> Result<KeyInfo, VaultError>;
 
-    /// Makes a root key out of a seed, not active yet: DIV(seed, "YKT" || kind || index || version || 00 00).
+    /// Makes a root key out of a seed, not active yet: DIV(seed, [`root_factor`]).
     ///
     /// # Errors
     /// As [`KeyManagement::generate`]; [`VaultError::NoSuchKey`] or [`VaultError::WrongState`] of the seed.

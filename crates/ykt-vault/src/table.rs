@@ -2,7 +2,7 @@
 //! a holder. The rules stand here once, for every backend.
 
 use crate::error::VaultError;
-use crate::kind::{KeyState, Origin, Scheme};
+use crate::kind::{KeyKind, KeyState, Origin, Scheme};
 use crate::levels::{Factor, Levels};
 use crate::manage::KeyPlace;
 use crate::value::KeyAlgorithm;
@@ -181,6 +181,35 @@ impl<T> KeyTable<T> {
             return Err(VaultError::NotAllowed { reason });
         }
         self.deepest(key, 0, wanted, |_| None)
+    }
+
+    /// As [`KeyTable::centre_key`], of one kind.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn centre_key_of(&self, key: KeyRef, kind: KeyKind, wanted: Use) -> Result<&Entry<T>, VaultError> {
+        if key.kind != kind {
+            let reason = format!("this takes a {kind} key, found the {key}");
+            return Err(VaultError::NotAllowed { reason });
+        }
+        self.centre_key(key, wanted)
+    }
+
+    /// The key of a place that is to leave under `transport`.
+    ///
+    /// # Errors
+    /// [`VaultError::NoSuchKey`]; [`VaultError::WrongState`] when it is destroyed; [`VaultError::NotAllowed`] when it
+    /// is the transport key itself.
+    pub fn leaving(&self, place: &KeyPlace, transport: KeyRef) -> Result<&Entry<T>, VaultError> {
+        if place.key == transport {
+            let reason = format!("the {transport} is not wrapped under itself");
+            return Err(VaultError::NotAllowed { reason });
+        }
+        let entry = self.at(place)?;
+        match entry.state {
+            KeyState::Destroyed => Err(VaultError::WrongState { key: place.key, state: entry.state }),
+            _ => Ok(entry),
+        }
     }
 
     /// The stored key nearest to this holder, with the way down to it. Keys of the centre have no holder.

@@ -3,7 +3,7 @@
 use super::{BACKEND, SoftVault, entry};
 use crate::error::VaultError;
 use crate::kind::{KeyKind, KeyState};
-use crate::manage::{ImportedKey, KeyManagement, KeyPlace, WrappedKey};
+use crate::manage::{ImportedKey, KeyManagement, KeyPlace, WrappedKey, root_factor};
 use crate::table::{Entry, Use};
 use crate::transport;
 use crate::value::{KeyAlgorithm, KeyValue};
@@ -21,12 +21,8 @@ impl SoftVault {
 
     /// The centre's own key of this name, which must be of `kind`.
     fn centre_key(&self, key: KeyRef, kind: KeyKind, wanted: Use) -> Result<Arc<KeyValue>, VaultError> {
-        if key.kind != kind {
-            let reason = format!("this takes a {kind} key, found the {key}");
-            return Err(VaultError::NotAllowed { reason });
-        }
         let kept = self.kept();
-        kept.keys.centre_key(key, wanted)?.value.clone().ok_or(VaultError::NoSuchKey { key })
+        kept.keys.centre_key_of(key, kind, wanted)?.value.clone().ok_or(VaultError::NoSuchKey { key })
     }
 }
 
@@ -54,10 +50,8 @@ impl KeyManagement for SoftVault {
 
     fn derive_root(&self, seed: KeyRef, key: KeyRef) -> Result<KeyInfo, VaultError> {
         let seed = self.centre_key(seed, KeyKind::Seed, Use::Compute)?;
-        let [y, k, t] = *b"YKT";
-        let factor = [y, k, t, key.kind.code(), key.index.0, key.version.0, 0, 0];
         let seed = seed.card_key().ok_or(VaultError::WrongHolder { key })?;
-        let value = match seed.diversify(&factor) {
+        let value = match seed.diversify(&root_factor(key)) {
             CardKey::Sm4(value) => KeyValue::Sm4(value),
             CardKey::Tdes(value) => KeyValue::Tdes(value),
             CardKey::Des(_) => return Err(VaultError::WrongHolder { key }),
@@ -72,13 +66,8 @@ impl KeyManagement for SoftVault {
     fn wrap(&self, place: &KeyPlace, transport: KeyRef) -> Result<WrappedKey, VaultError> {
         let under = self.centre_key(transport, KeyKind::KeyTransport, Use::Write)?;
         let kept = self.kept();
-        if place.key == transport {
-            let reason = format!("the {transport} is not wrapped under itself");
-            return Err(VaultError::NotAllowed { reason });
-        }
-        let Entry { algorithm, state, kcv, value, .. } = kept.keys.at(place)?;
-        let wrong_state = VaultError::WrongState { key: place.key, state: *state };
-        let value = value.as_ref().ok_or(wrong_state)?;
+        let Entry { algorithm, state, kcv, value, .. } = kept.keys.leaving(place, transport)?;
+        let value = value.as_ref().ok_or(VaultError::NoSuchKey { key: place.key })?;
         let cryptogram = transport::encipher(value, &under)
             .ok_or_else(|| VaultError::lacks(BACKEND, under.algorithm()))?;
         Ok(WrappedKey {
@@ -133,10 +122,7 @@ fn unwrapped(
         return Err(VaultError::WrongKcv { key: transport, expected: transport_kcv, found });
     }
     let key = place.key;
-    let value = transport::decipher(cryptogram, algorithm, under).ok_or_else(|| {
-        let reason = format!("the cryptogram of the {key} was changed, or is of another length");
-        VaultError::NotAllowed { reason }
-    })?;
+    let value = transport::decipher(cryptogram, algorithm, under).ok_or_else(|| wrapped.changed())?;
     let new = entry(place, state, value);
     if new.kcv == expected { Ok(new) } else { Err(VaultError::WrongKcv { key, expected, found: new.kcv }) }
 }
