@@ -449,8 +449,14 @@ fn check_density(scale: &Scale) -> Result<(), CityError> {
 pub const PARTNERS: &str = "partners";
 
 /// What the store of a company needs.
-pub const MODULES: &[ykt_store::Module] =
-    &[ykt_office::MODULE, ykt_ledger::MODULE, ykt_pay::MODULE, ykt_clearing::MODULE];
+pub const MODULES: &[ykt_store::Module] = &[
+    ykt_office::MODULE,
+    ykt_ledger::MODULE,
+    ykt_pay::MODULE,
+    ykt_clearing::MODULE,
+    ykt_kmc::MODULE,
+    ykt_kmc::download::MODULE,
+];
 
 fn open_home(home: &Home) -> Result<(Store, Arc<dyn Folders>, Post), CityError> {
     match home {

@@ -16,6 +16,7 @@
 
 pub mod campaigns;
 mod centre;
+pub mod download;
 pub mod operations;
 pub mod place;
 pub mod registry;
@@ -30,4 +31,4 @@ pub use place::PlaceName;
 pub const MODULE: Module = Module { name: "kmc", migrations: &[registry::TABLES, campaigns::TABLES] };
 
 /// The modules of every room of the centre, for whoever opens a data directory.
-pub const MODULES: &[Module] = &[MODULE];
+pub const MODULES: &[Module] = &[MODULE, download::MODULE];

@@ -11,6 +11,7 @@ const CODE_SOURCES: &[(&str, IsCode)] = &[
     ("crates/ykt-web/src/problem.rs", is_name),
     ("crates/ykt-clearing/src/verdict.rs", is_step),
     ("crates/ykt-pay/src/error.rs", is_name),
+    ("crates/ykt-kmc/src/download/refusal.rs", is_name),
 ];
 
 fn documents(house: &House) -> impl Iterator<Item = &TextFile> {

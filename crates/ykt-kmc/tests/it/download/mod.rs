@@ -1,0 +1,7 @@
+//! Key download: lines with cards before a centre with keys.
+
+mod batches;
+mod breaks;
+mod flow;
+mod refusals;
+mod world;
