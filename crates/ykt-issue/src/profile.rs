@@ -5,8 +5,11 @@
 
 mod read;
 mod step;
+mod task;
 
 pub use read::ProfileError;
+pub(crate) use task::Task;
+
 pub use step::{Action, Content, NewApplication, NewCardKey, NewContent, Place, Spot, Step};
 
 use read::{ACCESS, Fields, Form, TEXT, TWO_BYTES, hex_bytes, number, transport_key};
@@ -22,8 +25,6 @@ use ykt_vault::KeyRef;
 pub const STEPS_LEN_MAX: usize = 250;
 /// Most bytes of one command of a longer content.
 pub(crate) const BLOCK_LEN: usize = 208;
-/// File id of the MF, whose commands follow the preset's switches.
-const MASTER_FILE: [u8; 2] = [0x3F, 0x00];
 
 /// A profile.
 #[derive(Debug, Clone)]
@@ -61,22 +62,6 @@ pub struct Preset {
     pub create: Access,
     /// Where the MF's commands, or those of the whole card, differ from the default.
     pub switches: Switches,
-}
-
-/// What is done at one number of a profile.
-#[derive(Clone, Copy)]
-pub(crate) enum Task<'a> {
-    Preset(&'a Preset),
-    Step(&'a Step),
-}
-
-impl<'a> Task<'a> {
-    pub(crate) fn title(self) -> &'a str {
-        match self {
-            Task::Preset(_) => "preset of the operator",
-            Task::Step(step) => &step.title,
-        }
-    }
 }
 
 macro_rules! shipped {
@@ -174,26 +159,6 @@ impl Profile {
             }
             _ => purses,
         })
-    }
-
-    /// What is done at this number, from 1, the preset counted.
-    pub(crate) fn task(&self, number: usize) -> Option<Task<'_>> {
-        let at = number.checked_sub(1)?;
-        match (&self.preset, at) {
-            (Some(preset), 0) => Some(Task::Preset(preset)),
-            (Some(_), _) => self.steps.get(at.checked_sub(1)?).map(Task::Step),
-            (None, _) => self.steps.get(at).map(Task::Step),
-        }
-    }
-
-    /// Where the commands of this number differ from the default: by the directory selected before it.
-    pub(crate) fn switches_at(&self, number: usize) -> Switches {
-        let before = number.saturating_sub(1).saturating_sub(usize::from(self.preset.is_some()));
-        let selected = self.steps.iter().take(before).rev().find_map(|step| match step.action {
-            Action::Select { fid } => Some(fid),
-            _ => None,
-        });
-        self.switches_of(selected.unwrap_or(MASTER_FILE))
     }
 
     /// Where the commands of the directory of this file id differ from the default.

@@ -1,12 +1,11 @@
 //! The steps of a profile, each a command: what can be done to a card, and how a table says it.
 
-use super::BLOCK_LEN;
 use super::read::{
     ACCESS, ACCESS_BYTE, BYTE, COUNT, FID, Fields, Form, KEY_ID, PROTECTION, ProfileError, SIZE, TEXT, TRIES,
     YES_OR_NO, any_key, card_key, hex_array, hex_bytes, key, key_of, named, number, shown,
 };
 use ykt_card::CardKind;
-use ykt_purse::command::{self, RecordPlace};
+use ykt_purse::command::RecordPlace;
 use ykt_purse::create::{
     Access, AccessByte, CreateFile, NAME_LEN_MAX, NewFile, Protection, Structure, Switches,
 };
@@ -91,26 +90,6 @@ pub enum Action {
     Write(NewContent),
 }
 
-impl Action {
-    /// Whether its command is made by the one who has the keys.
-    #[must_use]
-    pub fn needs_key(&self) -> bool {
-        match self {
-            Action::WriteKey(_)
-            | Action::WritePin { .. }
-            | Action::WriteSamKey { .. }
-            | Action::WriteKeyCardKey { .. }
-            | Action::WriteOperatorPin { .. }
-            | Action::Authenticate { .. } => true,
-            Action::Write(new) => new.key.is_some() || new.content == Content::AuthenticationCode,
-            Action::Select { .. }
-            | Action::CreateApplication(_)
-            | Action::Create(_)
-            | Action::GenerateKeyPair { .. } => false,
-        }
-    }
-}
-
 /// An application to be made.
 #[derive(Debug, Clone)]
 pub struct NewApplication {
@@ -173,32 +152,6 @@ pub struct NewContent {
     pub key: Option<KeyRef>,
     /// Whether it is enciphered, too.
     pub protection: Protection,
-}
-
-impl NewContent {
-    /// CLA INS P1 P2 of the command that writes it, or this block of it, from 0, to the selected file. `None` for a
-    /// block of a record, or behind the end of any file.
-    pub(crate) fn header(&self, block: Option<u16>) -> Option<[u8; 4]> {
-        let [_, low] = self.fid;
-        let sfi = low & 0x1F;
-        let class = match (self.key, self.protection) {
-            (None, _) => command::PLAIN,
-            (Some(_), Protection::EncipheredMac) => command::ENCIPHERED_WITH_MAC,
-            (Some(_), Protection::Plain | Protection::Mac) => command::WITH_MAC,
-        };
-        match (self.spot, block) {
-            (Spot::Record(place), None) => Some(command::update_record_header(class, place, sfi)),
-            (Spot::Append, None) => Some(command::append_record_header(class, sfi)),
-            (Spot::Start, None) => Some(command::update_binary_header(class, sfi, 0)),
-            (Spot::Start, Some(block)) => {
-                let offset = block.checked_mul(u16::try_from(BLOCK_LEN).ok()?)?;
-                let [high, low] = offset.to_be_bytes();
-                // P1 with bit 8 set would name a file instead.
-                (high < 0x80).then_some([class, 0xD6, high, low])
-            }
-            (Spot::Record(_) | Spot::Append, Some(_)) => None,
-        }
-    }
 }
 
 /// Where content goes.
