@@ -20,7 +20,7 @@ mod tests;
 mod vault;
 
 pub use compare::Difference;
-pub use replicate::Replication;
+pub use replicate::{Refusal, Replication};
 pub use standing::{
     Condition, MemberStanding, PairError, PairEvent, PairSink, Reason, Side, Standing, SwitchOver,
 };

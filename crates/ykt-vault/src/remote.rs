@@ -11,7 +11,7 @@ mod endpoint;
 mod line;
 mod server;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 
 pub use client::RemoteVault;

@@ -169,8 +169,9 @@ fn verdict(differences: &[Difference], keys: usize) -> Other {
     if let Some(whole) = whole {
         return Other::Unfit { reason: whole.to_string() };
     }
-    if keys > 0 && differences.len() >= keys {
-        return Other::Unfit { reason: "it differs in every key".to_owned() };
+    // With most keys withheld it would be of less use than a primary that comes back.
+    if differences.len().saturating_mul(2) > keys {
+        return Other::Unfit { reason: format!("it differs in {} of {keys} keys", differences.len()) };
     }
     let differs_in: BTreeSet<_> =
         differences.iter().filter_map(Difference::place).map(|place| place.key).collect();

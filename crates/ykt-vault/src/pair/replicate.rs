@@ -115,7 +115,8 @@ impl Pair {
         let target = self.picture(to)?;
         for (place, info) in &source.keys {
             let Some(there) = target.keys.get(place) else { continue };
-            let is_same = there.kcv == info.kcv || info.state == KeyState::Destroyed;
+            let is_destroyed = [there.state, info.state].contains(&KeyState::Destroyed);
+            let is_same = is_destroyed || there.kcv == info.kcv;
             if (info.state == KeyState::Active) != is_active || there.state == info.state || !is_same {
                 continue;
             }

@@ -1,17 +1,26 @@
-//! A vault behind a line behaves as one in the process; a line that breaks costs one call at most.
+//! A vault behind a line behaves as one in the process; a line that breaks costs one call at most, and no order is done
+//! twice.
 
 use super::*;
 use crate::behaviour::{self, KEYS};
-use crate::manage::KeyManagement;
-use crate::vault::Vault;
-use crate::wire::{self, Answer, Frame, Message};
-use crate::{Health, KeysFile, SoftVault};
+use crate::manage::{KeyManagement, KeyPlace};
+use crate::vault::{CardKeyRef, KeyRef, Receipt, TacJob, TacVerdict, Vault};
+use crate::wire::{self, Answer, Frame, Message, Question};
+use crate::{Health, KeyAlgorithm, KeyKind, KeyState, KeysFile, SoftVault, VaultError};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use ykt_base::Rng;
+use ykt_base::{DateTime, Rng, TerminalSeq};
+use ykt_purse::purchase::{Purchase, PurchaseKind};
+use ykt_purse::{Purse, PurseFen};
 
-struct Counting(u8);
+/// Counts up: never the same bytes twice in a row.
+pub(crate) struct Counting(pub(crate) u8);
 
 impl Rng for Counting {
     fn fill(&mut self, out: &mut [u8]) {
@@ -22,20 +31,26 @@ impl Rng for Counting {
     }
 }
 
-/// A vault that is served by a thread until it is dropped.
-pub struct Served {
+/// A vault that a thread serves until this is dropped.
+pub(crate) struct Served {
     stop: Stop,
     thread: Option<JoinHandle<()>>,
     address: String,
+    events: Arc<Mutex<Vec<String>>>,
 }
 
 impl Served {
-    pub fn at(endpoint: &Endpoint, vault: Arc<dyn KeyManagement>) -> Served {
+    pub(crate) fn at(endpoint: &Endpoint, vault: Arc<dyn KeyManagement>) -> Served {
         let server = Server::bind(endpoint).unwrap();
         let (stop, address) = (server.stop_handle(), server.address().to_owned());
-        let service = Service::new(vault, || Box::new(Counting(0)));
-        let thread = std::thread::spawn(move || server.serve(&service, &|_| ()));
-        Served { stop, thread: Some(thread), address }
+        let seed = AtomicU8::new(0);
+        let rng = move || Box::new(Counting(seed.fetch_add(77, Ordering::SeqCst))) as Box<dyn Rng>;
+        let service = Service::new(vault, rng);
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&events);
+        let report = move |event| heard.lock().unwrap().push(format!("{event:?}"));
+        let thread = std::thread::spawn(move || server.serve(&service, &report));
+        Served { stop, thread: Some(thread), address, events }
     }
 }
 
@@ -48,12 +63,28 @@ impl Drop for Served {
     }
 }
 
-pub fn socket(folder: &Path) -> Endpoint {
+pub(crate) fn socket(folder: &Path) -> Endpoint {
     Endpoint::Unix(folder.join("vault.sock"))
 }
 
-fn documented() -> SoftVault {
-    SoftVault::from_keys(KeysFile::parse(KEYS).unwrap()).unwrap()
+pub(crate) fn documented() -> Arc<SoftVault> {
+    Arc::new(SoftVault::from_keys(KeysFile::parse(KEYS).unwrap()).unwrap())
+}
+
+/// Vector `purchase/EP type 06`: a right TAC under [`documented`].
+pub(crate) fn tac_job() -> TacJob {
+    let (factor, asn) = ("01011000FFFFFFFF".parse().unwrap(), "1700010170907984".parse().unwrap());
+    let purchase = Purchase {
+        kind: PurchaseKind::Purchase(Purse::Ep),
+        amount: PurseFen::from_bytes([0, 0, 0, 150]).unwrap(),
+        terminal: "360486600002".parse().unwrap(),
+    };
+    let at = DateTime::from_number(20_240_131_123_456).unwrap();
+    TacJob {
+        key: CardKeyRef { key: KeyRef::new(KeyKind::Tac, 1, 1), factor, asn },
+        receipt: Receipt::Purchase { purchase, sequence: TerminalSeq(0x11), at },
+        tac: "2C8978F0".parse().unwrap(),
+    }
 }
 
 #[test]
@@ -61,11 +92,139 @@ fn behaves_as_the_vault_behind_it() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = socket(folder.path());
     let vault = RemoteVault::connect(&endpoint).unwrap();
-    assert!(matches!(vault.status().health, Health::Gone { .. }));
-    let served = Served::at(&endpoint, Arc::new(documented()));
+    assert!(matches!(vault.status().health, Health::Gone { .. }), "it is not served yet");
+    let soft = documented();
+    let served = Served::at(&endpoint, Arc::clone(&soft) as Arc<dyn KeyManagement>);
     assert_eq!(behaviour::deviations(&vault), Vec::<String>::new());
+    assert_eq!(vault.list(), soft.list());
+    assert_eq!(vault.capabilities(), soft.capabilities());
     drop(served);
     assert!(vault.list().is_err_and(|error| error.is_outage()));
+    let status = vault.status();
+    assert!(matches!(status.health, Health::Gone { .. }));
+    assert_eq!(status.keys, soft.status().keys, "what is known of it is still said");
+}
+
+#[test]
+fn only_its_owner_opens_the_socket_and_only_one_serves_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = socket(folder.path());
+    let served = Served::at(&endpoint, documented());
+    let path = folder.path().join("vault.sock");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    assert!(Server::bind(&endpoint).is_err_and(|error| error.to_string().contains("somebody serves")));
+    drop(served);
+    assert!(!path.exists());
+    drop(UnixListener::bind(&path).unwrap());
+    drop(Served::at(&endpoint, documented()));
+    std::fs::write(&path, "no socket").unwrap();
+    assert!(Server::bind(&endpoint).is_err_and(|error| error.to_string().contains("no socket")));
+}
+
+/// The other side was restarted between two questions: nobody notices.
+#[test]
+fn an_old_line_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = socket(folder.path());
+    let vault = RemoteVault::connect(&endpoint).unwrap();
+    for _ in 0..2 {
+        let served = Served::at(&endpoint, documented());
+        assert!(vault.list().is_ok());
+        drop(served);
+    }
+    assert!(vault.list().is_err_and(|error| error.is_outage()));
+}
+
+/// More TACs than one message takes, from more threads than there are lines.
+#[test]
+fn masses_go_in_several_messages_and_on_many_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = socket(folder.path());
+    let soft = documented();
+    let _served = Served::at(&endpoint, Arc::clone(&soft) as Arc<dyn KeyManagement>);
+    let vault = RemoteVault::connect(&endpoint).unwrap();
+    let job = tac_job();
+    let jobs = vec![job; wire::JOBS_PER_MESSAGE_MAX + 1];
+    assert_eq!(vault.verify_tacs(&jobs), Ok(vec![TacVerdict::Right; jobs.len()]));
+    std::thread::scope(|scope| {
+        for _ in 0..LINES_MAX * 2 {
+            scope.spawn(|| assert_eq!(vault.verify_tacs(&[job]), soft.verify_tacs(&[job])));
+        }
+    });
+}
+
+/// Passes frames on, and swallows the next few answers.
+fn swallowing(path: &Path, to: &Path, swallow: &Arc<AtomicUsize>) {
+    let listener = UnixListener::bind(path).unwrap();
+    let (to, swallow) = (to.to_owned(), Arc::clone(swallow));
+    std::thread::spawn(move || {
+        for line in listener.incoming() {
+            let (mut near, mut far) = (line.unwrap(), UnixStream::connect(&to).unwrap());
+            while let Ok(message) = whole_frame(&mut near) {
+                far.write_all(&message).unwrap();
+                let answer = whole_frame(&mut far).unwrap();
+                let swallowed =
+                    swallow.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+                if swallowed.is_ok() {
+                    break;
+                }
+                near.write_all(&answer).unwrap();
+            }
+        }
+    });
+}
+
+fn whole_frame(line: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut header = [0; 5];
+    line.read_exact(&mut header)?;
+    let len = u32::from_be_bytes(header[..4].try_into().unwrap());
+    let mut frame = header.to_vec();
+    line.take(len.into()).read_to_end(&mut frame)?;
+    Ok(frame)
+}
+
+#[test]
+fn an_order_whose_answer_was_lost_is_done_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (soft, endpoint) = (documented(), socket(folder.path()));
+    let served = Served::at(&endpoint, Arc::clone(&soft) as Arc<dyn KeyManagement>);
+    let between = folder.path().join("between.sock");
+    let swallow = Arc::new(AtomicUsize::new(0));
+    swallowing(&between, &folder.path().join("vault.sock"), &swallow);
+    let vault = RemoteVault::connect(&Endpoint::Unix(between)).unwrap();
+    let place = |version| KeyPlace::root(KeyRef::new(KeyKind::Load, 1, version));
+    let generate = |version| vault.generate(place(version), KeyAlgorithm::Tdes, &mut Counting(0));
+    let there = |version| soft.list().unwrap().iter().any(|info| info.place() == place(version));
+
+    let first = generate(7).unwrap();
+    assert!(matches!(generate(7), Err(VaultError::AlreadyThere { .. })), "another order, though alike");
+
+    // The answer is lost on the line that was in use and on the next one.
+    swallow.store(2, Ordering::SeqCst);
+    assert!(generate(8).unwrap_err().is_outage());
+    assert!(there(8), "it was carried out all the same");
+    let again = generate(8).unwrap();
+    assert_eq!((again.place(), again.state), (place(8), KeyState::Generated));
+    assert_ne!(again.kcv, first.kcv);
+    assert!(matches!(generate(8), Err(VaultError::AlreadyThere { .. })));
+
+    // Lost once on an old line, it comes on the next by itself.
+    swallow.store(1, Ordering::SeqCst);
+    assert!(generate(9).is_ok());
+
+    // Lost, and then keys of the family changed: the order is judged by what there is now.
+    swallow.store(2, Ordering::SeqCst);
+    assert!(vault.change_state(&place(8), KeyState::Active).unwrap_err().is_outage());
+    soft.change_state(&place(8), KeyState::Retired).unwrap();
+    let other = RemoteVault::connect(&endpoint).unwrap();
+    other.change_state(&place(9), KeyState::Active).unwrap();
+    vault.change_state(&place(8), KeyState::Active).unwrap();
+    let state =
+        |version| soft.list().unwrap().iter().find(|info| info.place() == place(version)).unwrap().state;
+    assert_eq!((state(8), state(9)), (KeyState::Active, KeyState::Retired));
+    let events = served.events.lock().unwrap().join("\n");
+    assert!(events.contains("Repeated") && events.contains("generate the load key"), "{events}");
 }
 
 /// A certificate with its key, and the certificates of its peers.
@@ -88,7 +247,7 @@ fn over_tls_each_side_takes_the_certificates_it_knows_only() {
     let folder = folder.path();
     ["vault", "centre", "stranger"].iter().for_each(|name| make_certificate(folder, name));
     let own = tls_files(folder, "vault", &["centre"]);
-    let served = Served::at(&Endpoint::parse("tls:127.0.0.1:0", Some(own)).unwrap(), Arc::new(documented()));
+    let served = Served::at(&Endpoint::parse("tls:127.0.0.1:0", Some(own)).unwrap(), documented());
     let client = |name, server| {
         let files = tls_files(folder, name, &[server]);
         RemoteVault::connect(&Endpoint::parse(&served.address, Some(files)).unwrap()).unwrap()
@@ -100,11 +259,62 @@ fn over_tls_each_side_takes_the_certificates_it_knows_only() {
         let refused = client(name, server).list().unwrap_err();
         assert!(refused.is_outage() && refused.to_string().contains(word), "{refused}");
     }
-    let plain = std::net::TcpStream::connect(served.address.trim_start_matches("tls:")).unwrap();
-    assert!(wire::read::<Answer>(&mut ask_in_clear(plain), 1 << 20).is_err(), "no word in clear");
+    let mut plain = TcpStream::connect(served.address.trim_start_matches("tls:")).unwrap();
+    Frame::of(&Message::Begin).write(&mut plain).unwrap();
+    assert!(wire::read::<Answer>(&mut plain, 1 << 20).is_err(), "no word in clear");
+    assert!(served.events.lock().unwrap().iter().all(|event| event.starts_with("Stranger")));
 }
 
-fn ask_in_clear(mut line: std::net::TcpStream) -> std::net::TcpStream {
-    Frame::of(&Message::Begin).write(&mut line).unwrap();
-    line
+#[test]
+fn files_and_addresses_that_do_not_serve_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    make_certificate(folder, "vault");
+    make_certificate(folder, "other");
+    let good = tls_files(folder, "vault", &["other"]);
+    for text in ["", "vault.sock", "unix:", "tls:host", "tls:host:99999", "http:host:1"] {
+        assert!(Endpoint::parse(text, Some(good.clone())).is_err(), "{text}");
+    }
+    assert!(
+        Endpoint::parse("tls:host:1", None).is_err_and(|error| error.to_string().contains("certificate"))
+    );
+    assert!(Endpoint::parse("unix:vault.sock", Some(good.clone())).is_err());
+    let bad = |change: fn(&mut TlsFiles)| {
+        let mut files = good.clone();
+        change(&mut files);
+        RemoteVault::connect(&Endpoint::parse("tls:localhost:1", Some(files)).unwrap())
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    assert!(bad(|files| files.certificate.clone_from(&files.key)).contains("vault.key"));
+    assert!(bad(|files| files.key.clone_from(&files.peers)).contains("no private key"));
+    assert!(bad(|files| files.peers.set_file_name("vault.none")).contains("vault.none"));
+    assert!(bad(|files| files.key.set_file_name("other.key")).contains("cannot be used for TLS"));
+}
+
+/// Whatever comes on a line, the next one is served.
+#[test]
+fn a_frame_cut_anywhere_or_spoilt_ends_its_line_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = socket(folder.path());
+    let served = Served::at(&endpoint, documented());
+    let good = Frame::of(&Message::Ask(Question::List)).as_bytes().to_vec();
+    let said = |bytes: &[u8]| {
+        let mut line = UnixStream::connect(folder.path().join("vault.sock")).unwrap();
+        line.write_all(bytes).unwrap();
+        line.shutdown(std::net::Shutdown::Write).unwrap();
+        wire::read::<Answer>(&mut line, wire::ANSWER_LEN_MAX).unwrap()
+    };
+    assert!(said(&[]).is_none());
+    for len in 1..good.len() {
+        assert!(matches!(said(&good[..len]), Some(Answer::NotUnderstood(_))), "{len} bytes");
+    }
+    for (at, byte) in [(0, 0xFF), (4, 9), (5, 9), (6, 99)] {
+        let mut spoilt = good.clone();
+        spoilt[at] = byte;
+        assert!(matches!(said(&spoilt), Some(Answer::NotUnderstood(_))), "byte {at}");
+    }
+    assert!(matches!(said(&good), Some(Answer::List(_))));
+    assert_eq!(served.events.lock().unwrap().len(), good.len() - 1 + 4);
 }

@@ -131,6 +131,14 @@ pub trait Wire: Sized {
     fn take(fields: &mut Fields<'_>) -> Result<Self, WireError>;
 }
 
+/// The bytes of a value.
+#[cfg(test)]
+pub fn encode(value: &impl Wire) -> Out {
+    let mut out = Out::new();
+    value.put(&mut out);
+    out
+}
+
 /// The value of exactly these bytes.
 ///
 /// # Errors

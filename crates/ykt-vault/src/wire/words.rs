@@ -183,7 +183,7 @@ impl Wire for usize {
 }
 
 /// Most different fixed texts that are kept, and the longest of them in bytes: a vault has a few dozen.
-const FIXED_TEXTS_MAX: usize = 256;
+const FIXED_TEXTS_MAX: usize = 1_024;
 const FIXED_TEXT_LEN_MAX: usize = 128;
 
 /// A text that stands in the program of the other side: the fields of an error, the name of a backend. It is kept once
