@@ -34,7 +34,7 @@ pub use levels::{Factor, FactorPadding, Level, Levels, LevelsError};
 pub use manage::{ImportedKey, KeyManagement, KeyPlace, Signer, WrappedKey};
 pub use pair::Pair;
 pub use remote::RemoteVault;
-pub use sealed::{Hardness, SealError, Unlock};
+pub use sealed::{Hardness, Operator, SealError, Unlock};
 pub use signed::{SignedText, SignedTextError};
 pub use soft::{DEMO_TRANSPORT_KEY, SoftVault};
 pub use value::{KeyAlgorithm, KeyValue};

@@ -13,6 +13,7 @@ use crate::error::VaultError;
 use crate::kind::{KeyKind, KeyState, Origin};
 use crate::levels::Levels;
 use crate::manage::KeyPlace;
+use crate::sealed::{Home, SealError};
 use crate::table::{Entry, KeyTable, Route, Use};
 use crate::value::{KeyAlgorithm, KeyValue};
 use crate::vault::{
@@ -46,8 +47,8 @@ pub struct SoftVault {
     origin: Origin,
     levels: Levels,
     kept: RwLock<Kept>,
-    /// Held by whoever changes keys, from reading them until the new ones are kept.
-    change: Mutex<()>,
+    /// The file the keys live in, if any. Held by whoever changes keys, from reading them until the new ones are kept.
+    home: Mutex<Option<Home>>,
 }
 
 impl SoftVault {
@@ -75,7 +76,7 @@ impl SoftVault {
 
     pub(crate) fn of_keys(levels: Levels, origin: Origin, keys: Keys) -> SoftVault {
         let kept = RwLock::new(Kept { keys, ready: ReadyKeys::default() });
-        SoftVault { origin, levels, kept, change: Mutex::new(()) }
+        SoftVault { origin, levels, kept, home: Mutex::new(None) }
     }
 
     /// Where its keys come from.
@@ -84,9 +85,25 @@ impl SoftVault {
         self.origin
     }
 
-    /// Its keys as they stand now.
-    pub(crate) fn keys(&self) -> Keys {
-        self.kept().keys.clone()
+    /// The same vault, living in this file from now on.
+    pub(crate) fn at_home(self, home: Home) -> SoftVault {
+        SoftVault { home: Mutex::new(Some(home)), ..self }
+    }
+
+    /// Looks at its keys as they stand now.
+    pub(crate) fn with_keys<T>(&self, with: impl FnOnce(&Levels, &Keys) -> T) -> T {
+        with(&self.levels, &self.kept().keys)
+    }
+
+    /// Works on the file it lives in, while nobody changes keys.
+    pub(crate) fn with_home<T>(
+        &self,
+        with: impl FnOnce(&mut Home, (&Levels, &Keys)) -> Result<T, SealError>,
+    ) -> Result<T, SealError> {
+        let mut home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = home.as_mut().ok_or(SealError::NoFile)?;
+        let keys = self.kept().keys.clone();
+        with(home, (&self.levels, &keys))
     }
 
     /// The key as its holder has it, for [`crate::DeskKeys`] only.
@@ -98,13 +115,21 @@ impl SoftVault {
         self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the keys; when `change` fails nothing is changed.
+    /// Changes the keys, and keeps them before anybody sees them; when either fails nothing is changed.
     fn change<T>(&self, change: impl FnOnce(&mut Keys) -> Result<T, VaultError>) -> Result<T, VaultError> {
-        let _one_at_a_time = self.change.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = self.keys();
+        let mut home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.kept().keys.clone();
         let done = change(&mut keys)?;
-        *self.kept.write().unwrap_or_else(PoisonError::into_inner) =
-            Kept { keys, ready: ReadyKeys::default() };
+        if let Some(home) = home.as_mut() {
+            home.takes_changes().map_err(|reason| VaultError::NotAllowed { reason: reason.to_owned() })?;
+            let kept = home.keep(&self.levels, &keys);
+            kept.map_err(|error| VaultError::Unavailable {
+                backend: BACKEND.to_owned(),
+                reason: error.to_string(),
+            })?;
+        }
+        let next = Kept { keys, ready: ReadyKeys::default() };
+        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(done)
     }
 }
