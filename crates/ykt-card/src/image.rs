@@ -128,7 +128,9 @@ impl CardKind {
         }
     }
 
-    pub(crate) const fn to_byte(self) -> u8 {
+    /// The byte for it in images and in GET HARD INFO.
+    #[must_use]
+    pub const fn to_byte(self) -> u8 {
         match self {
             CardKind::User => 0,
             CardKind::Psam => 1,

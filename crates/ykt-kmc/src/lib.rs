@@ -17,9 +17,12 @@
 pub mod campaigns;
 mod centre;
 pub mod download;
+pub mod key_cards;
 pub mod operations;
 pub mod place;
+pub mod psams;
 pub mod registry;
+mod shown;
 
 use ykt_store::Module;
 
@@ -31,4 +34,4 @@ pub use place::PlaceName;
 pub const MODULE: Module = Module { name: "kmc", migrations: &[registry::TABLES, campaigns::TABLES] };
 
 /// The modules of every room of the centre, for whoever opens a data directory.
-pub const MODULES: &[Module] = &[MODULE, download::MODULE];
+pub const MODULES: &[Module] = &[MODULE, download::MODULE, key_cards::MODULE, psams::MODULE];

@@ -100,6 +100,8 @@ pub enum Step {
     ReadSign,
     /// VERIFY of a PIN.
     VerifyPin,
+    /// CHANGE PIN.
+    ChangePin,
     /// GET CHALLENGE.
     Challenge,
     /// WRITE KEY.
@@ -176,6 +178,7 @@ impl fmt::Display for Step {
             Step::TransmitNote => "Transmit_Consume_Note (80440000)",
             Step::ReadSign => "Read_Share_Sign (8046)",
             Step::VerifyPin => "VERIFY (00200000)",
+            Step::ChangePin => "CHANGE PIN (805E0100)",
             Step::Challenge => "GET CHALLENGE (00840000)",
             Step::WriteKey => "WRITE KEY (84D4)",
             Step::SelectKeyCard => "SELECT key card application (00A40400)",
@@ -288,7 +291,12 @@ pub(crate) fn verify_pin(
     let step = Step::VerifyPin;
     let mut command = [0; COMMAND_LEN_MAX];
     let answer = ask(channel, step, command::verify(id, pin).encode(&mut command))?;
-    match answer.sw() {
+    pin_answer(step, answer.sw())
+}
+
+/// What the card says to a PIN.
+pub(crate) fn pin_answer(step: Step, sw: StatusWord) -> Result<(), PinError> {
+    match sw {
         StatusWord::OK => Ok(()),
         StatusWord::BLOCKED => Err(PinError::Blocked),
         StatusWord(wrong @ 0x63C0..=0x63CF) => {

@@ -3,14 +3,15 @@
 //! Two cards are in two readers. What travels from one to the other is a finished WRITE KEY, made by the key card
 //! for this card and its challenge; the terminal between them learns nothing from it.
 
-use crate::card::{CardError, PinError, Step, demand, demand_plain, verify_pin};
+use crate::card::{CardError, PinError, Step, ask, demand, demand_plain, pin_answer, verify_pin};
 use std::fmt;
-use ykt_base::{CardChannel, StatusWord};
+use ykt_base::{CardChannel, KeyIndex, StatusWord};
 use ykt_purse::command::{ChallengeLen, challenge, select_name};
 use ykt_purse::key_card::{
     AllowedKinds, BeginCard, DeriveCardKey, EndCard, IssueKind, IssuedCard, KeyCardInfo, KeyEntry, KeyOrder,
     NAME, PIN_ID,
 };
+use ykt_purse::pin::ChangePin;
 use ykt_purse::write_key::Pin;
 
 /// A key card with its application selected.
@@ -125,20 +126,39 @@ impl<C: CardChannel> KeyCard<C> {
         card: &mut (impl CardChannel + ?Sized),
         order: &KeyOrder,
     ) -> Result<(), KeyCardError> {
-        let not_allowed = KeyCardError::NotAllowed { what: NotAllowed::Key(order.kind) };
         if order.kind.usage() != Some(order.target.usage()) {
-            return Err(not_allowed);
+            return Err(KeyCardError::NotAllowed { what: NotAllowed::Key(order.kind) });
         }
         let challenge = challenge(ChallengeLen::Eight);
         let iv = demand_plain(card, Step::Challenge, &challenge, |data| data.try_into().ok())?;
+        let ready = self.derive(order, iv)?;
+        Ok(demand(card, Step::WriteKey, &ready, |_| Some(()))?)
+    }
+
+    /// The ready WRITE KEY for the card under way, whose challenge `iv` is.
+    ///
+    /// # Errors
+    /// [`KeyCardError`].
+    pub fn derive(&mut self, order: &KeyOrder, iv: [u8; 8]) -> Result<Vec<u8>, KeyCardError> {
         let derive = DeriveCardKey { order: *order, iv };
         let ready =
             demand(&mut self.channel, Step::DeriveCardKey, &derive.to_apdu(), |data| Some(data.to_vec()));
-        let ready = ready.map_err(|error| match error {
-            CardError::Refused { sw: StatusWord::CONDITIONS, .. } => not_allowed,
+        ready.map_err(|error| match error {
+            CardError::Refused { sw: StatusWord::CONDITIONS, .. } => {
+                KeyCardError::NotAllowed { what: NotAllowed::Key(order.kind) }
+            }
             error => error.into(),
-        })?;
-        Ok(demand(card, Step::WriteKey, &ready, |_| Some(()))?)
+        })
+    }
+
+    /// Lets the operator take another PIN in place of the one they know.
+    ///
+    /// # Errors
+    /// [`PinError`]; a wrong old PIN costs a try.
+    pub fn change_pin(&mut self, old: Pin, new: Pin) -> Result<(), PinError> {
+        let change = ChangePin { id: KeyIndex(PIN_ID), old, new };
+        let answer = ask(&mut self.channel, Step::ChangePin, &change.to_apdu())?;
+        pin_answer(Step::ChangePin, answer.sw())
     }
 
     /// Ends the card under way.

@@ -7,4 +7,7 @@
     reason = "a test stops at what it did not expect"
 )]
 
+mod chips;
 mod download;
+mod key_cards;
+mod psams;
