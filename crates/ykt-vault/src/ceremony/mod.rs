@@ -235,8 +235,10 @@ pub enum CeremonyError {
         /// Sign-in name of who may.
         administrator: String,
     },
-    /// A drawn component is on no sheet and no card yet.
-    #[error("drawn components must be on a sheet or a card before the end; missing: {names}")]
+    /// A drawn component or a recovery share is on no sheet and no card yet.
+    #[error(
+        "drawn components and recovery shares must be on a sheet or a card before the end; missing: {names}"
+    )]
     SheetsOpen {
         /// Sign-in names.
         names: String,
@@ -346,14 +348,15 @@ impl Ceremony {
         self.stage != Stage::Open
     }
 
-    /// Whether a sheet waits for this custodian.
+    /// Whether a sheet waits for this custodian: of his component, or of his recovery share.
     #[must_use]
     pub fn sheet_waits(&self, name: &str) -> bool {
         let Ok(at) = self.position(name) else { return false };
-        let of_component = matches!(self.plan.purpose, Purpose::New { .. })
+        let given = self.given.get(at).and_then(Option::as_ref);
+        let wants_share = self.share_is_open(at);
+        matches!(self.plan.purpose, Purpose::New { .. })
             && self.combined.is_some()
-            && self.given.get(at).and_then(Option::as_ref).is_some_and(|given| !given.handed_out);
-        of_component || self.shares.get(at).is_some_and(Option::is_some)
+            && given.is_some_and(|given| !given.handed_out || wants_share)
     }
 
     /// Takes a custodian's component; answers its KCV.
@@ -453,12 +456,14 @@ impl Ceremony {
         if sum.is_zero() { Err(CeremonyError::ZeroKey) } else { Ok(sum) }
     }
 
-    /// Hands a custodian his sheet: the component he gave, once everybody has given; after the end his recovery share.
-    /// Each is handed out once.
+    /// Hands a custodian a sheet, once everybody has given: first that of the component he gave, then that of his
+    /// recovery share. Each is handed out once.
     ///
     /// # Errors
-    /// [`CeremonyError::NoSheet`], [`CeremonyError::NotACustodian`] or [`CeremonyError::Missing`].
-    pub fn hand_out(&mut self, name: &str, at: DateTime) -> Result<Sheet, CeremonyError> {
+    /// [`CeremonyError::NoSheet`], [`CeremonyError::NotACustodian`], [`CeremonyError::Missing`] or
+    /// [`CeremonyError::Ended`].
+    pub fn hand_out(&mut self, name: &str, rng: &mut dyn Rng, at: DateTime) -> Result<Sheet, CeremonyError> {
+        self.must_be_open()?;
         let place = self.position(name)?;
         let refused = |reason| CeremonyError::NoSheet { name: name.to_owned(), reason };
         let Purpose::New { shares } = self.plan.purpose else {
@@ -467,26 +472,47 @@ impl Ceremony {
         let Some(combined) = self.combined else {
             return Err(CeremonyError::Missing { names: self.missing() });
         };
-        let (kind, component) = match (self.stage, shares) {
-            (Stage::Open, _) => {
-                let given = self.given.get_mut(place).and_then(Option::as_mut);
-                let given = given.ok_or_else(|| refused("he has given nothing"))?;
-                if given.handed_out {
-                    return Err(refused("it was handed out already"));
-                }
-                given.handed_out = true;
-                (SheetKind::Component, given.component.clone())
-            }
-            (Stage::Finished, Some(needed)) => {
-                let share = self.shares.get_mut(place).and_then(Option::take);
-                (SheetKind::Share { needed }, share.ok_or_else(|| refused("it was handed out already"))?)
-            }
-            _ => return Err(refused("the components are wiped")),
+        if let Some(needed) = shares {
+            self.split(needed, rng, at)?;
+        }
+        let given = self.given.get_mut(place).and_then(Option::as_mut);
+        let given = given.ok_or_else(|| refused("he has given nothing"))?;
+        let (kind, component, what) = if given.handed_out {
+            let share = self.shares.get_mut(place).and_then(Option::take);
+            let share = share.ok_or_else(|| refused("it was handed out already"))?;
+            (SheetKind::Share { needed: shares.unwrap_or_default() }, share, "recovery share")
+        } else {
+            given.handed_out = true;
+            (SheetKind::Component, given.component.clone(), "component")
         };
-        let what = if kind == SheetKind::Component { "component" } else { "recovery share" };
-        self.steps.push((at, format!("{name} gets the sheet of his {what}, KCV {}", Hex(&component.kcv()))));
         let custodian = self.plan.custodians.get(place).ok_or_else(|| refused("he is no custodian"))?.clone();
+        self.steps.push((at, format!("{name} gets the sheet of his {what}, KCV {}", Hex(&component.kcv()))));
         Ok(Sheet::new(&self.plan, self.began_at, kind, (place, custodian), component, combined))
+    }
+
+    /// Makes the recovery shares, when there are none yet.
+    fn split(&mut self, needed: u8, rng: &mut dyn Rng, at: DateTime) -> Result<(), CeremonyError> {
+        if !self.shares.is_empty() {
+            return Ok(());
+        }
+        let parts = self.given.iter().flatten().collect::<Vec<_>>();
+        let (key, algorithm) = (self.combine(&parts)?, self.plan.algorithm);
+        let n = u8::try_from(self.plan.custodians.len()).unwrap_or(u8::MAX);
+        let shares = shares::split(key.expose(), needed, n, rng);
+        let shares = shares.iter().map(|share| Component::from_bytes(algorithm, share).map(Some));
+        self.shares = shares.collect::<Result<_, _>>()?;
+        self.steps.push((at, format!("{n} recovery shares are made, any {needed} give the key back")));
+        Ok(())
+    }
+
+    /// Whether a custodian's recovery share is still to be handed out.
+    fn share_is_open(&self, place: usize) -> bool {
+        match self.plan.purpose {
+            Purpose::New { shares: Some(_) } => {
+                self.shares.is_empty() || self.shares.get(place).is_some_and(Option::is_some)
+            }
+            _ => false,
+        }
     }
 
     /// Ends a ceremony that makes a key: the key goes into the vault, the roots are derived, the components are wiped.
@@ -498,24 +524,20 @@ impl Ceremony {
         &mut self,
         by: &str,
         vault: &dyn KeyManagement,
-        rng: &mut dyn Rng,
         at: DateTime,
     ) -> Result<&[KeyInfo], CeremonyError> {
         let key = self.whole(by)?;
         let found = key.kcv();
-        let shares = match self.plan.purpose {
+        match self.plan.purpose {
             Purpose::Rehearsal => {
                 return Err(CeremonyError::WrongPart { expected: "a comparison with the vault at its end" });
             }
             Purpose::Import { kcv: expected } | Purpose::Recovery { kcv: expected } if expected != found => {
                 return Err(CeremonyError::WrongKey { expected, found });
             }
-            Purpose::Import { .. } | Purpose::Recovery { .. } => None,
-            Purpose::New { shares } => {
-                self.all_drawn_are_kept()?;
-                shares
-            }
-        };
+            Purpose::Import { .. } | Purpose::Recovery { .. } => {}
+            Purpose::New { .. } => self.nothing_is_open()?,
+        }
         if self.keys.is_empty() {
             self.places_are_free(vault)?;
             let value = key.value().ok_or(ComponentError::Algorithm { algorithm: self.plan.algorithm })?;
@@ -531,14 +553,6 @@ impl Ceremony {
                 let made = vault.derive_root(self.plan.key, root)?;
                 self.note_key(made, at);
             }
-        }
-        if let Some(needed) = shares {
-            let n = u8::try_from(self.plan.custodians.len()).unwrap_or(u8::MAX);
-            let algorithm = self.plan.algorithm;
-            let split = shares::split(key.expose(), needed, n, rng);
-            let shares = split.iter().map(|share| Component::from_bytes(algorithm, share).map(Some));
-            self.shares = shares.collect::<Result<_, _>>()?;
-            self.steps.push((at, format!("{n} recovery shares are made, any {needed} give the key back")));
         }
         self.end(Stage::Finished, at, format!("{by} finishes the ceremony"));
         Ok(&self.keys)
@@ -567,7 +581,6 @@ impl Ceremony {
     /// Ends it without a result. Everything that was given is wiped.
     pub fn abort(&mut self, by: &str, at: DateTime) {
         if self.stage == Stage::Open {
-            self.shares.clear();
             self.end(Stage::Aborted, at, format!("{by} aborts the ceremony"));
         }
     }
@@ -580,6 +593,7 @@ impl Ceremony {
 
     fn end(&mut self, stage: Stage, at: DateTime, step: String) {
         self.given.iter_mut().for_each(|given| *given = None);
+        self.shares.clear();
         self.stage = stage;
         self.steps.push((at, step));
     }
@@ -613,20 +627,21 @@ impl Ceremony {
         wanted.find(|key| taken(key)).map_or(Ok(()), |key| Err(VaultError::AlreadyThere { key: *key }.into()))
     }
 
-    fn all_drawn_are_kept(&self) -> Result<(), CeremonyError> {
-        let open = |given: &Given| given.way == Way::Drawn && !given.handed_out;
-        let names = self.names(|given| given.is_some_and(open));
+    /// What was drawn, and every recovery share, is on paper or on a card.
+    fn nothing_is_open(&self) -> Result<(), CeremonyError> {
+        let drawn = |given: &Given| given.way == Way::Drawn && !given.handed_out;
+        let names = self.names(|place, given| given.is_some_and(drawn) || self.share_is_open(place));
         if names.is_empty() { Ok(()) } else { Err(CeremonyError::SheetsOpen { names }) }
     }
 
     fn missing(&self) -> String {
-        self.names(|given| given.is_none())
+        self.names(|_, given| given.is_none())
     }
 
-    fn names(&self, wanted: impl Fn(Option<&Given>) -> bool) -> String {
-        let all = self.plan.custodians.iter().zip(&self.given);
-        let names = all.filter(|(_, given)| wanted(given.as_ref())).map(|(person, _)| person.name.as_str());
-        names.collect::<Vec<_>>().join(", ")
+    fn names(&self, wanted: impl Fn(usize, Option<&Given>) -> bool) -> String {
+        let all = self.plan.custodians.iter().zip(&self.given).enumerate();
+        let wanted = all.filter(|(place, (_, given))| wanted(*place, given.as_ref()));
+        wanted.map(|(_, (person, _))| person.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     fn position(&self, name: &str) -> Result<usize, CeremonyError> {

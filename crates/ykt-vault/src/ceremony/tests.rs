@@ -89,7 +89,7 @@ fn two_to_eight_custodians_make_the_key_of_their_xor() {
         }
         let sum = part(u8::try_from((1_u32 << n) - 1).unwrap()).kcv();
         assert_eq!(ceremony.combined_kcv(), Some(sum));
-        let keys = ceremony.finish("keys1", &vault, &mut Steps(1), now()).unwrap().to_vec();
+        let keys = ceremony.finish("keys1", &vault, now()).unwrap().to_vec();
         assert_eq!((keys.len(), keys[0].key, keys[0].kcv), (3, SEED, sum));
         assert!(keys[1..].iter().all(|made| made.state == KeyState::Generated));
         assert_eq!(vault.list().unwrap().len(), 3);
@@ -104,19 +104,19 @@ fn rehearsal_and_import_repeat_it() {
     let first = vault();
     let mut ceremony = begin(new_plan(3));
     all_give(&mut ceremony, Way::Typed);
-    let made = ceremony.finish("keys1", &first, &mut Steps(1), now()).unwrap().to_vec();
+    let made = ceremony.finish("keys1", &first, now()).unwrap().to_vec();
     let before = first.list().unwrap();
 
     let mut rehearsal = begin(Plan { roots: vec![], ..plan(3, Purpose::Rehearsal) });
     all_give(&mut rehearsal, Way::Card);
-    assert!(rehearsal.finish("keys1", &first, &mut Steps(1), now()).is_err(), "it makes no key");
+    assert!(rehearsal.finish("keys1", &first, now()).is_err(), "it makes no key");
     assert_eq!(rehearsal.compare("keys1", &first, now()), Ok(made[0].kcv));
     assert_eq!(first.list().unwrap(), before);
 
     let second = vault();
     let mut import = begin(plan(3, Purpose::Import { kcv: made[0].kcv }));
     all_give(&mut import, Way::Typed);
-    let again = import.finish("keys1", &second, &mut Steps(9), now()).unwrap().to_vec();
+    let again = import.finish("keys1", &second, now()).unwrap().to_vec();
     assert_eq!(again, made);
 
     let mut wrong = begin(Plan { roots: vec![], ..plan(2, Purpose::Rehearsal) });
@@ -126,10 +126,7 @@ fn rehearsal_and_import_repeat_it() {
     let mut wrong = begin(plan(2, Purpose::Import { kcv: made[0].kcv }));
     all_give(&mut wrong, Way::Typed);
     let third = vault();
-    assert!(matches!(
-        wrong.finish("keys1", &third, &mut Steps(9), now()),
-        Err(CeremonyError::WrongKey { .. })
-    ));
+    assert!(matches!(wrong.finish("keys1", &third, now()), Err(CeremonyError::WrongKey { .. })));
     assert_eq!(third.list().unwrap(), []);
 }
 
@@ -139,7 +136,7 @@ fn one_key_without_a_seed() {
     let vault = vault();
     let mut ceremony = begin(Plan { key, roots: vec![], ..new_plan(2) });
     all_give(&mut ceremony, Way::Typed);
-    let made = ceremony.finish("keys1", &vault, &mut Steps(1), now()).unwrap();
+    let made = ceremony.finish("keys1", &vault, now()).unwrap();
     assert_eq!((made[0].key, made[0].kcv, made[0].state), (key, part(3).kcv(), KeyState::Generated));
 }
 
@@ -199,7 +196,7 @@ fn what_custodians_cannot_do() {
     assert_eq!(ceremony.combined_kcv(), None);
     let share = ceremony.give_share("custodian3", 3, part(4), Way::Typed, now());
     assert!(matches!(share, Err(CeremonyError::WrongPart { .. })));
-    let early = ceremony.finish("keys1", &vault(), &mut Steps(1), now()).err();
+    let early = ceremony.finish("keys1", &vault(), now()).err();
     assert_eq!(early, Some(CeremonyError::Missing { names: "custodian3".to_owned() }));
     assert!(ceremony.give("custodian3", part(4), Way::Typed, now()).is_ok());
 }
@@ -210,15 +207,20 @@ fn what_the_end_wants() {
     let vault = vault();
     let mut ceremony = begin(new_plan(2));
     all_give(&mut ceremony, Way::Drawn);
-    let finish = |ceremony: &mut Ceremony, by| ceremony.finish(by, &vault, &mut Steps(1), now()).err();
+    let finish = |ceremony: &mut Ceremony, by| ceremony.finish(by, &vault, now()).err();
     assert!(matches!(finish(&mut ceremony, "custodian1"), Some(CeremonyError::NotTheAdministrator { .. })));
     let open = |names: &str| Some(CeremonyError::SheetsOpen { names: names.to_owned() });
     assert_eq!(finish(&mut ceremony, "keys1"), open("custodian1, custodian2"));
     assert!(ceremony.sheet_waits("custodian1"));
-    assert!(ceremony.hand_out("custodian1", now()).is_ok());
-    assert!(matches!(ceremony.hand_out("custodian1", now()).err(), Some(CeremonyError::NoSheet { .. })));
+    assert!(ceremony.hand_out("custodian1", &mut Steps(5), now()).is_ok());
+    assert!(matches!(
+        ceremony.hand_out("custodian1", &mut Steps(5), now()).err(),
+        Some(CeremonyError::NoSheet { .. })
+    ));
     assert_eq!(finish(&mut ceremony, "keys1"), open("custodian2"));
-    assert!(ceremony.hand_out("custodian2", now()).is_ok() && !ceremony.sheet_waits("custodian2"));
+    assert!(
+        ceremony.hand_out("custodian2", &mut Steps(5), now()).is_ok() && !ceremony.sheet_waits("custodian2")
+    );
     assert_eq!(finish(&mut ceremony, "keys1"), None);
     assert_eq!(finish(&mut ceremony, "keys1"), Some(CeremonyError::Ended));
 
@@ -242,8 +244,8 @@ fn aborting_wipes() {
     ceremony.abort("custodian2", now());
     assert!(ceremony.has_ended() && ceremony.given.iter().all(Option::is_none));
     assert_eq!(ceremony.give("custodian1", part(1), Way::Typed, now()), Err(CeremonyError::Ended));
-    assert_eq!(ceremony.finish("keys1", &vault(), &mut Steps(1), now()).err(), Some(CeremonyError::Ended));
-    assert!(ceremony.hand_out("custodian1", now()).is_err());
+    assert_eq!(ceremony.finish("keys1", &vault(), now()).err(), Some(CeremonyError::Ended));
+    assert!(ceremony.hand_out("custodian1", &mut Steps(5), now()).is_err());
     let text = ceremony.protocol("test 1", &vault().status());
     assert!(text.text().contains("custodian2 aborts the ceremony"));
 }
@@ -255,11 +257,20 @@ fn shares_give_the_seed_back() {
         for m in 2..=u8::try_from(n).unwrap() {
             let mut ceremony = begin(plan(n, Purpose::New { shares: Some(m) }));
             all_give(&mut ceremony, Way::Typed);
-            let made = ceremony.finish("keys1", &vault(), &mut Steps(m), now()).unwrap().to_vec();
             let names: Vec<_> = ceremony.custodians().map(|(person, _)| person.name.clone()).collect();
-            let sheets: Vec<_> =
-                names.iter().map(|name| ceremony.hand_out(name, now()).ok().unwrap()).collect();
-            assert!(ceremony.hand_out(&names[0], now()).is_err(), "once");
+            let open = CeremonyError::SheetsOpen { names: names.join(", ") };
+            assert_eq!(ceremony.finish("keys1", &vault(), now()).err(), Some(open));
+            let mut rng = Steps(m);
+            let mut sheets = Vec::new();
+            for name in &names {
+                let first = ceremony.hand_out(name, &mut rng, now()).ok().unwrap();
+                assert!(first.kind() == SheetKind::Component && ceremony.sheet_waits(name));
+                sheets.push(ceremony.hand_out(name, &mut rng, now()).ok().unwrap());
+                assert!(!ceremony.sheet_waits(name));
+                assert!(ceremony.hand_out(name, &mut rng, now()).is_err(), "once");
+            }
+            assert!(sheets.iter().all(|sheet| sheet.kind() == SheetKind::Share { needed: m }));
+            let made = ceremony.finish("keys1", &vault(), now()).unwrap().to_vec();
             let kcv = made[0].kcv;
             for choice in (1_u32..1 << n).filter(|choice| choice.count_ones() >= 2) {
                 let chosen = sheets.iter().filter(|sheet| choice >> (sheet.position() - 1) & 1 == 1);
@@ -272,7 +283,7 @@ fn shares_give_the_seed_back() {
                         .unwrap();
                 }
                 let vault = vault();
-                let outcome = recovery.finish("keys1", &vault, &mut Steps(3), now()).map(<[KeyInfo]>::to_vec);
+                let outcome = recovery.finish("keys1", &vault, now()).map(<[KeyInfo]>::to_vec);
                 if chosen.len() >= usize::from(m) {
                     assert_eq!(outcome.unwrap(), made, "{m} of {n}, choice {choice:b}");
                 } else {
@@ -295,13 +306,13 @@ fn shares_that_cannot_be() {
     assert_eq!(share("custodian2", 3, 2), Err(CeremonyError::ShareNumber { found: 3 }));
     let component = recovery.give("custodian2", part(2), Way::Typed, now());
     assert!(matches!(component, Err(CeremonyError::WrongPart { .. })));
-    assert!(recovery.hand_out("custodian1", now()).is_err());
+    assert!(recovery.hand_out("custodian1", &mut Steps(5), now()).is_err());
 }
 
 /// A sheet shows its own component and nobody else's; the protocol shows none.
 #[test]
 fn components_stand_on_their_own_sheet_only() {
-    let mut ceremony = begin(plan(3, Purpose::New { shares: Some(2) }));
+    let mut ceremony = begin(new_plan(3));
     let mut rng = Steps(7);
     let drawn: Vec<_> = (0..3).map(|_| Component::draw(KeyAlgorithm::Tdes, &mut rng).ok().unwrap()).collect();
     for (at, component) in (1..).zip(&drawn) {
@@ -316,7 +327,13 @@ fn components_stand_on_their_own_sheet_only() {
         cells.collect::<String>()
     };
     let pages: Vec<_> = (1..=3)
-        .map(|at| ceremony.hand_out(&format!("custodian{at}"), now()).ok().unwrap().html(SheetStyle::Inside))
+        .map(|at| {
+            ceremony
+                .hand_out(&format!("custodian{at}"), &mut Steps(5), now())
+                .ok()
+                .unwrap()
+                .html(SheetStyle::Inside)
+        })
         .collect();
     for (mine, page) in pages.iter().enumerate() {
         for (whose, component) in drawn.iter().enumerate() {
@@ -328,7 +345,7 @@ fn components_stand_on_their_own_sheet_only() {
         assert!(!page.contains("http") && !page.contains("url(") && !page.contains("<script"));
         assert!(page.capacity() <= SHEET_ROOM, "the text of a sheet never moves");
     }
-    ceremony.finish("keys1", &vault(), &mut rng, now()).unwrap();
+    ceremony.finish("keys1", &vault(), now()).unwrap();
     let text = ceremony.protocol("ykt 1", &vault().status()).text().to_owned();
     for half in drawn.iter().flat_map(halves) {
         assert!(!digits(&text).contains(&half) && !text.contains(&half));
@@ -347,7 +364,11 @@ fn what_people_are_called_cannot_break_a_sheet() {
     odd.custodians[0].full_name = "<script>\"&".to_owned();
     let mut ceremony = begin(odd);
     all_give(&mut ceremony, Way::Typed);
-    let page = ceremony.hand_out("custodian1", now()).ok().unwrap().html(SheetStyle::At("/sheet.css"));
+    let page = ceremony
+        .hand_out("custodian1", &mut Steps(5), now())
+        .ok()
+        .unwrap()
+        .html(SheetStyle::At("/sheet.css"));
     assert!(page.contains("&lt;script&gt;&quot;&amp;") && !page.contains("<script"));
     assert!(page.contains("href=\"/sheet.css\"") && !page.contains("<style"));
 }
