@@ -455,6 +455,7 @@ pub const MODULES: &[ykt_store::Module] = &[
     ykt_pay::MODULE,
     ykt_clearing::MODULE,
     ykt_kmc::MODULE,
+    ykt_kmc::ceremonies::MODULE,
     ykt_kmc::download::MODULE,
 ];
 

@@ -9,6 +9,7 @@
 //! - [`registry`]: the life of every key, groups of keys, and the tree that compares both with the vault;
 //! - [`operations`]: generate, import, export, activate, retire, restore, destroy, by two people and repeat-safe;
 //! - [`campaigns`]: other key versions for cards that are in people's pockets already;
+//! - [`ceremonies`]: components of custodians become keys, with a signed protocol;
 //! - download: WRITE KEY commands for personalisation lines and counters (卡片密钥下装);
 //! - key cards and PSAMs: their production, inventory and life.
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
@@ -16,6 +17,7 @@
 
 pub mod campaigns;
 mod centre;
+pub mod ceremonies;
 pub mod download;
 pub mod key_cards;
 pub mod operations;
@@ -34,4 +36,5 @@ pub use place::PlaceName;
 pub const MODULE: Module = Module { name: "kmc", migrations: &[registry::TABLES, campaigns::TABLES] };
 
 /// The modules of every room of the centre, for whoever opens a data directory.
-pub const MODULES: &[Module] = &[MODULE, download::MODULE, key_cards::MODULE, psams::MODULE];
+pub const MODULES: &[Module] =
+    &[MODULE, ceremonies::MODULE, download::MODULE, key_cards::MODULE, psams::MODULE];
