@@ -9,7 +9,7 @@ use ykt_base::Asn8;
 use ykt_store::{Module, StoreError};
 
 /// The tables of the office, for [`ykt_store::Store::open`].
-pub const MODULE: Module = Module { name: "office", migrations: &[FIRST, TWO_PEOPLE] };
+pub const MODULE: Module = Module { name: "office", migrations: &[FIRST, TWO_PEOPLE, SECOND_FACTOR] };
 
 const FIRST: &str = "
 CREATE TABLE office_card (
@@ -148,6 +148,22 @@ CREATE TABLE office_request (
     decided_by TEXT,
     decided_at INTEGER,
     result TEXT
+);
+";
+
+/// Authenticators of users, and sign-ins that wait for their code.
+const SECOND_FACTOR: &str = "
+CREATE TABLE office_second_factor (
+    user_name TEXT NOT NULL PRIMARY KEY,
+    secret BLOB NOT NULL,
+    confirmed_at INTEGER,
+    last_step INTEGER NOT NULL
+);
+CREATE TABLE office_half_sign_in (
+    token_hash BLOB NOT NULL PRIMARY KEY,
+    user_name TEXT NOT NULL,
+    from_where TEXT NOT NULL,
+    started_at INTEGER NOT NULL
 );
 ";
 

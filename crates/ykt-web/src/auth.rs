@@ -4,6 +4,8 @@
 //! SameSite=Strict), a token in every form that is derived from the cookie and so cannot be guessed by another
 //! site, and a bucket of attempts per address.
 
+pub(crate) mod second_step;
+
 use crate::i18n::Lang;
 use crate::layers::{render, see_other};
 use crate::problem::{Code, Problem};
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use ykt_base::hex::Hex;
 use ykt_crypto::chain::sm3;
-use ykt_office::people::{Password, PeopleError, Refusal, Token, WeakPassword};
+use ykt_office::people::{Entry, Password, PeopleError, Refusal, Session, Token, WeakPassword};
 
 /// Name of the cookie that ties the sign-in form to its browser.
 const FORM_COOKIE: &str = "ykt_form";
@@ -203,28 +205,25 @@ pub(crate) async fn sign_in(
         .await?
     };
     match outcome {
-        Ok((token, session)) => {
-            tracing::info!(role = session.role.name(), "somebody signed in");
-            let to = if session.must_change_password { "/account" } else { url::local(&form.back) };
-            let mut response = see_other(to);
-            let headers = response.headers_mut();
-            headers.extend(
-                [
-                    set_cookie(&shared, session_cookie(&shared), &token.expose()),
-                    set_cookie(&shared, FORM_COOKIE, ""),
-                ]
-                .into_iter()
-                .flatten()
-                .map(|line| (header::SET_COOKIE, line)),
-            );
-            Ok(response)
-        }
+        Ok(Entry::Open(token, session)) => Ok(session_opened(&shared, &token, &session, &form.back)),
+        Ok(Entry::Code(half)) => Ok(second_step::ask(&shared, &half, second_step::CODE, &form.back)),
+        Ok(Entry::Enrol(half)) => Ok(second_step::ask(&shared, &half, second_step::ENROL, &form.back)),
         Err(refusal) => {
             let words = refusal_words(prefs.lang, &refusal);
             let query = url::with_query("", [("back", form.back.as_str())]);
             Ok(sign_in_form(&shared, prefs, query.trim_start_matches('?'), name, Some(words)))
         }
     }
+}
+
+/// The way in: the session's cookie, and the page that was asked for first.
+fn session_opened(shared: &Shared, token: &Token, session: &Session, back: &str) -> Response {
+    tracing::info!(role = session.role.name(), "somebody signed in");
+    let mut response = see_other(if session.must_change_password { "/account" } else { url::local(back) });
+    let lines =
+        [set_cookie(shared, session_cookie(shared), &token.expose()), set_cookie(shared, FORM_COOKIE, "")];
+    response.headers_mut().extend(lines.into_iter().flatten().map(|line| (header::SET_COOKIE, line)));
+    response
 }
 
 /// Takes one attempt from the bucket of an address.
@@ -241,6 +240,8 @@ fn refusal_words(lang: Lang, refusal: &Refusal) -> String {
     match refusal {
         Refusal::WrongNameOrPassword => lang.t("sign_in.wrong").to_owned(),
         Refusal::Locked { until } => lang.fill("sign_in.locked", &[("until", &until.to_string())]),
+        Refusal::WrongCode => lang.t("sign_in.wrong_code").to_owned(),
+        Refusal::CodeUsed => lang.t("sign_in.code_used").to_owned(),
         Refusal::Disabled => lang.t("sign_in.disabled").to_owned(),
         Refusal::TooManySessions { max } => lang.fill("sign_in.too_many", &[("max", &max.to_string())]),
         Refusal::HouseFull { max } => lang.fill("sign_in.full", &[("max", &max.to_string())]),

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use ykt_base::Fen;
 use ykt_clearing::Policy;
+use ykt_office::people::{Role, Roles, SecondFactor, SignInRules};
 
 /// A full example with every key and its default; `ykt serve --print-config` shows it.
 pub const EXAMPLE: &str = include_str!("../assets/ykt.toml");
@@ -44,6 +45,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The sealed vault, without which no load is possible.
     pub vault: VaultConfig,
+    /// How people sign in.
+    pub sign_in: SignInConfig,
     /// Machines that call the API.
     pub api: ApiConfig,
     /// What the city decides about clearing.
@@ -74,6 +77,40 @@ pub struct VaultConfig {
     pub file: Option<PathBuf>,
     /// A file that holds the passphrase in its first line.
     pub passphrase_file: Option<PathBuf>,
+}
+
+/// How people sign in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignInConfig {
+    /// Whether a code of an authenticator is asked for beside the password; when absent, in production only.
+    pub second_factor: Option<SecondFactorConfig>,
+    /// Roles it is asked of; when absent, those that handle keys or people.
+    pub second_factor_roles: Option<Vec<RoleName>>,
+}
+
+/// Whether a second factor is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecondFactorConfig {
+    /// Of nobody.
+    Off,
+    /// Of the roles named.
+    Required,
+}
+
+/// A role by its name, such as `key-administrator`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct RoleName(pub Role);
+
+impl TryFrom<String> for RoleName {
+    type Error = String;
+    fn try_from(name: String) -> Result<RoleName, String> {
+        let known = || Role::ALL.iter().map(|role| role.word()).collect::<Vec<_>>().join(", ");
+        let found = Role::from_word(&name).map(RoleName);
+        found.ok_or_else(|| format!("expected a role, one of {}, found `{name}`", known()))
+    }
 }
 
 /// Machines that call the API.
@@ -144,6 +181,7 @@ impl Default for Config {
             data: PathBuf::from("data"),
             server: ServerConfig::default(),
             vault: VaultConfig::default(),
+            sign_in: SignInConfig::default(),
             api: ApiConfig::default(),
             clearing: ClearingConfig::default(),
         }
@@ -217,7 +255,7 @@ pub enum ConfigError {
 }
 
 /// Every environment variable with what it takes.
-const VARIABLES: [(&str, &str, Setter); 9] = [
+const VARIABLES: [(&str, &str, Setter); 10] = [
     ("YKT_ENVIRONMENT", "demo or production", |config, text| {
         config.environment = match text {
             "demo" => Environment::Demo,
@@ -252,6 +290,14 @@ const VARIABLES: [(&str, &str, Setter); 9] = [
     }),
     ("YKT_VAULT_PASSPHRASE_FILE", "a file", |config, text| {
         config.vault.passphrase_file = Some(text.into());
+        Some(())
+    }),
+    ("YKT_SECOND_FACTOR", "off or required", |config, text| {
+        config.sign_in.second_factor = Some(match text {
+            "off" => SecondFactorConfig::Off,
+            "required" => SecondFactorConfig::Required,
+            _ => return None,
+        });
         Some(())
     }),
     ("YKT_API_TOKENS_FILE", "a file", |config, text| {
@@ -308,6 +354,22 @@ impl Config {
         Ok(())
     }
 
+    /// The rules of signing in with these settings.
+    #[must_use]
+    pub fn sign_in_rules(&self) -> SignInRules {
+        let usual = match self.environment {
+            Environment::Demo => SecondFactorConfig::Off,
+            Environment::Production => SecondFactorConfig::Required,
+        };
+        let roles = self.sign_in.second_factor_roles.as_ref();
+        let roles = roles.map(|roles| roles.iter().map(|role| role.0).collect());
+        let second_factor = match self.sign_in.second_factor.unwrap_or(usual) {
+            SecondFactorConfig::Off => SecondFactor::Off,
+            SecondFactorConfig::Required => SecondFactor::Required(roles.unwrap_or(Roles::ADMINISTRATORS)),
+        };
+        SignInRules { second_factor, ..SignInRules::default() }
+    }
+
     /// Whether the server itself speaks TLS.
     #[must_use]
     pub fn tls(&self) -> bool {
@@ -357,6 +419,7 @@ mod tests {
             EXAMPLE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n").collect();
         example = toml::from_str(&uncommented).unwrap();
         assert!(example.server.tls_key.is_some() && example.api.tokens_file.is_some());
+        assert!(example.sign_in.second_factor.is_some() && example.sign_in.second_factor_roles.is_some());
         assert!(example.vault.file.is_some() && example.vault.passphrase_file.is_some());
         for (name, ..) in VARIABLES {
             assert!(EXAMPLE.contains(name), "{name} is not in the example");
@@ -370,6 +433,29 @@ mod tests {
             toml::from_str("[clearing]\nsingle_limit_fen = 5000\npayer_bank = \"B\"").unwrap();
         let policy = config.clearing.policy();
         assert_eq!((policy.single_limit, policy.payer_bank.as_str()), (Fen::new(5_000), "B"));
+    }
+
+    #[test]
+    fn production_asks_administrators_for_a_second_factor() {
+        let asks = |text: &str| toml::from_str::<Config>(text).unwrap().sign_in_rules().second_factor;
+        assert_eq!(asks(""), SecondFactor::Off);
+        assert_eq!(asks("environment = \"production\""), SecondFactor::Required(Roles::ADMINISTRATORS));
+        let off = "environment = \"production\"\n[sign_in]\nsecond_factor = \"off\"";
+        assert_eq!(asks(off), SecondFactor::Off);
+        let named = asks(
+            "[sign_in]\nsecond_factor = \"required\"\nsecond_factor_roles = [\"finance\", \"key-administrator\"]",
+        );
+        for role in Role::ALL {
+            let asked = matches!(role, Role::Finance | Role::KeyAdministrator);
+            assert_eq!(named.asks(*role), asked, "{role}");
+            let administrator = matches!(role, Role::Custodian | Role::KeyAdministrator | Role::Security);
+            assert_eq!(Roles::ADMINISTRATORS.contains(*role), administrator, "{role}");
+        }
+        let error = toml::from_str::<Config>("[sign_in]\nsecond_factor_roles = [\"cook\"]").unwrap_err();
+        assert!(
+            error.to_string().contains("read-only, custodian, key-administrator, found `cook`"),
+            "{error}"
+        );
     }
 
     #[test]

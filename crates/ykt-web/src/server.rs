@@ -1,5 +1,6 @@
 //! The routes, and the life of the server: bind, serve, stop without breaking off what runs.
 
+use crate::auth::second_step;
 use crate::config::{Config, ConfigError};
 use crate::lists::all_lists;
 use crate::metrics::Metrics;
@@ -19,7 +20,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use ykt_office::people::{People, SignInRules};
+use ykt_office::people::People;
 
 /// Largest body of a request, in bytes: forms and load messages are small.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -130,7 +131,7 @@ impl Server {
 /// # Errors
 /// [`ServeError`] when the sign-in rules or the tokens cannot be used.
 pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
-    let people = People::new(app.store.clone(), SignInRules::default(), &mut *(app.rng)())?;
+    let people = People::new(app.store.clone(), config.sign_in_rules(), &mut *(app.rng)())?;
     let tokens = match &config.api.tokens_file {
         Some(path) => Tokens::read(path)?,
         None => Tokens::default(),
@@ -167,7 +168,12 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
         .fallback(|| async { Problem::not_found("") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "") })
         .layer(from_fn(auth::signed_in))
-        .merge(Router::new().route("/sign-in", get(auth::sign_in_page).post(auth::sign_in)))
+        .merge(
+            Router::new()
+                .route("/sign-in", get(auth::sign_in_page).post(auth::sign_in))
+                .route(second_step::CODE, get(second_step::code_page).post(second_step::enter_code))
+                .route(second_step::ENROL, get(second_step::enrol_page).post(second_step::confirm)),
+        )
         .layer(from_fn_with_state(Arc::clone(&shared), layers::page))
         .layer(from_fn_with_state(Arc::clone(&shared), auth::session));
     let api = lists

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
 use ykt_city::city::MODULES;
-use ykt_office::people::{People, SignInRules};
+use ykt_office::people::People;
 use ykt_store::Store;
 use ykt_vault::{Origin, SoftVault, Unlock, Vault};
 use ykt_web::{Config, Environment};
@@ -79,7 +79,7 @@ pub fn refuse_demonstration(config: &Config, store: &Store, vault: Option<&SoftV
             "a production configuration refuses this vault: its keys are demonstration keys; make a new one"
         );
     }
-    let people = People::new(store.clone(), SignInRules::default(), &mut SystemRng)?;
+    let people = People::new(store.clone(), config.sign_in_rules(), &mut SystemRng)?;
     let open = people.with_demo_password()?;
     if !open.is_empty() {
         bail!(

@@ -2,6 +2,7 @@
 //! rooms below; nothing is decided here.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 
+mod audit;
 mod calc;
 mod card;
 mod certify;
@@ -23,6 +24,7 @@ mod show;
 mod slot;
 mod token;
 mod user;
+mod who;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -41,6 +43,7 @@ enum Command {
     Serve(serve::Args),
     Clearing(clearing::Args),
     User(user::Args),
+    Audit(audit::Args),
     /// Cards in image files: make, show, talk to, and put into a virtual reader
     Card(card::Args),
     /// PSAMs in image files: make, show, talk to, and put into a virtual reader
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Clearing(args) => clearing::run(&args),
         Command::User(args) => user::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Card(args) => card::run(&args),
         Command::Psam(args) => psam::run(&args),
         Command::M1(args) => m1::run(&args),

@@ -3,15 +3,13 @@
 
 use crate::installation::{self, Place};
 use crate::machine::{SystemClock, SystemRng};
-use anyhow::{Context, bail};
+use crate::who;
+use anyhow::Context;
 use clap::{Args as ClapArgs, Subcommand};
-use std::io::{BufRead, IsTerminal};
 use std::process::ExitCode;
 use ykt_base::Clock;
 use ykt_office::Act;
-use ykt_office::people::{
-    self, FirstPassword, NewUser, Password, People, Role, SignInRules, StaffNumber, UserFilter,
-};
+use ykt_office::people::{self, FirstPassword, NewUser, Password, People, Role, StaffNumber, UserFilter};
 use ykt_store::{Paging, Store};
 
 /// Add and unlock the people who sign in at the consoles
@@ -46,6 +44,33 @@ enum UserAct {
         /// Sign-in name
         name: String,
     },
+    /// Disable a user and end all its sessions
+    Disable {
+        /// Sign-in name
+        name: String,
+    },
+    /// Enable a disabled user
+    Enable {
+        /// Sign-in name
+        name: String,
+    },
+    /// Give a user of an earlier release the staff number, once
+    StaffNumber {
+        /// Sign-in name
+        name: String,
+        /// The person's staff number
+        number: StaffNumber,
+    },
+    /// Take a user's authenticator away; the next sign-in enrols another one
+    ResetSecondFactor {
+        /// Sign-in name
+        name: String,
+    },
+    /// Change the own password
+    ChangePassword {
+        /// Sign-in name
+        name: String,
+    },
     /// Set a new first password, read from standard input
     ResetPassword {
         /// Sign-in name
@@ -58,8 +83,9 @@ enum UserAct {
 /// # Errors
 /// When the data directory cannot be used, or what was asked is refused.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let store = installation::open_store(&args.place.config()?)?;
-    let people = People::new(store.clone(), SignInRules::default(), &mut SystemRng)?;
+    let config = args.place.config()?;
+    let store = installation::open_store(&config)?;
+    let people = People::new(store.clone(), config.sign_in_rules(), &mut SystemRng)?;
     let act = Act::of("<command line>", "local", SystemClock.now());
     match &args.act {
         UserAct::Add { name, role, staff_number, full_name } => {
@@ -68,7 +94,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let first_password = FirstPassword::MustBeChanged;
             let staff_number = staff_number.clone();
             let user = NewUser { name: name.clone(), full_name, role, staff_number, first_password };
-            people.add(&user, &password()?, &mut SystemRng, &act)?;
+            people.add(&user, &typed_first()?, &mut SystemRng, &act)?;
             println!("added {name} ({role})");
         }
         UserAct::List => list(&store)?,
@@ -76,42 +102,52 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             people.unlock(name, &act)?;
             println!("unlocked {name}");
         }
+        UserAct::Disable { name } => {
+            people.disable(name, &act)?;
+            println!("disabled {name}");
+        }
+        UserAct::Enable { name } => {
+            people.enable(name, &act)?;
+            println!("enabled {name}");
+        }
+        UserAct::StaffNumber { name, number } => {
+            people.give_staff_number(name, number, &act)?;
+            println!("{name} has the staff number {number}");
+        }
+        UserAct::ResetSecondFactor { name } => {
+            people.reset_second_factor(name, &act)?;
+            println!("{name} enrols an authenticator at the next sign-in");
+        }
+        UserAct::ChangePassword { name } => {
+            change_password(&people, name)?;
+            println!("changed the password of {name}");
+        }
         UserAct::ResetPassword { name } => {
-            people.reset_password(name, &password()?, &mut SystemRng, &act)?;
+            people.reset_password(name, &typed_first()?, &mut SystemRng, &act)?;
             println!("{name} signs in with the new password and changes it then");
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A role as one word of a command line.
-fn role_word(role: Role) -> String {
-    role.name().replace(' ', "-")
-}
-
 fn role_of(word: &str) -> anyhow::Result<Role> {
-    match Role::ALL.iter().find(|role| role_word(**role) == word) {
-        Some(role) => Ok(*role),
-        None => {
-            let known: Vec<String> = Role::ALL.iter().map(|role| role_word(*role)).collect();
-            bail!("role `{word}` is unknown: expected one of {}", known.join(", "))
-        }
-    }
+    let known = || Role::ALL.iter().map(|role| role.word()).collect::<Vec<_>>().join(", ");
+    Role::from_word(word).with_context(|| format!("role `{word}` is unknown: expected one of {}", known()))
 }
 
-/// The first line of standard input; never an argument, which every user of the machine could see.
-fn password() -> anyhow::Result<Password> {
-    let input = std::io::stdin();
-    if input.is_terminal() {
-        eprintln!("first password (it will be visible while you type):");
-    }
-    let mut line = String::new();
-    input.lock().read_line(&mut line).context("reading the password from standard input")?;
-    let typed = line.trim_end_matches(['\r', '\n']).to_owned();
-    if typed.is_empty() {
-        bail!("no password came on standard input");
-    }
-    Ok(Password::new(typed))
+fn typed_first() -> anyhow::Result<Password> {
+    Ok(Password::new(who::secret("first password")?))
+}
+
+/// The user's own change of password.
+fn change_password(people: &People, name: &str) -> anyhow::Result<()> {
+    let rng = &mut SystemRng;
+    let (token, _) = who::enter(people, name)?;
+    let old = Password::new(who::secret("present password once more")?);
+    let new = Password::new(who::secret("new password")?);
+    let changed = people.change_password(&token, &old, &new, who::FROM, SystemClock.now(), rng)?;
+    people.sign_out(&token, who::FROM, SystemClock.now())?;
+    Ok(changed?)
 }
 
 fn list(store: &Store) -> anyhow::Result<()> {

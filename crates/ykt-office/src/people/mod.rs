@@ -4,10 +4,16 @@
 //! either: its SM3 hash is. One user has one role and keeps it, and users whose roles exclude each other never
 //! share a staff number: so such roles never meet in a person ([`Role::excludes`]).
 
+mod keep;
 mod password;
+mod refusal;
+mod rules;
+mod second_factor;
 mod sign_in;
 mod staff;
 mod store;
+mod token;
+mod two_steps;
 
 use ykt_base::DateTime;
 
@@ -15,9 +21,17 @@ pub use password::{
     DEMO_PASSWORD, HashCost, HashError, PASSWORD_CHARS_MIN, PASSWORD_HISTORY, PASSWORD_LEN_MAX, Password,
     WeakPassword,
 };
-pub use sign_in::{NAME_LEN_MAX, People, PeopleError, Refusal, SignInRules, Token};
+pub use refusal::{PeopleError, Refusal};
+pub use rules::{Roles, SecondFactor, SignInRules};
+pub use second_factor::{CODE_LEN, CODE_STEP_S, Code, CodeError, Enrolment};
+pub use sign_in::People;
 pub use staff::{STAFF_NUMBER_LEN_MAX, StaffNumber, StaffNumberError};
 pub use store::{list, sessions, user};
+pub use token::Token;
+pub use two_steps::{Entry, HALF_SIGN_IN_S_MAX};
+
+/// Longest sign-in name, in characters.
+pub const NAME_LEN_MAX: usize = 32;
 
 ykt_store::coded! {
     /// What a user is here for.
@@ -79,6 +93,18 @@ impl Role {
             Role::Custodian => &[P::GiveComponent, P::ReadKeys],
             Role::KeyAdministrator => &[P::ManageKeys, P::ReadKeys],
         }
+    }
+
+    /// The role as one word, for configurations and command lines, such as `key-administrator`.
+    #[must_use]
+    pub fn word(self) -> String {
+        self.name().replace(' ', "-")
+    }
+
+    /// The role of such a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Role> {
+        Role::ALL.iter().copied().find(|role| role.word() == word)
     }
 
     /// Whether the role may do `what`.

@@ -1,209 +1,23 @@
-//! Signing in and out, and keeping users (`toll.md` P-01 to P-04, R-02).
+//! Signing in and out (`toll.md` P-01 to P-05, R-02).
 //!
 //! Hashing a password takes its time on purpose, so it is done outside the transaction; what the hash says is
 //! judged inside one, by the state of that moment: five wrong guesses at once are five wrong guesses.
 
-use super::password::{self, DEMO_PASSWORD, HashCost, HashError, Password, WeakPassword, check_strength};
+use super::password::{self, HashError, Password, WeakPassword, check_strength};
 use super::store::{self, Account};
-use super::{FirstPassword, NewUser, Role, Session, SessionRow, StaffNumber, UserRow};
+use super::{Entry, PeopleError, Refusal, Session, SessionRow, SignInRules, Token, UserRow};
 use crate::act::Act;
 use crate::audit::{self, Outcome};
-use std::fmt;
-use std::str::FromStr;
-use thiserror::Error;
-use ykt_base::hex::{self, Hex, HexError};
 use ykt_base::{DateTime, Rng};
-use ykt_crypto::chain::{self, Hash32};
 use ykt_store::{Store, StoreError, Tx};
-use zeroize::Zeroizing;
 
-/// Longest sign-in name, in characters.
-pub const NAME_LEN_MAX: usize = 32;
 /// A session is marked as seen at most this often; it may end that much too early, never too late.
 const TOUCH_STEP_S: i64 = 10;
 
-/// The rules of signing in. The defaults are the standard's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SignInRules {
-    /// Wrong passwords in a row that lock a user out.
-    pub failures_max: u32,
-    /// How long the lock-out lasts, in seconds; a security officer can end it.
-    pub lock_s: i64,
-    /// A session ends after so many seconds without a request.
-    pub idle_s_max: i64,
-    /// A session ends after so many seconds in any case.
-    pub session_s_max: i64,
-    /// Sessions of one user at the same time.
-    pub user_sessions_max: u32,
-    /// Sessions of all users at the same time.
-    pub sessions_max: u32,
-    /// A password older than so many days must be changed.
-    pub password_days_max: i64,
-    /// What one hash costs.
-    pub cost: HashCost,
-}
-
-impl Default for SignInRules {
-    fn default() -> SignInRules {
-        SignInRules {
-            failures_max: 5,
-            lock_s: 30 * 60,
-            idle_s_max: 10 * 60,
-            session_s_max: 12 * 60 * 60,
-            user_sessions_max: 3,
-            sessions_max: 500,
-            password_days_max: 90,
-            cost: HashCost::ORDINARY,
-        }
-    }
-}
-
-/// What a browser keeps to show that it is signed in. The house keeps its hash only.
-#[derive(Clone)]
-pub struct Token(Zeroizing<[u8; 32]>);
-
-impl Token {
-    fn new(rng: &mut dyn Rng) -> Token {
-        let mut bytes = Zeroizing::new([0; 32]);
-        rng.fill(bytes.as_mut());
-        Token(bytes)
-    }
-
-    fn hash(&self) -> Hash32 {
-        chain::sm3(&[self.0.as_slice()])
-    }
-
-    /// The token as text, 64 hex digits: for the cookie and for nothing else.
-    #[must_use]
-    pub fn expose(&self) -> String {
-        Hex(self.0.as_slice()).to_string()
-    }
-}
-
-impl FromStr for Token {
-    type Err = HexError;
-    fn from_str(text: &str) -> Result<Token, HexError> {
-        hex::decode(text).map(|bytes| Token(Zeroizing::new(bytes)))
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token")
-    }
-}
-
-/// Why somebody was not let in, or a password not changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Refusal {
-    /// The name or the password is wrong; it is not said which.
-    #[error("the name or the password is wrong")]
-    WrongNameOrPassword,
-    /// Too many wrong passwords.
-    #[error("locked until {until} after too many wrong passwords; a security officer can unlock")]
-    Locked {
-        /// When the lock-out ends by itself.
-        until: DateTime,
-    },
-    /// The user is disabled.
-    #[error("this user is disabled; a security officer can enable it")]
-    Disabled,
-    /// The user has as many sessions as allowed.
-    #[error("signed in at {max} places already: sign out at one of them, or wait until it ends")]
-    TooManySessions {
-        /// Sessions allowed.
-        max: u32,
-    },
-    /// The house has as many sessions as allowed.
-    #[error("{max} people are signed in, more are not allowed: try again later")]
-    HouseFull {
-        /// Sessions allowed.
-        max: u32,
-    },
-    /// The session has ended.
-    #[error("the session has ended: sign in again")]
-    SessionEnded,
-    /// The new password is not accepted.
-    #[error(transparent)]
-    Weak(#[from] WeakPassword),
-}
-
-/// Why users could not be kept.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum PeopleError {
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The password could not be hashed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// The first password is not accepted.
-    #[error("user {name}: {source}")]
-    Weak {
-        /// Sign-in name.
-        name: String,
-        /// The rule it breaks.
-        source: WeakPassword,
-    },
-    /// The name cannot be one.
-    #[error("a sign-in name has 2 to {NAME_LEN_MAX} signs of a-z 0-9 . _ -, found `{name}`")]
-    Name {
-        /// What was given.
-        name: String,
-    },
-    /// The name is taken; names are never given twice.
-    #[error("user {name} exists with another name or role: names are never given to another person")]
-    Taken {
-        /// Sign-in name.
-        name: String,
-    },
-    /// The role excludes others, and nobody can tell whether the person has one of those.
-    #[error(
-        "user {name}: the role {role} excludes other roles, so it needs the person's staff number; give the number"
-    )]
-    StaffNumberMissing {
-        /// Sign-in name.
-        name: String,
-        /// The role.
-        role: Role,
-    },
-    /// The person has a role that excludes this one.
-    #[error(
-        "user {name}: staff number {number} is that of {other}, who is {others_role}; one person cannot be {role} as \
-         well: choose another person"
-    )]
-    Excluded {
-        /// Sign-in name.
-        name: String,
-        /// The person's number.
-        number: StaffNumber,
-        /// The role asked for.
-        role: Role,
-        /// The person's other sign-in name.
-        other: String,
-        /// The role under that name.
-        others_role: Role,
-    },
-    /// The user has a staff number already.
-    #[error("user {name} has the staff number {found} already: a user stays one person")]
-    StaffNumberKept {
-        /// Sign-in name.
-        name: String,
-        /// The number.
-        found: StaffNumber,
-    },
-    /// There is no such user.
-    #[error("there is no user {name}")]
-    Unknown {
-        /// Sign-in name.
-        name: String,
-    },
-}
-
 /// The people of the house behind their sign-in rules.
 pub struct People {
-    store: Store,
-    rules: SignInRules,
+    pub(super) store: Store,
+    pub(super) rules: SignInRules,
     /// Compared with when there is no such user, so that the answer takes as long.
     nobodys_hash: String,
 }
@@ -224,90 +38,7 @@ impl People {
         &self.rules
     }
 
-    /// Adds a user. The same user again is passed over, and keeps its password.
-    ///
-    /// # Errors
-    /// [`PeopleError`]: name impossible or taken, password too weak, staff number missing, or the person has a role
-    /// that excludes this one.
-    pub fn add(
-        &self,
-        new: &NewUser,
-        first: &Password,
-        rng: &mut dyn Rng,
-        act: &Act,
-    ) -> Result<(), PeopleError> {
-        let name = &new.name;
-        let fits = (2..=NAME_LEN_MAX).contains(&name.len())
-            && name.bytes().all(|sign| matches!(sign, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'));
-        if !fits {
-            return Err(PeopleError::Name { name: name.clone() });
-        }
-        check_strength(first, name).map_err(|source| PeopleError::Weak { name: name.clone(), source })?;
-        let password_hash = password::hash(first, self.rules.cost, rng)?;
-        self.store.write(|tx| {
-            if let Some(found) = store::account(tx, name)?.map(|account| account.user) {
-                let same = found.full_name == new.full_name
-                    && found.role == new.role
-                    && found.staff_number == new.staff_number;
-                return if same { Ok(()) } else { Err(PeopleError::Taken { name: name.clone() }) };
-            }
-            match &new.staff_number {
-                Some(number) => one_role_each(tx, name, new.role, number)?,
-                None if new.role.needs_staff_number() => {
-                    return Err(PeopleError::StaffNumberMissing { name: name.clone(), role: new.role });
-                }
-                None => {}
-            }
-            let user = UserRow {
-                name: name.clone(),
-                full_name: new.full_name.clone(),
-                role: new.role,
-                staff_number: new.staff_number.clone(),
-                must_change_password: new.first_password == FirstPassword::MustBeChanged,
-                failures: 0,
-                locked_until: None,
-                disabled: false,
-                password_changed_at: act.at,
-                last_sign_in_at: None,
-            };
-            store::insert(tx, &Account { user, password_hash })?;
-            let number = new.staff_number.as_ref().map(|number| format!(", staff number {number}"));
-            let detail = format!("{}{}", new.role, number.unwrap_or_default());
-            audit::append(tx, act, "user/add", name, Outcome::Done, &detail)?;
-            Ok(())
-        })
-    }
-
-    /// Gives a user of an earlier release a staff number, once.
-    ///
-    /// # Errors
-    /// [`PeopleError`]: no such user, the user has a number, or the person has a role that excludes the user's.
-    pub fn give_staff_number(&self, name: &str, number: &StaffNumber, act: &Act) -> Result<(), PeopleError> {
-        self.store.write(|tx| {
-            let user =
-                store::user(tx, name)?.ok_or_else(|| PeopleError::Unknown { name: name.to_owned() })?;
-            if let Some(found) = user.staff_number {
-                return Err(PeopleError::StaffNumberKept { name: name.to_owned(), found });
-            }
-            one_role_each(tx, name, user.role, number)?;
-            store::set_staff_number(tx, name, number)?;
-            audit::append(tx, act, "user/staff number", name, Outcome::Done, number.as_str())?;
-            Ok(())
-        })
-    }
-
-    /// The users that can sign in with [`DEMO_PASSWORD`]: a production server must not start with any.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn with_demo_password(&self) -> Result<Vec<String>, StoreError> {
-        let demo = Password::from(DEMO_PASSWORD);
-        let accounts = self.store.read(store::enabled_accounts)?;
-        let known = accounts.into_iter().filter(|account| password::matches(&demo, &account.password_hash));
-        Ok(known.map(|account| account.user.name).collect())
-    }
-
-    /// Lets a user in.
+    /// Lets a user in by the password, or on to the second step.
     ///
     /// # Errors
     /// [`StoreError`] only; not letting somebody in is an answer, no error.
@@ -318,7 +49,7 @@ impl People {
         from: &str,
         now: DateTime,
         rng: &mut dyn Rng,
-    ) -> Result<Result<(Token, Session), Refusal>, StoreError> {
+    ) -> Result<Result<Entry, Refusal>, StoreError> {
         let known = self.store.read(|tx| store::account(tx, name))?;
         let hash = known.as_ref().map_or(&self.nobodys_hash, |account| &account.password_hash);
         let guess = Guess { right: password::matches(typed, hash), hash };
@@ -334,21 +65,7 @@ impl People {
             if let Err(refusal) = self.judge(tx, &mut account, &guess, &act, "sign-in")? {
                 return Ok(Err(refusal));
             }
-            if let Err(refusal) = self.room_for(tx, name, now)? {
-                audit::append(tx, &act, "sign-in", name, Outcome::Refused, &refusal.to_string())?;
-                return Ok(Err(refusal));
-            }
-            account.user.last_sign_in_at = Some(now);
-            store::update(tx, &account.user)?;
-            let row = SessionRow {
-                user: name.to_owned(),
-                from: from.to_owned(),
-                started_at: now,
-                last_seen_at: now,
-            };
-            store::insert_session(tx, &token.hash(), &row)?;
-            audit::append(tx, &act, "sign-in", name, Outcome::Done, "")?;
-            Ok(Ok((token.clone(), self.session_of(&account.user, now, now))))
+            self.after_password(tx, account, &act, token.clone())
         })
     }
 
@@ -428,86 +145,13 @@ impl People {
             if let Err(refusal) = self.judge(tx, &mut account, &guess, &act, "user/change password")? {
                 return Ok(Err(refusal));
             }
+            account.user.failures = 0;
             account.user.must_change_password = false;
             store::update(tx, &account.user)?;
             store::set_password(tx, &name, &new_hash, now)?;
             store::end_other_sessions(tx, &name, Some(&token.hash()))?;
             audit::append(tx, &act, "user/change password", &name, Outcome::Done, "")?;
             Ok(Ok(()))
-        })
-    }
-
-    /// Gives a user a new first password, which must be changed, and ends the lock-out and all sessions.
-    ///
-    /// # Errors
-    /// [`PeopleError`]: no such user, password too weak.
-    pub fn reset_password(
-        &self,
-        name: &str,
-        first: &Password,
-        rng: &mut dyn Rng,
-        act: &Act,
-    ) -> Result<(), PeopleError> {
-        check_strength(first, name).map_err(|source| PeopleError::Weak { name: name.to_owned(), source })?;
-        let hash = password::hash(first, self.rules.cost, rng)?;
-        self.change_user(name, "user/reset password", act, |tx, user| {
-            user.must_change_password = true;
-            (user.failures, user.locked_until) = (0, None);
-            store::set_password(tx, name, &hash, act.at)?;
-            Ok(store::end_other_sessions(tx, name, None)?)
-        })
-    }
-
-    /// Ends a lock-out.
-    ///
-    /// # Errors
-    /// [`PeopleError::Unknown`].
-    pub fn unlock(&self, name: &str, act: &Act) -> Result<(), PeopleError> {
-        self.change_user(name, "user/unlock", act, |_, user| {
-            (user.failures, user.locked_until) = (0, None);
-            Ok(())
-        })
-    }
-
-    /// Disables a user and ends all its sessions.
-    ///
-    /// # Errors
-    /// [`PeopleError::Unknown`].
-    pub fn disable(&self, name: &str, act: &Act) -> Result<(), PeopleError> {
-        self.change_user(name, "user/disable", act, |tx, user| {
-            user.disabled = true;
-            Ok(store::end_other_sessions(tx, name, None)?)
-        })
-    }
-
-    /// Enables a disabled user.
-    ///
-    /// # Errors
-    /// [`PeopleError::Unknown`]; [`PeopleError::StaffNumberMissing`] for a user of an earlier release.
-    pub fn enable(&self, name: &str, act: &Act) -> Result<(), PeopleError> {
-        self.change_user(name, "user/enable", act, |_, user| {
-            if user.role.needs_staff_number() && user.staff_number.is_none() {
-                return Err(PeopleError::StaffNumberMissing { name: name.to_owned(), role: user.role });
-            }
-            user.disabled = false;
-            Ok(())
-        })
-    }
-
-    fn change_user(
-        &self,
-        name: &str,
-        what: &str,
-        act: &Act,
-        change: impl FnOnce(&Tx, &mut UserRow) -> Result<(), PeopleError>,
-    ) -> Result<(), PeopleError> {
-        self.store.write(|tx| {
-            let found = store::account(tx, name)?;
-            let mut user = found.ok_or_else(|| PeopleError::Unknown { name: name.to_owned() })?.user;
-            change(tx, &mut user)?;
-            store::update(tx, &user)?;
-            audit::append(tx, act, what, name, Outcome::Done, "")?;
-            Ok(())
         })
     }
 
@@ -521,28 +165,85 @@ impl People {
         what: &str,
     ) -> Result<Result<(), Refusal>, StoreError> {
         let user = &mut account.user;
-        let refuse = |refusal: Refusal, detail: &str| {
-            audit::append(tx, act, what, &act.who, Outcome::Refused, detail)?;
-            Ok(Err(refusal))
-        };
-        match user.locked_until {
-            Some(until) if act.at < until => return refuse(Refusal::Locked { until }, "locked"),
-            Some(_) => (user.failures, user.locked_until) = (0, None),
-            None => {}
+        if let Err(refusal) = self.may_try(tx, user, act, what)? {
+            return Ok(Err(refusal));
         }
         if !guess.right || *guess.hash != account.password_hash {
-            user.failures = user.failures.saturating_add(1);
-            let locks = user.failures >= self.rules.failures_max;
-            user.locked_until = act.at.plus_seconds(self.rules.lock_s).filter(|_| locks);
-            store::update(tx, user)?;
-            let count = format!("wrong password, {} of {}", user.failures, self.rules.failures_max);
-            return match user.locked_until {
-                Some(until) => refuse(Refusal::Locked { until }, &count),
-                None => refuse(Refusal::WrongNameOrPassword, &count),
-            };
+            let refusal = Refusal::WrongNameOrPassword;
+            return Ok(Err(self.count_failure(tx, user, act, what, "wrong password", refusal)?));
         }
-        user.failures = 0;
-        if user.disabled { refuse(Refusal::Disabled, "disabled") } else { Ok(Ok(())) }
+        if user.disabled {
+            audit::append(tx, act, what, &act.who, Outcome::Refused, "disabled")?;
+            return Ok(Err(Refusal::Disabled));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether the lock-out lets a user try; one that is over ends here.
+    pub(super) fn may_try(
+        &self,
+        tx: &Tx,
+        user: &mut UserRow,
+        act: &Act,
+        what: &str,
+    ) -> Result<Result<(), Refusal>, StoreError> {
+        match user.locked_until {
+            Some(until) if act.at < until => {
+                audit::append(tx, act, what, &act.who, Outcome::Refused, "locked")?;
+                Ok(Err(Refusal::Locked { until }))
+            }
+            Some(_) => {
+                (user.failures, user.locked_until) = (0, None);
+                Ok(Ok(()))
+            }
+            None => Ok(Ok(())),
+        }
+    }
+
+    /// Counts a wrong password or code and writes it down; the last one that is allowed locks the user out.
+    pub(super) fn count_failure(
+        &self,
+        tx: &Tx,
+        user: &mut UserRow,
+        act: &Act,
+        what: &str,
+        wrong: &str,
+        refusal: Refusal,
+    ) -> Result<Refusal, StoreError> {
+        user.failures = user.failures.saturating_add(1);
+        let locks = user.failures >= self.rules.failures_max;
+        user.locked_until = act.at.plus_seconds(self.rules.lock_s).filter(|_| locks);
+        store::update(tx, user)?;
+        let detail = format!("{wrong}, {} of {}", user.failures, self.rules.failures_max);
+        audit::append(tx, act, what, &act.who, Outcome::Refused, &detail)?;
+        Ok(user.locked_until.map_or(refusal, |until| Refusal::Locked { until }))
+    }
+
+    /// Opens a session, in which the half sign-in before it ends.
+    pub(super) fn enter(
+        &self,
+        tx: &Tx,
+        mut account: Account,
+        act: &Act,
+        token: Token,
+        half: Option<&Token>,
+    ) -> Result<Result<(Token, Session), Refusal>, StoreError> {
+        let (name, now) = (act.who.as_str(), act.at);
+        if let Err(refusal) = self.room_for(tx, name, now)? {
+            audit::append(tx, act, "sign-in", name, Outcome::Refused, &refusal.to_string())?;
+            return Ok(Err(refusal));
+        }
+        account.user.failures = 0;
+        account.user.last_sign_in_at = Some(now);
+        store::update(tx, &account.user)?;
+        let row =
+            SessionRow { user: name.to_owned(), from: act.from.clone(), started_at: now, last_seen_at: now };
+        store::insert_session(tx, &token.hash(), &row)?;
+        if let Some(half) = half {
+            store::end_half(tx, &half.hash())?;
+        }
+        audit::append(tx, act, "sign-in", name, Outcome::Done, "")?;
+        Ok(Ok((token, self.session_of(&account.user, now, now))))
     }
 
     /// Whether one more session fits, after those that have ended are gone.
@@ -570,21 +271,6 @@ impl People {
             must_change_password: user.must_change_password || too_old,
             started_at,
         }
-    }
-}
-
-/// Refuses a role that excludes another one of the same person.
-fn one_role_each(tx: &Tx, name: &str, role: Role, number: &StaffNumber) -> Result<(), PeopleError> {
-    let others = store::of_staff_number(tx, number, name)?;
-    match others.into_iter().find(|(_, others_role)| role.excludes(*others_role)) {
-        None => Ok(()),
-        Some((other, others_role)) => Err(PeopleError::Excluded {
-            name: name.to_owned(),
-            number: number.clone(),
-            role,
-            other,
-            others_role,
-        }),
     }
 }
 

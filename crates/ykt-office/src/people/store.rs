@@ -1,6 +1,8 @@
 //! Tables of users, passwords and sessions.
 
 use super::password::PASSWORD_HISTORY;
+use super::second_factor::FactorSecret;
+use super::two_steps::{Factor, HalfSignIn};
 use super::{Role, SessionRow, StaffNumber, UserFilter, UserRow};
 use ykt_base::DateTime;
 use ykt_crypto::chain::Hash32;
@@ -176,8 +178,9 @@ pub(crate) fn end_session(tx: &Tx, token: &Hash32) -> Result<(), StoreError> {
     tx.execute("DELETE FROM office_session WHERE token_hash = $1", params![token.as_bytes()]).map(drop)
 }
 
-/// Ends all sessions of a user but the one of `token`.
+/// Ends all sessions of a user but the one of `token`, half ones too.
 pub(crate) fn end_other_sessions(tx: &Tx, name: &str, token: Option<&Hash32>) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM office_half_sign_in WHERE user_name = $1", params![name])?;
     tx.execute(
         "DELETE FROM office_session WHERE user_name = $1 AND ($2 IS NULL OR token_hash <> $2)",
         params![name, token.map(Hash32::as_bytes)],
@@ -196,6 +199,68 @@ pub(crate) fn end_stale_sessions(
         params![seen_before, started_before],
     )
     .map(drop)
+}
+
+pub(crate) fn insert_half(tx: &Tx, token: &Hash32, half: &HalfSignIn) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO office_half_sign_in (token_hash, user_name, from_where, started_at) VALUES ($1, $2, $3, $4)",
+        params![token.as_bytes(), &half.user, &half.from, half.started_at],
+    )
+    .map(drop)
+}
+
+pub(crate) fn half(tx: &Tx, token: &Hash32) -> Result<Option<HalfSignIn>, StoreError> {
+    let sql = "SELECT user_name, from_where, started_at FROM office_half_sign_in WHERE token_hash = $1";
+    tx.query_one(sql, params![token.as_bytes()], |row| {
+        Ok(HalfSignIn { user: row.get(0)?, from: row.get(1)?, started_at: row.get(2)? })
+    })
+}
+
+pub(crate) fn end_half(tx: &Tx, token: &Hash32) -> Result<(), StoreError> {
+    let sql = "DELETE FROM office_half_sign_in WHERE token_hash = $1";
+    tx.execute(sql, params![token.as_bytes()]).map(drop)
+}
+
+pub(crate) fn end_stale_halves(tx: &Tx, started_before: DateTime) -> Result<(), StoreError> {
+    let sql = "DELETE FROM office_half_sign_in WHERE started_at <= $1";
+    tx.execute(sql, params![started_before]).map(drop)
+}
+
+pub(crate) fn factor(tx: &Tx, name: &str) -> Result<Option<Factor>, StoreError> {
+    let sql = "SELECT secret, confirmed_at, last_step FROM office_second_factor WHERE user_name = $1";
+    tx.query_one(sql, params![name], |row| {
+        Ok(Factor {
+            secret: FactorSecret::from_bytes(row.get(0)?),
+            confirmed_at: row.get(1)?,
+            last_step: row.get::<u32>(2)?.into(),
+        })
+    })
+}
+
+/// A new authenticator in place of one that was never confirmed.
+pub(crate) fn set_factor(tx: &Tx, name: &str, secret: &FactorSecret) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO office_second_factor (user_name, secret, last_step) VALUES ($1, $2, 0)
+         ON CONFLICT (user_name) DO UPDATE SET secret = excluded.secret",
+        params![name, secret.as_bytes()],
+    )
+    .map(drop)
+}
+
+pub(crate) fn confirm_factor(tx: &Tx, name: &str, step: u64, at: DateTime) -> Result<(), StoreError> {
+    let sql = "UPDATE office_second_factor SET confirmed_at = $2 WHERE user_name = $1";
+    tx.execute(sql, params![name, at])?;
+    set_step(tx, name, step)
+}
+
+/// Keeps the step whose code was accepted.
+pub(crate) fn set_step(tx: &Tx, name: &str, step: u64) -> Result<(), StoreError> {
+    let sql = "UPDATE office_second_factor SET last_step = $2 WHERE user_name = $1";
+    tx.execute(sql, params![name, i64::try_from(step).unwrap_or(i64::MAX)]).map(drop)
+}
+
+pub(crate) fn drop_factor(tx: &Tx, name: &str) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM office_second_factor WHERE user_name = $1", params![name]).map(drop)
 }
 
 /// The users that pass `filter`, by name.

@@ -142,9 +142,10 @@ async fn view(
     let user =
         shared.read(move |tx| people::user(tx, &name)?.ok_or_else(|| Problem::not_found(name))).await?;
     let look = asked.look();
+    let coded = shared.people.rules().second_factor.asks(user.role);
     let facts = Users::columns().iter().map(|column| (column.title, (column.cell)(&user, look))).collect();
     let mut blocks = vec![Block::Facts(lang.t("users.facts").to_owned(), facts)];
-    blocks.extend(forms(asked, &user).into_iter().map(|form| Block::Form(form.filled(filled))));
+    blocks.extend(forms(asked, &user, coded).into_iter().map(|form| Block::Form(form.filled(filled))));
     filled.page(&Detail {
         crumbs: vec![crumb::<Users>(lang)],
         tag: Some(users::state(&user, lang)),
@@ -160,7 +161,7 @@ async fn view(
     })
 }
 
-fn forms(asked: &Asked, user: &UserRow) -> Vec<Form> {
+fn forms(asked: &Asked, user: &UserRow, asked_for_code: bool) -> Vec<Form> {
     let lang = asked.prefs.lang;
     let to = |act: &str| format!("{}/{act}", href(&user.name));
     let whom = || {
@@ -183,6 +184,10 @@ fn forms(asked: &Asked, user: &UserRow) -> Vec<Form> {
     }
     let reset = Form::new(asked, "users.reset_password", to("reset-password"), "users.reset_password_go");
     forms.push(reset.lead(lang.t("users.reset_password_lead")).field(first_password(lang)));
+    if asked_for_code {
+        let form = Form::new(asked, "users.reset_factor", to("reset-factor"), "users.reset_factor_go");
+        forms.push(form.lead(lang.t("users.reset_factor_lead")).critical(whom()));
+    }
     forms.push(if user.disabled {
         Form::new(asked, "users.enable", to("enable"), "users.enable_go")
     } else {
@@ -214,6 +219,7 @@ pub(crate) async fn change(
                     let done = people.reset_password(&user, &password(work)?, rng, act);
                     (done, "users.password_reset")
                 }
+                "reset-factor" => (people.reset_second_factor(&user, act), "users.factor_reset"),
                 "staff-number" => {
                     let number = work.fields.must("staff-number", work.lang)?.parse();
                     let number = number
