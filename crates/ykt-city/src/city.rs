@@ -17,11 +17,14 @@ use crate::proof::{self, CardReading, CardsProof, Outstanding, Proof};
 use crate::report;
 use crate::rng::SeededRng;
 use crate::street::{Line, Load, Purchase, Street, StreetPos};
+use crate::workshop::Workshop;
 use std::path::PathBuf;
 use std::sync::Arc;
 use ykt_base::{Clock, Date, DateTime, KeyIndex, KeyVersion, Time};
 use ykt_clearing::{Clearing, DirFolders, Folders, MemoryFolders};
 use ykt_files::Industry;
+use ykt_issue::Profile;
+use ykt_kmc::download::Download;
 use ykt_office::{Act, blacklist, cards};
 use ykt_pay::TerminalDoor;
 use ykt_purse::Purse;
@@ -131,16 +134,15 @@ impl City {
         books::open_bank(&mut bank, &scale)?;
         let founding_day = scale.founding_day().ok_or(CityError::Calendar)?;
         let factory = Factory::new(&*vault, founding_day, scale.seed);
-        let mut cards = Vec::with_capacity(scale.cards);
-        for index in 0..scale.cards {
-            progress("making cards", index, scale.cards);
-            cards.push(factory.card(index)?);
-        }
-        let mut counters = Vec::with_capacity(scale.terminals);
-        for index in 0..scale.terminals {
-            progress("making PSAMs", index, scale.terminals);
-            counters.push(open_counter(&factory, index, &scale)?);
-        }
+        let profiles = [Profile::city_cpu(), Profile::psam()];
+        let download = Download::new(store.clone(), vault.clone(), profiles);
+        let workshop = Workshop::found(&download, &factory, company::founding(&scale)?)?;
+        let cards = workshop.cards(scale.cards, &mut |done| progress("making cards", done, scale.cards))?;
+        let psams =
+            workshop.psams(scale.terminals, &mut |done| progress("making PSAMs", done, scale.terminals))?;
+        let counters = psams.into_iter().enumerate();
+        let counters = counters.map(|(index, psam)| open_counter(psam, index, &scale));
+        let counters = counters.collect::<Result<_, CityError>>()?;
         let clearing = Clearing::new(store.clone(), clearing_folders, books::policy());
         let host = ykt_pay::LoadHost::new(store.clone(), vault.clone(), ykt_pay::Policy::default());
         Ok(City {
@@ -478,11 +480,11 @@ fn open_home(home: &Home) -> Result<(Store, Arc<dyn Folders>, Post), CityError> 
     }
 }
 
-fn open_counter(factory: &Factory<'_>, index: usize, scale: &Scale) -> Result<Counter, CityError> {
+fn open_counter(psam: HeldCard, index: usize, scale: &Scale) -> Result<Counter, CityError> {
     let merchant = merchant_of(index, scale.merchants);
     let industry = Industry::new(names::shop(merchant).2.code).unwrap_or(Industry::BUS);
     let config = PosConfig::new(company::merchant_code(merchant)?, company::pos_number(index)?, industry);
-    let pos = Pos::open(config, factory.psam(index)?, MemoryStore::default())?;
+    let pos = Pos::open(config, psam, MemoryStore::default())?;
     Ok(Counter { pos, merchant, industry, held_back: None })
 }
 

@@ -179,7 +179,7 @@ pub fn found(store: &Store, scale: &Scale, key_version: KeyVersion) -> Result<()
 }
 
 /// Seven in the morning of the founding day.
-fn founding(scale: &Scale) -> Result<DateTime, CompanyError> {
+pub(crate) fn founding(scale: &Scale) -> Result<DateTime, CompanyError> {
     let date = scale.founding_day().ok_or(CompanyError::Range("founding day"))?;
     let time = Time::new(7, 0, 0).ok_or(CompanyError::Range("founding hour"))?;
     Ok(DateTime { date, time })

@@ -1,4 +1,5 @@
-//! The factory and the personalisation line: blank chips become city cards and PSAMs, by commands only.
+//! The factory: blank chips become city cards and PSAMs, by commands only. Who makes the commands that need a key is
+//! said by the caller: the vault itself, or the key management centre ([`crate::workshop`]).
 
 use crate::company::{self, CITY_CODE, CompanyError};
 use crate::hand::{CardMemory, HeldCard};
@@ -6,7 +7,8 @@ use crate::rng::SeededRng;
 use ykt_base::Date;
 use ykt_card::{Blank, BlankError, Card, Memory, PowerOnError};
 use ykt_crypto::Key16;
-use ykt_issue::{CardData, IssueError, Profile, PsamData};
+use ykt_issue::{CardData, CommandMaker, IssueError, KeyDownload, Profile, PsamData, Subject};
+use ykt_kmc::download::{KeepError, Refusal};
 use ykt_purse::write_key::Pin;
 use ykt_terminal::transport::in_process::InProcess;
 use ykt_vault::{DEMO_TRANSPORT_KEY, Vault};
@@ -29,6 +31,20 @@ pub enum FactoryError {
     /// A number does not fit.
     #[error(transparent)]
     Number(#[from] CompanyError),
+    /// The key management centre could not take in line, right or batch.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
+    /// The key management centre refused a call of the line.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The key management centre opened other cards than the line has, or did not take an ending.
+    #[error("key download opened {found} of {expected} cards")]
+    Opened {
+        /// Cards of the line.
+        expected: usize,
+        /// Cards opened or ended.
+        found: usize,
+    },
     /// The demo PIN is none.
     #[error("the demo PIN is not a PIN")]
     Pin,
@@ -63,7 +79,15 @@ impl<'a> Factory<'a> {
     /// # Errors
     /// [`FactoryError`] naming the step that went wrong.
     pub fn card(&self, index: usize) -> Result<HeldCard, FactoryError> {
-        let card = self.card_in(CardMemory::new(), index)?;
+        self.hold_card(index, &mut self.maker(&self.card_subject(index)?, &self.card_profile))
+    }
+
+    /// As [`Factory::card`], with keys that are downloaded.
+    ///
+    /// # Errors
+    /// [`FactoryError`] naming the step that went wrong.
+    pub fn hold_card(&self, index: usize, keys: &mut dyn KeyDownload) -> Result<HeldCard, FactoryError> {
+        let card = self.card_with(CardMemory::new(), index, keys)?;
         Ok(HeldCard::new(card, SeededRng::stream(self.seed, &format!("card {index}"))))
     }
 
@@ -72,7 +96,15 @@ impl<'a> Factory<'a> {
     /// # Errors
     /// [`FactoryError`] naming the step that went wrong.
     pub fn psam(&self, index: usize) -> Result<HeldCard, FactoryError> {
-        let psam = self.psam_in(CardMemory::new(), index)?;
+        self.hold_psam(index, &mut self.maker(&self.psam_subject(index)?, &self.psam_profile))
+    }
+
+    /// As [`Factory::psam`], with keys that are downloaded.
+    ///
+    /// # Errors
+    /// [`FactoryError`] naming the step that went wrong.
+    pub fn hold_psam(&self, index: usize, keys: &mut dyn KeyDownload) -> Result<HeldCard, FactoryError> {
+        let psam = self.psam_with(CardMemory::new(), index, keys)?;
         let mut held = HeldCard::new(psam, SeededRng::stream(self.seed, &format!("psam {index}")));
         held.present(None)?;
         Ok(held)
@@ -83,13 +115,21 @@ impl<'a> Factory<'a> {
     /// # Errors
     /// [`FactoryError`] naming the step that went wrong.
     pub fn card_in<M: Memory>(&self, memory: M, index: usize) -> Result<Card<M>, FactoryError> {
+        self.card_with(memory, index, &mut self.maker(&self.card_subject(index)?, &self.card_profile))
+    }
+
+    fn card_with<M: Memory>(
+        &self,
+        memory: M,
+        index: usize,
+        keys: &mut dyn KeyDownload,
+    ) -> Result<Card<M>, FactoryError> {
         let asn = company::card_number(index)?;
         let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
         let blank = Card::blank(memory, &Blank::user_card(asn.0, &transport))?;
         let mut line = InProcess::new(blank, SeededRng::stream(self.seed, &format!("chip {index}")));
-        let pin = Pin::from_digits(DEMO_PIN).ok_or(FactoryError::Pin)?;
-        let data = CardData::of_city(asn, CITY_CODE, self.first_day, self.expiry, pin);
-        ykt_issue::personalise_card(&mut line, self.vault, &self.card_profile, &data, &mut |_| {})?;
+        let data = self.card_data(index)?;
+        ykt_issue::personalise_card_with(&mut line, keys, &self.card_profile, &data, &mut |_| {})?;
         Ok(Card::power_on(line.into_memory())?)
     }
 
@@ -98,15 +138,54 @@ impl<'a> Factory<'a> {
     /// # Errors
     /// [`FactoryError`] naming the step that went wrong.
     pub fn psam_in<M: Memory>(&self, memory: M, index: usize) -> Result<Card<M>, FactoryError> {
+        self.psam_with(memory, index, &mut self.maker(&self.psam_subject(index)?, &self.psam_profile))
+    }
+
+    fn psam_with<M: Memory>(
+        &self,
+        memory: M,
+        index: usize,
+        keys: &mut dyn KeyDownload,
+    ) -> Result<Card<M>, FactoryError> {
         let serial = company::psam_serial(index)?;
         let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
         let [_, _, chip @ ..] = serial.0;
         let blank = Card::blank(memory, &Blank::psam(chip, &transport))?;
         let mut line = InProcess::new(blank, SeededRng::stream(self.seed, &format!("sam chip {index}")));
-        let terminal = company::terminal_id(index)?;
-        let data = PsamData::of_city(serial, terminal, CITY_CODE, self.first_day, self.expiry);
-        ykt_issue::personalise_psam(&mut line, self.vault, &self.psam_profile, &data, &mut |_| {})?;
+        let data = self.psam_data(index)?;
+        ykt_issue::personalise_psam_with(&mut line, keys, &self.psam_profile, &data, &mut |_| {})?;
         Ok(Card::power_on(line.into_memory())?)
+    }
+
+    fn card_data(&self, index: usize) -> Result<CardData, FactoryError> {
+        let pin = Pin::from_digits(DEMO_PIN).ok_or(FactoryError::Pin)?;
+        Ok(CardData::of_city(company::card_number(index)?, CITY_CODE, self.first_day, self.expiry, pin))
+    }
+
+    fn psam_data(&self, index: usize) -> Result<PsamData, FactoryError> {
+        let (serial, terminal) = (company::psam_serial(index)?, company::terminal_id(index)?);
+        Ok(PsamData::of_city(serial, terminal, CITY_CODE, self.first_day, self.expiry))
+    }
+
+    /// What the centre must know of user card `index`.
+    ///
+    /// # Errors
+    /// [`FactoryError::Number`] when there is no such number.
+    pub fn card_subject(&self, index: usize) -> Result<Subject, FactoryError> {
+        Ok(self.card_data(index)?.subject(self.card_profile.layout))
+    }
+
+    /// What the centre must know of PSAM `index`.
+    ///
+    /// # Errors
+    /// [`FactoryError::Number`] when there is no such number.
+    pub fn psam_subject(&self, index: usize) -> Result<Subject, FactoryError> {
+        Ok(self.psam_data(index)?.subject())
+    }
+
+    /// The vault as the one who makes the commands.
+    const fn maker<'s>(&'s self, subject: &'s Subject, profile: &'s Profile) -> CommandMaker<'s> {
+        CommandMaker { vault: self.vault, profile, subject }
     }
 }
 

@@ -24,3 +24,4 @@ pub mod report;
 pub mod rng;
 pub mod street;
 pub mod tally;
+pub mod workshop;

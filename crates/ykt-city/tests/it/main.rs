@@ -11,6 +11,7 @@ mod fixtures;
 use ykt_base::Fen;
 use ykt_city::city::{City, Home, Mutant, Outcome};
 use ykt_city::plan::Scale;
+use ykt_kmc::download;
 
 fn scale(cards: usize, seed: u64) -> Scale {
     Scale { cards, terminals: 16, merchants: 5, days: 1, seed, first_day: "20260302".parse().unwrap() }
@@ -73,4 +74,21 @@ fn a_city_on_disk_is_the_city_in_memory() {
     assert_eq!(on_disk.report, live(scale(40, 3), None).report);
     drop(city);
     assert!(City::found(scale(40, 3), home, &mut silent).is_err(), "a full directory is left alone");
+}
+
+/// Every card and PSAM came through key download: two batches that are done, with rights used up to the last card.
+#[test]
+fn the_cards_of_a_city_are_batches_of_key_download() {
+    let mut silent = |_: &str, _: usize, _: usize| {};
+    let city = City::found(scale(300, 1), Home::Memory, &mut silent).unwrap();
+    let (batches, rights) = city
+        .store()
+        .read(|tx| -> Result<_, ykt_store::StoreError> {
+            Ok((download::batches(tx)?, download::rights(tx)?))
+        })
+        .unwrap();
+    let done: Vec<_> = batches.iter().map(|batch| (&*batch.name, batch.progress.done)).collect();
+    assert_eq!(done, [("psams-1", 16), ("cards-1", 300)]);
+    assert!(batches.iter().all(|batch| batch.progress.done == batch.progress.cards()));
+    assert!(rights.iter().all(|right| right.left() == 0), "{rights:?}");
 }
