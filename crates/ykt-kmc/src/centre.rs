@@ -18,6 +18,7 @@ use ykt_office::Act;
 use ykt_office::people::Permission;
 use ykt_office::requests::{self, NewRequest, Request, RequestError, RequestFilter, RequestId, RequestState};
 use ykt_store::{PAGE_ROWS_MAX, Paging, Store, StoreError};
+use ykt_vault::pair::Pair;
 use ykt_vault::{KeyManagement, Signer, VaultError};
 
 /// The key management centre of one installation. Clones share database and vault.
@@ -27,7 +28,9 @@ pub struct Centre {
     pub store: Store,
     /// The keys.
     pub vault: Arc<dyn KeyManagement>,
-    /// The pair that signs protocols and checkpoints of the audit log; none before the first ceremony made it.
+    /// The two vaults behind it, when they are a pair of primary and backup.
+    pub pair: Option<Arc<Pair>>,
+    /// The key pair that signs protocols and checkpoints of the audit log; none before the first ceremony made it.
     pub signer: Option<Arc<dyn Signer>>,
     /// One operation at a time.
     acting: Arc<Mutex<()>>,
@@ -57,7 +60,13 @@ impl Centre {
     /// A centre over the database of an installation and the vault it works with.
     #[must_use]
     pub fn new(store: Store, vault: Arc<dyn KeyManagement>, signer: Option<Arc<dyn Signer>>) -> Centre {
-        Centre { store, vault, signer, acting: Arc::default() }
+        Centre { store, vault, pair: None, signer, acting: Arc::default() }
+    }
+
+    /// The same over a pair of vaults, which it can compare, replicate and switch over.
+    #[must_use]
+    pub fn with_pair(self, pair: Arc<Pair>) -> Centre {
+        Centre { pair: Some(pair), ..self }
     }
 
     /// Every key: the vault's list and the registry side by side.
@@ -95,8 +104,13 @@ impl Centre {
     /// [`OperationError`] when vault or database do not answer.
     pub fn summary(&self, operation: &Operation) -> Result<Summary, OperationError> {
         let tree = self.tree()?;
+        let of_pair = matches!(operation, Operation::Replicate | Operation::SwitchOver { .. });
+        let pair = self.pair.as_deref().filter(|_| of_pair);
+        let differences = pair.map(Pair::compare).transpose()?;
         let facts = self.store.read(|tx| {
             Ok::<_, StoreError>(Facts {
+                stands_by: pair.map(|pair| pair.acting().other()),
+                vaults_differ: differences.as_ref().map_or(0, Vec::len),
                 cards_holding: match operation.endangers() {
                     Some(place) => campaigns::cards_holding(tx, &place)?,
                     None => 0,
@@ -193,6 +207,7 @@ impl Centre {
         let run = Run {
             vault: &*self.vault,
             tree: &tree,
+            pair: self.pair.as_deref(),
             signer: self.signer.as_deref(),
             at: act.at,
             rng,

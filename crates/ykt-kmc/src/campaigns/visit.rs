@@ -10,29 +10,26 @@
 //! is never risked. Such a card is stopped, and a person decides. A proof with a version that is certain costs nothing; if
 //! the card refuses that one as well, it is stopped at once, and nothing is tried again by itself.
 
+mod talk;
+
 use super::plan::{self, Located, MASTER_FILE, Name};
 use super::{
     Campaign, CampaignError, CampaignState, CardKey, CardProgress, KeyChange, in_state, required, store,
 };
 use crate::Centre;
 use std::collections::BTreeMap;
-use ykt_base::apdu::COMMAND_LEN_MAX;
-use ykt_base::{
-    Asn8, CardChannel, ChannelError, Command, IssuerFactor, KeyIndex, KeyVersion, Response, StatusWord,
-    TerminalId,
-};
-use ykt_crypto::sm;
-use ykt_issue::profile::{Action, Step};
-use ykt_issue::{CommandMaker, DownloadError, KeyDownload, Profile, StepRequest, Subject};
+use talk::{Stop, Talk};
+use ykt_base::{Asn8, CardChannel, ChannelError, IssuerFactor, KeyIndex, KeyVersion, StatusWord, TerminalId};
+use ykt_issue::profile::Action;
+use ykt_issue::{DownloadError, Subject};
 use ykt_office::audit::{self, Outcome};
 use ykt_office::{Act, cards};
-use ykt_purse::command::{self, ChallengeLen};
 use ykt_purse::load::{InitializeForLoad, Load, LoadAnswer};
 use ykt_purse::purchase::{InitializeForPurchase, Purchase, PurchaseAnswer, PurchaseKind};
 use ykt_purse::{Purse, PurseFen};
 use ykt_store::StoreError;
 use ykt_terminal::card::{self, CardError};
-use ykt_vault::{CardKeyRef, KeyKind, KeyRef, LoadSession, MacVerdict, Vault};
+use ykt_vault::{CardKeyRef, KeyKind, KeyRef, LoadSession, MacVerdict};
 
 /// What a visit did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,23 +150,6 @@ impl Centre {
                 }
             }
         })
-    }
-}
-
-/// How the card or its keys stopped a visit.
-enum Stop {
-    /// No answer to a command.
-    Cut(String),
-    /// An answer that must not be.
-    Wrong(String),
-    /// No command.
-    NoKey(DownloadError),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Stop {
-        Stop::Store(error)
     }
 }
 
@@ -557,76 +537,3 @@ fn one_fen() -> PurseFen {
 
 /// No terminal asks.
 const NO_TERMINAL: TerminalId = TerminalId([0; 6]);
-
-/// Talks to the card, and gets the commands that need a key from whoever has the keys.
-struct Talk<'a, C: ?Sized> {
-    channel: &'a mut C,
-    vault: &'a dyn Vault,
-    profile: &'a Profile,
-    subject: &'a Subject,
-    /// The directory that is selected; `None`: the application the card was read in, or another.
-    directory: Option<[u8; 2]>,
-}
-
-impl<C: CardChannel + ?Sized> Talk<'_, C> {
-    /// One step with a key in a directory; whatever the card answers comes back.
-    ///
-    /// The command is made as a step of the card's own profile, which says how the directory wants it.
-    fn act(&mut self, directory: [u8; 2], action: Action) -> Result<Response, Stop> {
-        if self.directory != Some(directory) {
-            let answer = self.send(&command::select_file(&directory))?;
-            if !answer.sw().is_ok() {
-                return Err(Stop::Wrong(format!("SELECT of a directory: found {}", answer.sw())));
-            }
-            self.directory = Some(directory);
-        }
-        let len = match action {
-            Action::Authenticate { .. } => ChallengeLen::Eight,
-            _ => ChallengeLen::Four,
-        };
-        let answer = self.send(&command::challenge(len))?;
-        let iv = match len {
-            ChallengeLen::Eight => answer.data().try_into().ok(),
-            ChallengeLen::Four => answer.data().try_into().ok().map(sm::iv_from_challenge4),
-        };
-        let iv = iv.ok_or_else(|| Stop::Wrong(format!("GET CHALLENGE: found {}", answer.sw())))?;
-        let mut profile = self.profile.clone();
-        for action in [Action::Select { fid: directory }, action] {
-            profile.steps.push(Step { title: String::new(), action });
-        }
-        let step = u16::try_from(profile.steps_len()).unwrap_or(u16::MAX);
-        let request = StepRequest { step, block: None, iv, data: &[] };
-        let maker = &mut CommandMaker { vault: self.vault, profile: &profile, subject: self.subject };
-        let command = maker.command(&request).map_err(Stop::NoKey)?;
-        self.transmit(command.as_bytes())
-    }
-
-    /// A command in the purse application.
-    fn in_application(&mut self, command: &[u8]) -> Result<Response, Stop> {
-        if self.directory.is_some() {
-            let selected = card::select(self.channel);
-            self.directory = None;
-            selected.map_err(|error| match error {
-                CardError::Silent { step, .. } => Stop::Cut(step.to_string()),
-                other => Stop::Wrong(other.to_string()),
-            })?;
-        }
-        self.transmit(command)
-    }
-
-    fn send(&mut self, command: &Command<'_>) -> Result<Response, Stop> {
-        let mut buffer = [0; COMMAND_LEN_MAX];
-        let bytes = command.encode(&mut buffer);
-        self.transmit(bytes)
-    }
-
-    fn transmit(&mut self, command: &[u8]) -> Result<Response, Stop> {
-        let name = || ykt_base::hex::Hex(command.get(..4).unwrap_or(command)).to_string();
-        match self.channel.transmit(command) {
-            // A memory that fails loses power, too: the card is asked again when it is back.
-            Ok(answer) if answer.sw() == StatusWord::MEMORY_FAILURE => Err(Stop::Cut(name())),
-            Ok(answer) => Ok(answer),
-            Err(_) => Err(Stop::Cut(name())),
-        }
-    }
-}

@@ -13,6 +13,7 @@ use crate::place::{PlaceName, key_name};
 use ykt_office::people::Permission;
 use ykt_office::requests::{RequestError, RequestId};
 use ykt_store::StoreError;
+use ykt_vault::pair::{Side, SwitchOver};
 use ykt_vault::{KeyAlgorithm, KeyPlace, KeyRef, KeyState, VaultError, WrappedKey};
 
 pub(crate) use run::{Effect, Ended, Run};
@@ -66,13 +67,15 @@ pub enum Operation {
     Restore(KeyPlace),
     /// Wipes a key for good.
     Destroy(KeyPlace),
-    /// Brings the backup vault in step with the primary.
-    Replicate {
-        /// The transport key both have.
-        transport: KeyRef,
+    /// Brings the vault of a pair that stands by in step with the one that acts.
+    Replicate,
+    /// Lets one vault of a pair act.
+    SwitchOver {
+        /// Which.
+        to: Side,
+        /// What those who switch vouch for.
+        how: SwitchOver,
     },
-    /// Lets the backup vault take over.
-    SwitchOver,
     /// Opens a campaign: its cards get other keys from now on.
     StartCampaign {
         /// Its name.
@@ -92,8 +95,8 @@ impl Operation {
             Operation::Retire(_) => "key/retire",
             Operation::Restore(_) => "key/restore",
             Operation::Destroy(_) => "key/destroy",
-            Operation::Replicate { .. } => "key/replicate",
-            Operation::SwitchOver => "vault/switch",
+            Operation::Replicate => "key/replicate",
+            Operation::SwitchOver { .. } => "vault/switch",
             Operation::StartCampaign { .. } => "campaign/start",
         }
     }
@@ -116,7 +119,8 @@ impl Operation {
             Operation::DeriveRoots { seed, keys } => format!("{} keys of {}", keys.len(), key_name(*seed)),
             Operation::Import { party, keys, .. } => format!("{} keys of {party}", keys.len()),
             Operation::Export { party, places, .. } => format!("{} keys for {party}", places.len()),
-            Operation::Replicate { .. } | Operation::SwitchOver => "vault".to_owned(),
+            Operation::Replicate => "pair".to_owned(),
+            Operation::SwitchOver { to, .. } => to.name().to_owned(),
             Operation::StartCampaign { campaign } => campaign.clone(),
         }
     }

@@ -11,6 +11,7 @@ use crate::registry::{KeyEventKind, Source};
 use std::collections::BTreeMap;
 use ykt_base::{DateTime, Rng};
 use ykt_vault::exchange::{self, ExchangeError};
+use ykt_vault::pair::{Pair, PairError};
 use ykt_vault::{
     KeyInfo, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, Signer, VaultError, WrappedKey,
 };
@@ -59,6 +60,8 @@ pub(crate) struct Run<'a> {
     pub(crate) vault: &'a dyn KeyManagement,
     /// Vault and registry as they were when it began.
     pub(crate) tree: &'a Tree,
+    /// The two vaults, when they are a pair.
+    pub(crate) pair: Option<&'a Pair>,
     /// Who signs what is handed out.
     pub(crate) signer: Option<&'a dyn Signer>,
     pub(crate) at: DateTime,
@@ -101,10 +104,7 @@ impl Operation {
                     _ => not(format!("the {place} is destroyed: there is nothing to export")),
                 })
             }
-            Operation::Replicate { transport } => {
-                usable(tree, &KeyPlace::root(*transport), KeyKind::KeyTransport)
-            }
-            Operation::SwitchOver | Operation::StartCampaign { .. } => Ok(()),
+            Operation::Replicate | Operation::SwitchOver { .. } | Operation::StartCampaign { .. } => Ok(()),
             Operation::Activate(_) | Operation::Retire(_) | Operation::Restore(_) | Operation::Destroy(_) => {
                 let Some((place, from, to)) = self.state_step() else { return Ok(()) };
                 let found = known(tree, &place)?.vault.as_ref().map(|info| info.state);
@@ -144,7 +144,7 @@ fn usable(tree: &Tree, place: &KeyPlace, kind: KeyKind) -> Result<(), OperationE
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     /// Does it. An outage of the vault is an error: the same run can be made again; any other refusal is how the
     /// operation ended.
     pub(crate) fn go(mut self, operation: &Operation) -> Result<Ended, VaultError> {
@@ -184,15 +184,46 @@ impl Run<'_> {
             Operation::Activate(_) | Operation::Retire(_) | Operation::Restore(_) | Operation::Destroy(_) => {
                 self.change_state(operation)
             }
-            Operation::Replicate { .. } | Operation::SwitchOver => Err(VaultError::Unsupported {
-                backend: self.vault.status().backend.to_owned(),
-                what: "backup vault".to_owned(),
-            }),
+            Operation::Replicate => self.replicate(),
+            Operation::SwitchOver { to, how } => {
+                let pair = self.pair()?;
+                if pair.acting() != *to {
+                    pair.switch_over(*how).map_err(refused_pair)?;
+                }
+                Ok(format!("the {to} vault acts"))
+            }
             Operation::StartCampaign { campaign } => {
                 self.effects.push(Effect::CampaignOpened(campaign.clone()));
                 Ok("open".to_owned())
             }
         }
+    }
+
+    fn pair(&self) -> Result<&'a Pair, VaultError> {
+        let what = "backup vault".to_owned();
+        let lacks = || VaultError::Unsupported { backend: self.vault.status().backend.to_owned(), what };
+        self.pair.ok_or_else(lacks)
+    }
+
+    fn replicate(&mut self) -> Result<String, VaultError> {
+        let pair = self.pair()?;
+        let done = pair.replicate(pair.acting())?;
+        for place in done.copied.iter().chain(done.moved.iter().map(|(place, _)| place)) {
+            let state = self.tree.leaf(place).and_then(Leaf::state).unwrap_or(KeyState::Active);
+            let detail = format!("to the {} vault", pair.acting().other());
+            self.effects.push(Effect::Became {
+                place: *place,
+                kind: KeyEventKind::Replicated,
+                state,
+                detail,
+            });
+        }
+        let (copied, moved) = (done.copied.len(), done.moved.len());
+        let left = match done.left.first() {
+            None => "in step".to_owned(),
+            Some(first) => format!("{} differences left, the first: {first}", done.left.len()),
+        };
+        Ok(format!("{copied} keys copied, {moved} states moved; {left}"))
     }
 
     /// All keys of a file, or none.
@@ -283,6 +314,14 @@ impl Run<'_> {
 
     fn came(&mut self, info: KeyInfo, source: Source, origin: &str) {
         self.effects.push(Effect::Came { info, source, origin: origin.to_owned() });
+    }
+}
+
+/// A pair that does not answer can be switched later; any other refusal is for good.
+fn refused_pair(error: PairError) -> VaultError {
+    match error {
+        PairError::Refused { reason, .. } => reason,
+        other @ PairError::OutOfStep { .. } => VaultError::NotAllowed { reason: other.to_string() },
     }
 }
 

@@ -7,6 +7,7 @@ use super::run::is_sibling;
 use crate::place::{PlaceName, key_name};
 use crate::registry::tree::{Leaf, Tree};
 use std::fmt;
+use ykt_vault::pair::{Side, SwitchOver};
 use ykt_vault::{KeyPlace, KeyState};
 
 /// Most keys a summary names; of more it names the first.
@@ -63,9 +64,13 @@ sentences! {
     /// Cards in pockets.
     CardsHold = "cards-hold", "Up to {count} cards in people's pockets may hold it; without it they can no longer be served.";
     /// Backup vault.
-    Replicates = "replicates", "The backup vault gets every key it lacks, enciphered under {transport}.";
+    Replicates = "replicates", "The {to} vault, which stands by, gets the keys and states of the one that acts, enciphered under a transport key both have.";
     /// The other vault.
-    Switches = "switches", "The backup vault takes over at once; the primary one becomes the backup.";
+    Switches = "switches", "The {to} vault acts from now on; the other one stands by.";
+    /// Without a comparison.
+    SwitchesAsItIs = "switches-as-it-is", "It is taken as it is, also where the two differ: whoever approves vouches for its keys.";
+    /// In what they differ.
+    VaultsDiffer = "vaults-differ", "The two vaults differ now in {count} points.";
     /// Cards get keys.
     StartsCampaign = "starts-campaign", "The campaign {campaign} is opened: {count} cards get other keys when they are shown at a counter.";
 }
@@ -102,6 +107,10 @@ pub(crate) struct Facts {
     pub(crate) cards_holding: u64,
     /// Cards of the campaign of the operation.
     pub(crate) cards_of_campaign: u64,
+    /// Which vault of the pair stands by.
+    pub(crate) stands_by: Option<Side>,
+    /// In how many points the two differ.
+    pub(crate) vaults_differ: usize,
 }
 
 impl Operation {
@@ -133,6 +142,11 @@ impl Operation {
                 tree.leaves().filter(|leaf| leaf.place != *place && is_sibling(&leaf.place, place));
             for leaf in siblings.filter(|leaf| leaf.state() == Some(KeyState::Active)) {
                 summary.say(Sentence::Succeeds, &of(&leaf.place));
+            }
+        };
+        let differ = |summary: &mut Summary| {
+            if facts.vaults_differ > 0 {
+                summary.say(Sentence::VaultsDiffer, &[("count", facts.vaults_differ.to_string())]);
             }
         };
         match self {
@@ -172,10 +186,18 @@ impl Operation {
                     summary.say(Sentence::CardsHold, &[("count", facts.cards_holding.to_string())]);
                 }
             }
-            Operation::Replicate { transport } => {
-                summary.say(Sentence::Replicates, &[("transport", key_name(*transport))]);
+            Operation::Replicate => {
+                let to = facts.stands_by.map_or("", Side::name);
+                summary.say(Sentence::Replicates, &[("to", to.to_owned())]);
+                differ(&mut summary);
             }
-            Operation::SwitchOver => summary.say(Sentence::Switches, &[]),
+            Operation::SwitchOver { to, how } => {
+                summary.say(Sentence::Switches, &[("to", to.name().to_owned())]);
+                if *how == SwitchOver::AsItIs {
+                    summary.say(Sentence::SwitchesAsItIs, &[]);
+                }
+                differ(&mut summary);
+            }
             Operation::StartCampaign { campaign } => {
                 let count = ("count", facts.cards_of_campaign.to_string());
                 summary.say(Sentence::StartsCampaign, &[("campaign", campaign.clone()), count]);

@@ -5,7 +5,11 @@ use super::{KEYS_MAX, Operation};
 use crate::place::{PlaceName, key_name};
 use std::str::FromStr;
 use ykt_base::hex::{self, Hex};
+use ykt_vault::pair::{Side, SwitchOver};
 use ykt_vault::{KeyAlgorithm, KeyPlace, KeyRef, KeyState, WrappedKey};
+
+/// What those who switch a pair over vouch for, in words.
+const HOW: [(SwitchOver, &str); 2] = [(SwitchOver::InStep, "in-step"), (SwitchOver::AsItIs, "as-it-is")];
 
 /// A text is no operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,8 +47,11 @@ impl Operation {
             Operation::Retire(place) => on("retire", place),
             Operation::Restore(place) => on("restore", place),
             Operation::Destroy(place) => on("destroy", place),
-            Operation::Replicate { transport } => format!("replicate {}", key_name(*transport)),
-            Operation::SwitchOver => "switch-over".to_owned(),
+            Operation::Replicate => "replicate".to_owned(),
+            Operation::SwitchOver { to, how } => {
+                let (_, word) = HOW.iter().find(|(known, _)| known == how).unwrap_or(&HOW[0]);
+                format!("switch-over {} {word}", to.name())
+            }
             Operation::StartCampaign { campaign } => format!("start-campaign {campaign}"),
         }
     }
@@ -90,8 +97,13 @@ impl FromStr for Operation {
             "retire" => Operation::Retire(place()?),
             "restore" => Operation::Restore(place()?),
             "destroy" => Operation::Destroy(place()?),
-            "replicate" => Operation::Replicate { transport: key()? },
-            "switch-over" => Operation::SwitchOver,
+            "replicate" => Operation::Replicate,
+            "switch-over" => {
+                let how = HOW.iter().find(|(_, word)| *word == last);
+                let (how, _) = how.ok_or_else(|| wrong("in-step or as-it-is"))?;
+                let to = Side::from_name(first).ok_or_else(|| wrong("primary or backup"))?;
+                Operation::SwitchOver { to, how: *how }
+            }
             "start-campaign" => Operation::StartCampaign { campaign: more.to_owned() },
             _ => return Err(wrong("the name of an operation")),
         })
@@ -157,8 +169,9 @@ mod tests {
             Operation::Retire(place),
             Operation::Restore(place),
             Operation::Destroy(place),
-            Operation::Replicate { transport },
-            Operation::SwitchOver,
+            Operation::Replicate,
+            Operation::SwitchOver { to: Side::Backup, how: SwitchOver::InStep },
+            Operation::SwitchOver { to: Side::Primary, how: SwitchOver::AsItIs },
             Operation::StartCampaign { campaign: "purse-2027".into() },
         ] {
             assert_eq!(operation.to_text().parse::<Operation>().as_ref(), Ok(&operation));
