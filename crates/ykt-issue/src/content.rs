@@ -8,6 +8,7 @@ use ykt_base::{Asn8, Date, IssuerFactor, KeyIndex, PsamSerial, TerminalId};
 use ykt_card::CardKind;
 use ykt_crypto::sm2::PublicKey;
 use ykt_purse::bank::{self, Tracks};
+use ykt_purse::component_card;
 use ykt_purse::files::{
     CityIssuer, Issuer, PbocIssuer, PublicData, PublicDataLayout, SamApplicationData, SamCardData,
     city_factor,
@@ -56,6 +57,17 @@ pub struct CardData {
     pub banks: Vec<BankData>,
     /// The holder's identity, for cards with that application.
     pub identity: Option<IdentityData>,
+    /// A custodian's component, for component cards.
+    pub component: Option<ComponentData>,
+}
+
+/// What a component card carries ([`ykt_purse::component_card`]).
+#[derive(Clone)]
+pub struct ComponentData {
+    /// What everybody may read.
+    pub label: component_card::Label,
+    /// What the custodian reads after his PIN.
+    pub part: component_card::Part,
 }
 
 /// The holder of a personal card (持卡人基本信息).
@@ -199,6 +211,7 @@ impl CardData {
             pin,
             banks: Vec::new(),
             identity: None,
+            component: None,
         }
     }
 
@@ -254,6 +267,10 @@ impl CardData {
 
     fn identity(&self) -> Result<&IdentityData, &'static str> {
         self.identity.as_ref().ok_or("the card's data have no identity of the holder")
+    }
+
+    fn component(&self) -> Result<&ComponentData, &'static str> {
+        self.component.as_ref().ok_or("the card's data have no component of a custodian")
     }
 }
 
@@ -383,6 +400,8 @@ fn card_content(
             };
             with_length(&identity.signer.sign(&object))
         }
+        Content::ComponentLabel => Ok(card.component()?.label.to_bytes().to_vec()),
+        Content::Component => Ok(card.component()?.part.to_bytes().as_bytes().to_vec()),
         _ => Err(OTHER_SORT),
     }
 }

@@ -14,7 +14,8 @@ mod personalise;
 pub mod profile;
 
 pub use content::{
-    BankData, CardData, HolderData, IdentityData, IdentitySigner, KeyCardData, PsamData, t_union_issuer,
+    BankData, CardData, ComponentData, HolderData, IdentityData, IdentitySigner, KeyCardData, PsamData,
+    t_union_issuer,
 };
 pub use download::{CommandMaker, DownloadError, KeyDownload, StepRequest, Subject};
 pub use personalise::{IssueError, Personalisation, Progress, Stage};

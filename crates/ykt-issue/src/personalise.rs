@@ -17,6 +17,7 @@ use ykt_purse::command::{self, ChallengeLen};
 use ykt_purse::create::{CreateFile, NewFile};
 use ykt_purse::token::KeyPairCommand;
 use ykt_vault::VaultError;
+use zeroize::Zeroizing;
 
 /// A step that is about to be done, for those who show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +130,7 @@ pub struct Personalisation<'a> {
     /// The key pair made last.
     public: Option<PublicKey>,
     /// Content of the step, and which block of it is next when one command does not carry it.
-    content: Vec<u8>,
+    content: Zeroizing<Vec<u8>>,
     block: Option<u16>,
     /// The challenge of the command that is asked for.
     asks: Option<[u8; 8]>,
@@ -158,23 +159,23 @@ const NOTHING_ASKED: &str = "a command came that no step asks for";
 impl<'a> Personalisation<'a> {
     /// Of a user card.
     #[must_use]
-    pub const fn card(profile: &'a Profile, data: &'a CardData) -> Personalisation<'a> {
+    pub fn card(profile: &'a Profile, data: &'a CardData) -> Personalisation<'a> {
         Personalisation::new(profile, Holder::Card(data))
     }
 
     /// Of a PSAM.
     #[must_use]
-    pub const fn psam(profile: &'a Profile, data: &'a PsamData) -> Personalisation<'a> {
+    pub fn psam(profile: &'a Profile, data: &'a PsamData) -> Personalisation<'a> {
         Personalisation::new(profile, Holder::Sam(data))
     }
 
     /// Of a key card.
     #[must_use]
-    pub const fn key_card(profile: &'a Profile, data: &'a KeyCardData) -> Personalisation<'a> {
+    pub fn key_card(profile: &'a Profile, data: &'a KeyCardData) -> Personalisation<'a> {
         Personalisation::new(profile, Holder::KeyCard(data))
     }
 
-    pub(crate) const fn new(profile: &'a Profile, holder: Holder<'a>) -> Personalisation<'a> {
+    pub(crate) fn new(profile: &'a Profile, holder: Holder<'a>) -> Personalisation<'a> {
         Personalisation {
             profile,
             holder,
@@ -182,7 +183,7 @@ impl<'a> Personalisation<'a> {
             title: "",
             commands: 0,
             public: None,
-            content: Vec::new(),
+            content: Zeroizing::default(),
             block: None,
             asks: None,
         }
@@ -319,14 +320,14 @@ impl<'a> Personalisation<'a> {
         needs_key: bool,
     ) -> Result<Option<[u8; 8]>, IssueError> {
         self.block = None;
-        self.content = match &new.content {
+        self.content = Zeroizing::new(match &new.content {
             // Made by the centre.
             Content::AuthenticationCode => Vec::new(),
             content => {
                 let bytes = self.holder.content(content, self.profile, self.public);
                 bytes.map_err(|what| self.fault(what))?
             }
-        };
+        });
         if new.spot == Spot::Start && new.content != Content::AuthenticationCode {
             if self.content.is_empty() {
                 return Ok(None);

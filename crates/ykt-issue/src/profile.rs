@@ -81,6 +81,7 @@ shipped! {
     "psam",
     "t-union-psam",
     "key-card",
+    "component-card",
 }
 
 impl Profile {

@@ -16,6 +16,7 @@ pub mod bank;
 pub mod block;
 pub mod capp;
 pub mod command;
+pub mod component_card;
 pub mod create;
 pub mod files;
 pub mod grey;

@@ -106,6 +106,10 @@ pub enum Step {
     Challenge,
     /// WRITE KEY.
     WriteKey,
+    /// SELECT of a component card's application.
+    SelectComponentCard,
+    /// READ BINARY of its label or component.
+    ReadComponent,
     /// SELECT of the key card's application.
     SelectKeyCard,
     /// GET KEY CARD INFO.
@@ -181,6 +185,8 @@ impl fmt::Display for Step {
             Step::ChangePin => "CHANGE PIN (805E0100)",
             Step::Challenge => "GET CHALLENGE (00840000)",
             Step::WriteKey => "WRITE KEY (84D4)",
+            Step::SelectComponentCard => "SELECT component card application (00A40400)",
+            Step::ReadComponent => "READ BINARY component card (00B0)",
             Step::SelectKeyCard => "SELECT key card application (00A40400)",
             Step::KeyCardInfo => "GET KEY CARD INFO (807A0000)",
             Step::BeginCard => "BEGIN CARD (80740000)",

@@ -10,6 +10,7 @@ pub mod bankcard;
 pub mod batch;
 pub mod blacklist;
 pub mod card;
+pub mod component_card;
 pub mod flow;
 pub mod host;
 pub mod identity;

@@ -196,6 +196,10 @@ pub enum Content {
     KeyCardAttributes,
     /// A key card's issue record.
     IssueRecord,
+    /// What everybody may read of a component card.
+    ComponentLabel,
+    /// A custodian's component.
+    Component,
     /// The same on every card.
     Bytes(Vec<u8>),
 }
@@ -238,7 +242,7 @@ enum Named {
 }
 
 /// Every word of `content`, and the kinds of cards it is for.
-static CONTENTS: [(&str, &[CardKind], Named); 19] = [
+static CONTENTS: [(&str, &[CardKind], Named); 21] = [
     ("public-data", USER, Named::One(Content::PublicData)),
     ("holder-data", USER, Named::One(Content::HolderData)),
     ("management-data", USER, Named::One(Content::ManagementData)),
@@ -253,6 +257,8 @@ static CONTENTS: [(&str, &[CardKind], Named); 19] = [
     ("identity-address", USER, Named::One(Content::Identity(DataGroup::Address))),
     ("identity-photo", USER, Named::One(Content::Identity(DataGroup::Photo))),
     ("identity-object", USER, Named::One(Content::SignedObject)),
+    ("component-label", USER, Named::One(Content::ComponentLabel)),
+    ("component", USER, Named::One(Content::Component)),
     ("sam-card-data", SAM, Named::One(Content::SamCardData)),
     ("terminal-id", SAM, Named::One(Content::TerminalId)),
     ("sam-application", SAM, Named::One(Content::SamApplication)),

@@ -14,11 +14,12 @@ use ykt_card::{Blank, Card, CardKind, Memory, MemoryFault};
 use ykt_crypto::sm2::PrivateKey;
 use ykt_crypto::{CardKey, Key16};
 use ykt_issue::{
-    BankData, CardData, HolderData, IdentityData, IdentitySigner, IssueError, KeyCardData, Profile, Progress,
-    PsamData, personalise_card, personalise_key_card, personalise_psam, t_union_issuer,
+    BankData, CardData, ComponentData, HolderData, IdentityData, IdentitySigner, IssueError, KeyCardData,
+    Profile, Progress, PsamData, personalise_card, personalise_key_card, personalise_psam, t_union_issuer,
 };
 use ykt_purse::bank::{self, Tracks};
 use ykt_purse::command;
+use ykt_purse::component_card::{Label, Part};
 use ykt_purse::files::{PublicDataLayout, city_factor};
 use ykt_purse::identity::{DataGroup, SignedObject};
 use ykt_purse::write_key::Pin;
@@ -182,6 +183,12 @@ pub fn reference(number: u8) -> Asn8 {
     Asn8([1, 2, 3, 0, 0, 0, 0, number])
 }
 
+/// A custodian's component of a key of SM4.
+pub fn component() -> ComponentData {
+    let label = Label::new("C20261122-01", 2, 3, 0).unwrap();
+    ComponentData { label, part: Part::new(4, &[0x5A; 16], [1, 2, 3], [4, 5, 6]).unwrap() }
+}
+
 /// A card whose holder has everything.
 pub fn card_data() -> CardData {
     let bank = |number: u8| BankData {
@@ -203,6 +210,7 @@ pub fn card_data() -> CardData {
         holder,
         banks: vec![bank(1), bank(2)],
         identity: Some(identity),
+        component: Some(component()),
         ..CardData::of_city(ASN, CITY, day("20260101"), day("20361231"), pin())
     }
 }

@@ -4,18 +4,25 @@
 //! `tests/fixtures/README.md` says what happened to each, and when they may be written anew.
 
 use crate::applications::{self, KEY_CARD_INFO};
-use crate::desk::{ASN, CITY, Desk, made};
+use crate::desk::{ASN, CITY, Desk, component, made};
 use crate::money::{Holder, WALLETS, Wallet, selected};
 use std::path::{Path, PathBuf};
-use ykt_base::CardChannel;
-use ykt_issue::Profile;
+use ykt_base::{CardChannel, StatusWord};
+use ykt_issue::{ComponentData, Profile};
 use ykt_purse::command;
+use ykt_purse::component_card::{self, LABEL_SFI, PART_SFI};
 use ykt_purse::files::city_factor;
 use ykt_purse::key_card::{self, BeginCard, IssuedCard};
 use ykt_purse::purchase::PurchaseKind;
+use ykt_purse::write_key::Pin;
+
+/// The release in which a profile came.
+fn release(name: &str) -> &'static str {
+    if name == "component-card" { "0.3" } else { "0.2" }
+}
 
 fn path(name: &str) -> PathBuf {
-    let file = format!("tests/fixtures/release-0.2/{name}.image");
+    let file = format!("tests/fixtures/release-{}/{name}.image", release(name));
     Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
 }
 
@@ -48,13 +55,17 @@ fn lived() -> Vec<(&'static str, Desk)> {
     keys.ok(&BeginCard { card }.to_apdu());
     cards.push(("key-card", keys));
     cards.extend(psams);
+    let mut component = made("component-card");
+    component.select(&component_card::NAME);
+    wrong_pin(&mut component);
+    cards.push(("component-card", component));
     cards
 }
 
 /// Writes the images anew, when asked to: only before the release they belong to is out.
 fn write_when_asked() {
     if std::env::var_os("UPDATE_FIXTURES").is_some() {
-        for (name, desk) in lived() {
+        for (name, desk) in lived().into_iter().filter(|(name, _)| release(name) == "0.3") {
             std::fs::write(path(name), &desk.card.memory().0).unwrap();
         }
     }
@@ -95,6 +106,34 @@ fn images_of_this_release_live_on() {
     let card = IssuedCard { card: ASN, city: city_factor(CITY), province: None };
     assert_eq!(keys.ok(&BeginCard { card }.to_apdu()), [0, 0, 0, 1], "that card is under way");
     keys.reset().unwrap();
+}
+
+fn wrong_pin(card: &mut Desk) -> StatusWord {
+    let wrong = Pin::from_digits("000000").unwrap();
+    card.send(&command::verify(component_card::PIN_ID, &wrong)).unwrap().sw()
+}
+
+/// A component card that has seen one wrong PIN knows it still, shows its label to everybody, and gives its component
+/// after the right PIN only.
+#[test]
+fn a_component_card_keeps_its_component() {
+    write_when_asked();
+    let mut card = kept("component-card");
+    card.select(&component_card::NAME);
+    let ComponentData { label, part } = component();
+    assert_eq!(card.read(LABEL_SFI, 28), label.to_bytes());
+    let read = command::read_binary(PART_SFI, 0, 40);
+    assert_eq!(card.send(&read).unwrap().sw(), StatusWord::SECURITY_STATUS);
+    assert_eq!(wrong_pin(&mut card), StatusWord(0x63C1), "one try was used before");
+    assert_eq!(card.send(&read).unwrap().sw(), StatusWord::SECURITY_STATUS);
+    card.verify_pin();
+    assert_eq!(card.fine(&read), part.to_bytes().as_bytes());
+    for command in [command::update_binary(LABEL_SFI, 0, &[1]), command::update_binary(PART_SFI, 0, &[1])] {
+        assert!(!card.send(&command).unwrap().sw().is_ok(), "nobody writes to it again");
+    }
+    for expected in [0x63C2, 0x63C1, 0x63C0, 0x6983] {
+        assert_eq!(wrong_pin(&mut card), StatusWord(expected));
+    }
 }
 
 /// No profile is without its image.

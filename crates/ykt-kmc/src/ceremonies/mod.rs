@@ -4,6 +4,7 @@
 //! custodians give), writes each step into the audit log, and keeps the signed protocol. A ceremony lives in the memory
 //! of one process: when that ends, its components are gone, and the ceremony is begun again.
 
+pub mod cards;
 mod store;
 
 pub use store::{MODULE, custodians, list, one, protocol};

@@ -2,10 +2,18 @@
 
 use super::*;
 use std::sync::Arc;
+use ykt_base::CardChannel;
+use ykt_card::{Blank, Card, MemoryFault};
+use ykt_crypto::Key16;
+use ykt_issue::Profile;
 use ykt_office::audit::AuditFilter;
 use ykt_office::people::{FirstPassword, HashCost, NewUser, Password, People, Role, SignInRules};
+use ykt_purse::write_key::Pin;
 use ykt_store::Paging;
-use ykt_vault::{KeyKind, KeyManagement, KeyPlace, KeyState, Levels, Origin, SoftVault, Vault};
+use ykt_terminal::transport::in_process::InProcess;
+use ykt_vault::{
+    DEMO_TRANSPORT_KEY, KeyKind, KeyManagement, KeyPlace, KeyState, Levels, Origin, SoftVault, Vault,
+};
 
 const SEED: KeyRef = KeyRef::new(KeyKind::Seed, 1, 1);
 const PURCHASE: KeyRef = KeyRef::new(KeyKind::Purchase, 1, 1);
@@ -269,4 +277,70 @@ fn a_protocol_is_signed_later() {
     assert!(office.row(&number).signed && ykt_vault::ceremony::Protocol::verify(&file).is_ok());
     office.ceremonies.sign(&number, &*signer, &mut office.rng).unwrap();
     assert_eq!(office.protocol(&number), file);
+}
+
+/// The memory of a blank card.
+struct Chip(Vec<u8>);
+
+impl ykt_card::Memory for Chip {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn read(&self, at: usize, out: &mut [u8]) {
+        out.copy_from_slice(&self.0[at..at + out.len()]);
+    }
+
+    fn write(&mut self, at: usize, data: &[u8]) -> Result<(), MemoryFault> {
+        self.0[at..at + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+/// A sheet's component goes onto a card and comes back with the custodian's PIN; the card counts wrong ones.
+#[test]
+fn a_component_goes_onto_a_card_and_comes_back() {
+    let mut office = Office::new();
+    let pair = ["custodian1", "custodian2"];
+    let number = office.begin("keys1", &pair, Purpose::New { shares: None }).unwrap();
+    for name in pair {
+        office.ceremonies.draw(&act(name), &number, &mut office.rng).unwrap();
+    }
+    let pin = || Pin::from_digits("135790").unwrap();
+    let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
+    let profile = Profile::named(cards::PROFILE).unwrap();
+    let blank = || {
+        let blank = Blank { kind: profile.kind, atr: &profile.atr, ..Blank::user_card([7; 8], &transport) };
+        let card = Card::blank(Chip(vec![0; profile.memory_len]), &blank).unwrap();
+        InProcess::new(card, Steps(9))
+    };
+    let mut written = Vec::new();
+    for name in pair {
+        let sheet = office.ceremonies.hand_out(&act(name), &number, &mut office.rng).unwrap();
+        let mut card = blank();
+        let with = (&mut office.rng as &mut dyn Rng, at().date);
+        cards::write(&mut card, &transport, &sheet, pin(), with, &mut |_| {}).unwrap();
+        written.push((sheet, card));
+    }
+    let made = office.finish(&number, "keys1").unwrap();
+    let rehearsal = office.begin("keys2", &pair, Purpose::Rehearsal).unwrap();
+    for (name, (sheet, card)) in pair.into_iter().zip(&mut written) {
+        card.reset().unwrap();
+        let wrong = cards::read(&mut *card, &Pin::from_digits("000000").unwrap()).err().unwrap();
+        assert_eq!(wrong.to_string(), "wrong PIN, 2 tries left");
+        let read = cards::read(&mut *card, &pin()).ok().unwrap();
+        assert_eq!((read.label.number(), read.label.position), (number.as_str(), sheet.position()));
+        assert_eq!(read.combined, made[0].kcv);
+        assert!(read.component == *sheet.component());
+        office.ceremonies.give(&act(name), &rehearsal, read.component, Way::Card).unwrap();
+    }
+    assert!(office.finish(&rehearsal, "keys2").is_ok());
+    assert!(office.protocol(&rehearsal).contains("custodian1 gives a component, read from a card, KCV"));
+    let (sheet, _) = &written[0];
+    let other = Key16::from_bytes([1; 16]);
+    let with = (&mut office.rng as &mut dyn Rng, at().date);
+    let refused = cards::write(&mut blank(), &other, sheet, pin(), with, &mut |_| {}).unwrap_err();
+    assert!(matches!(refused, cards::WriteError::Issue(_)), "another transport key");
+    let mut nothing = blank();
+    assert!(matches!(cards::read(&mut nothing, &pin()), Err(cards::ReadError::Card(_))));
 }

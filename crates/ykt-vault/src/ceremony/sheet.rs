@@ -95,6 +95,12 @@ impl Sheet {
         self.position
     }
 
+    /// How many custodians there are; as many shares.
+    #[must_use]
+    pub fn of(&self) -> u8 {
+        u8::try_from(self.of).unwrap_or(u8::MAX)
+    }
+
     /// What it holds.
     #[must_use]
     pub const fn kind(&self) -> SheetKind {

@@ -9,7 +9,17 @@ fn profiles_are_listed_and_printed() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let list = ok(at, &["card", "profiles"]);
-    let names = ["city-cpu", "pboc-ed-ep", "t-union", "citizen", "token", "psam", "t-union-psam", "key-card"];
+    let names = [
+        "city-cpu",
+        "pboc-ed-ep",
+        "t-union",
+        "citizen",
+        "token",
+        "psam",
+        "t-union-psam",
+        "key-card",
+        "component-card",
+    ];
     assert!(names.iter().all(|name| list.contains(name)), "{list}");
     refused(at, &["card", "profiles", "sim"], (1, "there is no shipped profile `sim`"));
     // A printed profile is one to begin with.
