@@ -9,7 +9,8 @@ use ykt_base::Asn8;
 use ykt_store::{Module, StoreError};
 
 /// The tables of the office, for [`ykt_store::Store::open`].
-pub const MODULE: Module = Module { name: "office", migrations: &[FIRST, TWO_PEOPLE, SECOND_FACTOR] };
+pub const MODULE: Module =
+    Module { name: "office", migrations: &[FIRST, TWO_PEOPLE, SECOND_FACTOR, CHECKPOINTS] };
 
 const FIRST: &str = "
 CREATE TABLE office_card (
@@ -165,6 +166,26 @@ CREATE TABLE office_half_sign_in (
     from_where TEXT NOT NULL,
     started_at INTEGER NOT NULL
 );
+";
+
+/// Signed checkpoints of the audit log, and the end of all ways to change either: the engine itself refuses.
+const CHECKPOINTS: &str = "
+CREATE TABLE office_audit_checkpoint (
+    no INTEGER NOT NULL PRIMARY KEY,
+    records INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    link BLOB NOT NULL,
+    public_key BLOB NOT NULL,
+    signature BLOB NOT NULL
+);
+CREATE TRIGGER office_audit_stays BEFORE UPDATE ON office_audit
+    BEGIN SELECT RAISE(ABORT, 'a record of the audit log is never changed'); END;
+CREATE TRIGGER office_audit_is_kept BEFORE DELETE ON office_audit
+    BEGIN SELECT RAISE(ABORT, 'a record of the audit log is never deleted'); END;
+CREATE TRIGGER office_audit_checkpoint_stays BEFORE UPDATE ON office_audit_checkpoint
+    BEGIN SELECT RAISE(ABORT, 'a checkpoint of the audit log is never changed'); END;
+CREATE TRIGGER office_audit_checkpoint_is_kept BEFORE DELETE ON office_audit_checkpoint
+    BEGIN SELECT RAISE(ABORT, 'a checkpoint of the audit log is never deleted'); END;
 ";
 
 /// Why a register was not changed. Nothing of the call is kept.

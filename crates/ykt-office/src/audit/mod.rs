@@ -1,14 +1,22 @@
 //! The audit log (`keys-and-ca.md` 8): who, when, from where, what, on which object, with which result.
 //!
-//! Append only. Each record carries the SM3 link over the record before, so that whoever changes, drops or
-//! slips in a record must change every later one; the last link, written down elsewhere, gives that away.
+//! Append only: nothing here changes or deletes a record, and triggers of the database refuse whoever tries; so the
+//! half year that records must be kept at least needs no guard, they are kept for good. Each record carries
+//! the SM3 link over the record before, so that whoever changes, drops or slips in a record must change every later
+//! one; signed checkpoints ([`checkpoint`]) give that away, too. [`Verifier`] names the first record that does not fit,
+//! in the database and in an exported file ([`file`]) alike.
 
+pub mod checkpoint;
+pub mod file;
 mod store;
+mod verify;
 
 use ykt_base::DateTime;
-use ykt_crypto::chain::Hash32;
+use ykt_crypto::chain::{self, Hash32};
 
-pub use store::{append, list, verify};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointSigner, Fingerprint, SignerGone};
+pub use store::{append, checkpoints, head, last_checkpoint, list, record, verify, verify_trusting};
+pub use verify::{ChainReport, Trust, Verifier};
 
 ykt_store::coded! {
     /// How an act ended.
@@ -43,6 +51,26 @@ pub struct AuditRow {
     pub link: Hash32,
 }
 
+impl AuditRow {
+    /// The link over `before` and everything of this record but its own link.
+    #[must_use]
+    pub fn link_after(&self, before: &Hash32) -> Hash32 {
+        chain::next(
+            before,
+            &[
+                &self.seq.to_be_bytes(),
+                &self.at.as_number().to_be_bytes(),
+                self.who.as_bytes(),
+                self.from.as_bytes(),
+                self.what.as_bytes(),
+                self.object.as_bytes(),
+                &[self.outcome.code()],
+                self.detail.as_bytes(),
+            ],
+        )
+    }
+}
+
 /// Which records a list shows; what is `None` does not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditFilter {
@@ -56,27 +84,4 @@ pub struct AuditFilter {
     pub text: Option<String>,
     /// How it ended.
     pub outcome: Option<Outcome>,
-}
-
-/// What a verification of the chain found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChainReport {
-    /// Every record is there and unchanged. Compare `last` with the link written down elsewhere: it tells
-    /// whether records were cut off at the end.
-    Whole {
-        /// Records of the log.
-        records: u64,
-        /// The link of the last one.
-        last: Hash32,
-    },
-    /// A record is missing.
-    Missing {
-        /// Its place.
-        seq: u64,
-    },
-    /// A record, or one before it, is not what was written.
-    Changed {
-        /// Its place: the first that does not fit.
-        seq: u64,
-    },
 }

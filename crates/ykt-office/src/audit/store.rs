@@ -1,14 +1,16 @@
 //! Tables of the audit log.
 
-use super::{AuditFilter, AuditRow, ChainReport, Outcome};
+use super::{AuditFilter, AuditRow, ChainReport, Checkpoint, Outcome, Trust, Verifier};
 use crate::act::Act;
-use ykt_crypto::chain::{self, Hash32};
+use ykt_crypto::chain::Hash32;
+use ykt_crypto::sm2::Signature;
 use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, contains, params};
 
 /// Records that one step of a verification reads.
 const VERIFY_BATCH_ROWS: u32 = 10_000;
 const COLUMNS: &str =
     "SELECT seq, at, who, from_where, what, object, outcome, detail, link FROM office_audit";
+const CHECKPOINT: &str = "SELECT no, records, at, link, public_key, signature FROM office_audit_checkpoint";
 
 /// Writes one record; its place comes back.
 ///
@@ -40,7 +42,7 @@ pub fn append(
         detail: detail.to_owned(),
         link: before,
     };
-    record.link = link(&before, &record);
+    record.link = record.link_after(&before);
     tx.execute(
         "INSERT INTO office_audit (seq, at, who, from_where, what, object, outcome, detail, link)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -57,23 +59,6 @@ pub fn append(
         ],
     )?;
     Ok(seq)
-}
-
-/// The link over `before` and everything of `record` but its own link.
-fn link(before: &Hash32, record: &AuditRow) -> Hash32 {
-    chain::next(
-        before,
-        &[
-            &record.seq.to_be_bytes(),
-            &record.at.as_number().to_be_bytes(),
-            record.who.as_bytes(),
-            record.from.as_bytes(),
-            record.what.as_bytes(),
-            record.object.as_bytes(),
-            &[record.outcome.code()],
-            record.detail.as_bytes(),
-        ],
-    )
 }
 
 fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
@@ -106,27 +91,98 @@ pub fn list(tx: &Tx, filter: &AuditFilter, paging: Paging) -> Result<Page<AuditR
     conditions.page(tx, COLUMNS, ("seq", Direction::Down), "seq", paging, audit_row)
 }
 
-/// Recomputes every link from the first record on.
+/// The last record.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn head(tx: &Tx) -> Result<Option<AuditRow>, StoreError> {
+    tx.query_one(&format!("{COLUMNS} ORDER BY seq DESC LIMIT 1"), &[], audit_row)
+}
+
+/// One record.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn record(tx: &Tx, seq: u64) -> Result<Option<AuditRow>, StoreError> {
+    let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+    tx.query_one(&format!("{COLUMNS} WHERE seq = $1"), params![seq], audit_row)
+}
+
+/// Runs `each` on every record in order.
+pub(super) fn for_each<E: From<StoreError>>(
+    tx: &Tx,
+    mut each: impl FnMut(AuditRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut seq = 0_u64;
+    loop {
+        let sql = format!("{COLUMNS} WHERE seq > $1 ORDER BY seq LIMIT {VERIFY_BATCH_ROWS}");
+        let batch = tx.query(&sql, params![i64::try_from(seq).unwrap_or(i64::MAX)], audit_row)?;
+        let Some(last) = batch.last() else { return Ok(()) };
+        seq = last.seq;
+        batch.into_iter().try_for_each(&mut each)?;
+    }
+}
+
+fn checkpoint_row(row: &Row) -> Result<Checkpoint, StoreError> {
+    Ok(Checkpoint {
+        no: row.get(0)?,
+        records: row.get::<u32>(1)?.into(),
+        at: row.get(2)?,
+        link: Hash32(row.get(3)?),
+        public_key: row.get(4)?,
+        signature: Signature(row.get(5)?),
+    })
+}
+
+/// All checkpoints by their numbers.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn checkpoints(tx: &Tx) -> Result<Vec<Checkpoint>, StoreError> {
+    tx.query(&format!("{CHECKPOINT} ORDER BY no"), &[], checkpoint_row)
+}
+
+/// The last checkpoint.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn last_checkpoint(tx: &Tx) -> Result<Option<Checkpoint>, StoreError> {
+    tx.query_one(&format!("{CHECKPOINT} ORDER BY no DESC LIMIT 1"), &[], checkpoint_row)
+}
+
+pub(super) fn insert_checkpoint(tx: &Tx, made: &Checkpoint) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO office_audit_checkpoint (no, records, at, link, public_key, signature)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        params![
+            made.no,
+            i64::try_from(made.records).unwrap_or(i64::MAX),
+            made.at,
+            made.link.as_bytes(),
+            &made.public_key,
+            made.signature.as_bytes(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Verifies the whole log: every link from the first record on, and every checkpoint, whoever signed it.
 ///
 /// # Errors
 /// [`StoreError`]; a broken chain is a report, no error.
 pub fn verify(tx: &Tx) -> Result<ChainReport, StoreError> {
-    let (mut before, mut seq) = (Hash32::START, 0u64);
-    loop {
-        let sql = format!("{COLUMNS} WHERE seq > $1 ORDER BY seq LIMIT {VERIFY_BATCH_ROWS}");
-        let batch = tx.query(&sql, params![i64::try_from(seq).unwrap_or(i64::MAX)], audit_row)?;
-        if batch.is_empty() {
-            return Ok(ChainReport::Whole { records: seq, last: before });
-        }
-        for record in batch {
-            let expected_seq = seq.saturating_add(1);
-            if record.seq != expected_seq {
-                return Ok(ChainReport::Missing { seq: expected_seq });
-            }
-            if record.link != link(&before, &record) {
-                return Ok(ChainReport::Changed { seq: record.seq });
-            }
-            (before, seq) = (record.link, record.seq);
-        }
-    }
+    verify_trusting(tx, Trust::Named)
+}
+
+/// The same, with checkpoints believed as `trust` says.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn verify_trusting(tx: &Tx, trust: Trust<'_>) -> Result<ChainReport, StoreError> {
+    let mut verifier = Verifier::new(checkpoints(tx)?, trust);
+    for_each(tx, |row| {
+        verifier.take(&row);
+        Ok::<(), StoreError>(())
+    })?;
+    Ok(verifier.report())
 }
