@@ -1,7 +1,7 @@
 //! TACs in masses: a clearing day has a million, and nearly all stand under a handful of city keys.
 //!
 //! The round keys of each key directly above the cards are made once and kept; a job then costs one
-//! diversification and one MAC.
+//! diversification and one MAC. Keys on their way to cards come from the same round keys.
 
 use crate::vault::{CardKeyRef, KeyRef, MacVerdict, Receipt, TacJob, TacVerdict};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub(crate) enum AboveCards {
 
 impl AboveCards {
     /// The key of one card.
-    fn diversify(&self, factor: &[u8; 8]) -> CardKey {
+    pub(crate) fn diversify(&self, factor: &[u8; 8]) -> CardKey {
         match self {
             AboveCards::Tdes(key) => CardKey::Tdes(key.diversify(factor)),
             AboveCards::Other(key) => key.diversify(factor),
@@ -41,13 +41,13 @@ impl AboveCards {
 
 impl ReadyKeys {
     /// The round keys at this place, made from `key` when they are not there yet.
-    pub(crate) fn above(
+    pub(crate) fn above<E>(
         &self,
         place: Place,
-        key: impl FnOnce() -> Option<CardKey>,
-    ) -> Option<Arc<AboveCards>> {
+        key: impl FnOnce() -> Result<CardKey, E>,
+    ) -> Result<Arc<AboveCards>, E> {
         if let Some(ready) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
-            return Some(Arc::clone(ready));
+            return Ok(Arc::clone(ready));
         }
         let ready = Arc::new(match key()? {
             CardKey::Tdes(key) => AboveCards::Tdes(Tdes::new(&key)),
@@ -58,7 +58,7 @@ impl ReadyKeys {
             kept.clear();
         }
         kept.insert(place, Arc::clone(&ready));
-        Some(ready)
+        Ok(ready)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::kind::{KeyKind, KeyState, Origin};
 use crate::levels::Levels;
 use crate::manage::KeyPlace;
 use crate::sealed::{Home, SealError};
-use crate::table::{Entry, KeyTable, Route, Use};
+use crate::table::{Entry, KeyTable, Use};
 use crate::value::{KeyAlgorithm, KeyValue};
 use crate::vault::{
     CardKeyRef, Health, KeyAddress, KeyInfo, KeyRef, LoadSession, MacVerdict, PresetJob, SecureMessage,
@@ -145,26 +145,36 @@ pub(crate) fn entry(place: KeyPlace, state: KeyState, value: KeyValue) -> Entry<
 }
 
 impl Kept {
-    fn derive(route: &Route<'_, Arc<KeyValue>>) -> Result<CardKey, VaultError> {
-        let key = route.stored.place.key;
-        let stored = route.stored.value.as_ref().and_then(|value| value.card_key());
-        let stored = stored.ok_or(VaultError::WrongHolder { key })?;
-        Ok(route.factors.iter().fold(stored, |key, factor| key.diversify(factor)))
+    /// The holder's own key. The last level is diversified from ready round keys.
+    fn derive(&self, levels: &Levels, address: &KeyAddress, wanted: Use) -> Result<CardKey, VaultError> {
+        let route = self.keys.route(levels, address, wanted)?;
+        let Some((last, before)) = route.factors.split_last() else { return stored(route.stored) };
+        let issuer = match address {
+            KeyAddress::Card(card) => card.factor,
+            KeyAddress::Sam { .. } | KeyAddress::Shared(_) => IssuerFactor([0; 8]),
+        };
+        let above = self.ready.above((address.key(), issuer), || down(route.stored, before))?;
+        Ok(above.diversify(last))
     }
 
     fn tac_source(&self, levels: &Levels, card: &CardKeyRef) -> Option<TacSource> {
-        let address = KeyAddress::Card(*card);
-        let route = self.keys.route(levels, &address, Use::Compute).ok()?;
-        if route.factors.is_empty() {
-            return Kept::derive(&route).ok().map(|key| TacSource::Finished(key.tac_key()));
-        }
-        let above = || {
-            let level = levels.card().checked_sub(1)?;
-            let route = self.keys.route_above(levels, card.key, level, card.factor, Use::Compute).ok()?;
-            Kept::derive(&route).ok()
+        let route = self.keys.route(levels, &KeyAddress::Card(*card), Use::Compute).ok()?;
+        let Some((_, before)) = route.factors.split_last() else {
+            return stored(route.stored).ok().map(|key| TacSource::Finished(key.tac_key()));
         };
-        self.ready.above((card.key, card.factor), above).map(TacSource::Above)
+        let above = self.ready.above((card.key, card.factor), || down(route.stored, before));
+        above.ok().map(TacSource::Above)
     }
+}
+
+fn stored(entry: &Entry<Arc<KeyValue>>) -> Result<CardKey, VaultError> {
+    let key = entry.value.as_ref().and_then(|value| value.card_key());
+    key.ok_or(VaultError::WrongHolder { key: entry.place.key })
+}
+
+/// The key some levels below a stored one.
+fn down(entry: &Entry<Arc<KeyValue>>, factors: &[[u8; 8]]) -> Result<CardKey, VaultError> {
+    Ok(factors.iter().fold(stored(entry)?, |key, factor| key.diversify(factor)))
 }
 
 impl KeySource for SoftVault {
@@ -173,7 +183,7 @@ impl KeySource for SoftVault {
     }
 
     fn key(&self, address: &KeyAddress, wanted: Use) -> Result<CardKey, VaultError> {
-        Kept::derive(&self.kept().keys.route(&self.levels, address, wanted)?)
+        self.kept().derive(&self.levels, address, wanted)
     }
 
     fn upper_key(
@@ -183,7 +193,9 @@ impl KeySource for SoftVault {
         issuer: IssuerFactor,
         wanted: Use,
     ) -> Result<CardKey, VaultError> {
-        Kept::derive(&self.kept().keys.route_above(&self.levels, key, level, issuer, wanted)?)
+        let kept = self.kept();
+        let route = kept.keys.route_above(&self.levels, key, level, issuer, wanted)?;
+        down(route.stored, &route.factors)
     }
 }
 
