@@ -1,7 +1,14 @@
 //! How every vault must behave, whatever holds its keys: run by the tests of each backend.
 //!
-//! A backend is loaded with the keys of [`KEYS`] and asked for what the public vectors fix; what it refuses is
-//! asked for too.
+//! [`deviations`]: loaded with the keys of [`KEYS`] it is asked for what the public vectors fix, and for what it must
+//! refuse. [`derivations`]: empty, it is given the keys of all vectors of diversification. [`management`]: keys are
+//! made, brought in, moved on and handed over. What a backend says it lacks is skipped, and nothing else.
+
+mod derivations;
+mod management;
+
+pub use derivations::{DIVERSIFY, derivations, levels};
+pub use management::management;
 
 use crate::error::VaultError;
 use crate::kind::{KeyKind, KeyState};
@@ -410,6 +417,27 @@ mod tests {
         let sealed = vault.to_sealed(&unlock, Hardness::TEST, &mut Ones).unwrap();
         let vault = SoftVault::from_sealed(&sealed, &unlock).unwrap();
         assert_eq!(deviations(&vault), Vec::<String>::new());
+        assert_eq!(management(&vault), Vec::<String>::new());
+    }
+
+    #[test]
+    fn software_vault_derives_as_the_vectors_say() {
+        let vault = SoftVault::empty(levels(), crate::Origin::Demo);
+        assert_eq!(derivations(&vault), Vec::<String>::new());
+        assert_eq!(management(&vault), Vec::<String>::new());
+    }
+
+    /// No vector of diversification is left out.
+    #[test]
+    fn every_vector_is_asked_for() {
+        let vectors = include_str!("../../../vectors/epurse.json");
+        assert_eq!(vectors.matches("\"name\": \"diversify/").count(), DIVERSIFY.len());
+        for (name, levels, _, master, card_key) in DIVERSIFY {
+            let (_, vector) = vectors.split_once(&format!("\"name\": \"{name}\"")).expect(name);
+            let vector = vector.split("\"name\"").next().unwrap();
+            assert!(vector.contains(master) && vector.contains(card_key), "{name}");
+            assert!(name.contains(&format!("/{levels} level ")), "{name}");
+        }
     }
 
     /// The suite can fail: a vault with other keys deviates nearly everywhere.
