@@ -11,6 +11,7 @@
 //! - [`campaigns`]: other key versions for cards that are in people's pockets already;
 //! - [`ceremonies`]: components of custodians become keys, with a signed protocol;
 //! - download: WRITE KEY commands for personalisation lines and counters (卡片密钥下装);
+//! - [`pair_log`]: what happens to primary and backup vault;
 //! - key cards and PSAMs: their production, inventory and life.
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
@@ -21,6 +22,7 @@ pub mod ceremonies;
 pub mod download;
 pub mod key_cards;
 pub mod operations;
+pub mod pair_log;
 pub mod place;
 pub mod psams;
 pub mod registry;

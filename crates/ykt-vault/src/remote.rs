@@ -14,6 +14,7 @@ mod server;
 pub(crate) mod tests;
 mod tls;
 
+pub use answers::Fate;
 pub use client::RemoteVault;
 pub use endpoint::{Endpoint, RemoteError, TlsFiles};
 pub use server::{Event, Report, Server, Service, Stop};

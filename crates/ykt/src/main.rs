@@ -24,6 +24,7 @@ mod show;
 mod slot;
 mod token;
 mod user;
+mod vault;
 mod who;
 
 use clap::{Parser, Subcommand};
@@ -44,6 +45,7 @@ enum Command {
     Clearing(clearing::Args),
     User(user::Args),
     Audit(audit::Args),
+    Vault(vault::Args),
     /// Cards in image files: make, show, talk to, and put into a virtual reader
     Card(card::Args),
     /// PSAMs in image files: make, show, talk to, and put into a virtual reader
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Clearing(args) => clearing::run(&args),
         Command::User(args) => user::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Vault(args) => vault::run(&args),
         Command::Card(args) => card::run(&args),
         Command::Psam(args) => psam::run(&args),
         Command::M1(args) => m1::run(&args),

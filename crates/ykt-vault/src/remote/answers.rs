@@ -8,6 +8,7 @@ use crate::error::VaultError;
 use crate::kind::KeyKind;
 use crate::manage::KeyManagement;
 use crate::wire::{Answer, Frame, Order, OrderId};
+use core::fmt;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use ykt_base::{KeyIndex, Rng};
@@ -68,4 +69,14 @@ pub enum Fate {
     Refused,
     /// It had been answered before and got the same answer.
     Repeated,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Fate::Done => "done",
+            Fate::Refused => "refused",
+            Fate::Repeated => "answered again",
+        })
+    }
 }

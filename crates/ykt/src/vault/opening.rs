@@ -1,0 +1,174 @@
+//! Which vault is meant, and what opens it: a sealed file with passphrases or a credential, a vault somebody serves, or
+//! what the configuration names.
+
+use crate::installation::{self, Place};
+use crate::token::screen::Words;
+use anyhow::{Context, bail};
+use clap::Args as ClapArgs;
+use console::Term;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use ykt_vault::remote::{Endpoint, TlsFiles};
+use ykt_vault::{KeyManagement, RemoteVault, SoftVault, Unlock};
+use zeroize::Zeroizing;
+
+/// A vault: the configured one, a sealed file, or one that is served.
+#[derive(Debug, ClapArgs)]
+pub struct Which {
+    #[command(flatten)]
+    place: Place,
+    /// A sealed file, in place of the configured vault
+    #[arg(long, value_name = "FILE", conflicts_with = "at")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    opening: Opening,
+    /// A vault that is served, in place of the configured one: unix:PATH or tls:HOST:PORT
+    #[arg(long, value_name = "ENDPOINT")]
+    at: Option<String>,
+    #[command(flatten)]
+    tls: Tls,
+}
+
+/// What opens a sealed file.
+#[derive(Debug, ClapArgs)]
+pub struct Opening {
+    /// An operator whose passphrase is asked for; given several times, all of them together
+    #[arg(long = "operator", value_name = "NAME")]
+    operators: Vec<String>,
+    /// This machine's credential, in place of passphrases
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["operators", "passphrase_file"])]
+    credential: Option<PathBuf>,
+    /// A file whose first line is the passphrase
+    #[arg(long, value_name = "FILE", conflicts_with = "operators")]
+    passphrase_file: Option<PathBuf>,
+}
+
+/// The certificates of a TLS line.
+#[derive(Debug, ClapArgs)]
+pub struct Tls {
+    /// With TLS: own certificate, PEM
+    #[arg(long, value_name = "FILE", requires_all = ["key", "peers"])]
+    certificate: Option<PathBuf>,
+    /// With TLS: its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// With TLS: the certificates the other side may show, PEM
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    peers: Option<PathBuf>,
+}
+
+impl Tls {
+    /// All three, or none.
+    pub fn files(&self) -> Option<TlsFiles> {
+        let Tls { certificate, key, peers } = self;
+        let (certificate, key, peers) = (certificate.clone()?, key.clone()?, peers.clone()?);
+        Some(TlsFiles { certificate, key, peers })
+    }
+}
+
+impl Which {
+    /// The certificates of a TLS line.
+    pub const fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    /// Opens the vault.
+    pub fn open(&self) -> anyhow::Result<Arc<dyn KeyManagement>> {
+        if let Some(at) = &self.at {
+            let endpoint = Endpoint::parse(at, self.tls.files())?;
+            return Ok(Arc::new(RemoteVault::connect(&endpoint)?));
+        }
+        Ok(Arc::new(self.sealed()?))
+    }
+
+    /// Opens the sealed file.
+    pub fn sealed(&self) -> anyhow::Result<SoftVault> {
+        if let Some(file) = &self.file {
+            return open_file(file, &self.opening.unlock()?);
+        }
+        let config = self.place.config()?;
+        match installation::open_vault(&config)? {
+            Some(vault) => Ok(vault),
+            None => open_file(&config.vault_file(), &self.opening.unlock()?),
+        }
+    }
+}
+
+fn open_file(file: &Path, unlock: &Unlock) -> anyhow::Result<SoftVault> {
+    SoftVault::open(file, unlock).with_context(|| format!("vault {}", file.display()))
+}
+
+impl Opening {
+    /// What opens a file: as the options say, else from the environment, else asked for.
+    pub fn unlock(&self) -> anyhow::Result<Unlock> {
+        if let Some(credential) = &self.credential {
+            return Ok(Unlock::credential_file(credential)?);
+        }
+        if let Some(file) = &self.passphrase_file {
+            return Ok(Unlock::passphrase(&first_line(file)?));
+        }
+        if self.operators.is_empty()
+            && let Ok(passphrase) = std::env::var("YKT_VAULT_PASSPHRASE").map(Zeroizing::new)
+        {
+            return Ok(Unlock::passphrase(&passphrase));
+        }
+        asked(&self.operators, false)
+    }
+}
+
+/// What these operators type; without a name one passphrase that anybody may know.
+pub fn asked(operators: &[String], is_new: bool) -> anyhow::Result<Unlock> {
+    let nobody = [String::new()];
+    let names = if operators.is_empty() { &nobody } else { operators };
+    let mut typed = Vec::with_capacity(names.len());
+    for name in names {
+        typed.push((name.as_str(), if is_new { new_passphrase(name)? } else { passphrase(name)? }));
+    }
+    Ok(Unlock::operators(typed.iter().map(|(name, typed)| (*name, typed.as_str()))))
+}
+
+const PASSPHRASE: Words = Words("Passphrase", "口令");
+const NEW_PASSPHRASE: Words = Words("New passphrase", "新口令");
+const AGAIN: Words = Words("The same again", "再次输入");
+
+fn passphrase(name: &str) -> anyhow::Result<Zeroizing<String>> {
+    secret(PASSPHRASE, name)
+}
+
+/// Typed twice, so that nobody locks himself out with a slip of the finger.
+fn new_passphrase(name: &str) -> anyhow::Result<Zeroizing<String>> {
+    let typed = secret(NEW_PASSPHRASE, name)?;
+    if *typed != *secret(AGAIN, name)? {
+        bail!("the two passphrases differ; nothing was changed");
+    }
+    Ok(typed)
+}
+
+/// A line that does not show while it is typed; from a pipe the next line of it.
+fn secret(question: Words, name: &str) -> anyhow::Result<Zeroizing<String>> {
+    let of = if name.is_empty() { String::new() } else { format!(" ({name})") };
+    eprint!("{question}{of}: ");
+    // A prompt that does not show is no reason to stop.
+    let _unseen = io::stderr().flush();
+    if io::stdin().is_terminal() {
+        return Ok(Zeroizing::new(Term::stderr().read_secure_line().context("reading the passphrase")?));
+    }
+    let mut line = Zeroizing::new(String::new());
+    io::stdin().lock().read_line(&mut line).context("reading the passphrase from standard input")?;
+    eprintln!();
+    let typed = line.trim_end_matches(['\r', '\n']);
+    if typed.is_empty() {
+        bail!("no passphrase came on standard input");
+    }
+    Ok(Zeroizing::new(typed.to_owned()))
+}
+
+fn first_line(file: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let text = std::fs::read_to_string(file).map(Zeroizing::new);
+    let text = text.with_context(|| format!("passphrase in {}", file.display()))?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Zeroizing::new(line.to_owned())),
+        _ => bail!("passphrase in {}: its first line is empty", file.display()),
+    }
+}
