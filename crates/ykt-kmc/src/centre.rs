@@ -9,6 +9,7 @@
 //! ```
 
 use crate::campaigns;
+use crate::ceremonies::Ceremonies;
 use crate::operations::{Effect, Ended, Facts, Operation, OperationError, Run, Summary};
 use crate::registry::tree::Tree;
 use crate::registry::{self, Source, Word};
@@ -32,6 +33,8 @@ pub struct Centre {
     pub pair: Option<Arc<Pair>>,
     /// The key pair that signs protocols and checkpoints of the audit log; none before the first ceremony made it.
     pub signer: Option<Arc<dyn Signer>>,
+    /// The ceremonies that are being held.
+    pub ceremonies: Arc<Ceremonies>,
     /// One operation at a time.
     acting: Arc<Mutex<()>>,
 }
@@ -60,7 +63,8 @@ impl Centre {
     /// A centre over the database of an installation and the vault it works with.
     #[must_use]
     pub fn new(store: Store, vault: Arc<dyn KeyManagement>, signer: Option<Arc<dyn Signer>>) -> Centre {
-        Centre { store, vault, pair: None, signer, acting: Arc::default() }
+        let ceremonies = Arc::new(Ceremonies::new(store.clone()));
+        Centre { store, vault, pair: None, signer, ceremonies, acting: Arc::default() }
     }
 
     /// The same over a pair of vaults, which it can compare, replicate and switch over.
@@ -257,11 +261,12 @@ impl Centre {
         Ok(rows)
     }
 
-    /// At start: finishes what was approved before the process ended.
+    /// At start: finishes what was approved before the process ended, and aborts the ceremonies it held.
     ///
     /// # Errors
     /// [`StoreError`]; what came of each request is in the answer.
     pub fn resume(&self, now: DateTime, rng: &mut dyn Rng) -> Result<Vec<Resumed>, StoreError> {
+        self.ceremonies.forget(now)?;
         let act = Act::of_system("key management centre", now);
         let unfinished = self.unfinished(now)?;
         Ok(unfinished

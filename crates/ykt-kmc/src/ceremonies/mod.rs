@@ -155,14 +155,21 @@ pub struct Ceremonies {
 }
 
 impl Ceremonies {
-    /// No ceremony is held. What an earlier process left open is aborted: its components are gone with it.
+    /// No ceremony is held.
+    #[must_use]
+    pub fn new(store: Store) -> Ceremonies {
+        Ceremonies { store, held: Mutex::default() }
+    }
+
+    /// At start: what an earlier process left open is aborted, for its components are gone.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn new(store: Store, now: DateTime) -> Result<Ceremonies, StoreError> {
+    pub fn forget(&self, now: DateTime) -> Result<(), StoreError> {
         let act = Act::of_system("ceremonies", now);
-        store.write(|tx| {
-            for number in store::open(tx)? {
+        let held = self.held();
+        self.store.write(|tx| {
+            for number in store::open(tx)?.into_iter().filter(|number| !held.contains_key(number)) {
                 if let Some(row) = one(tx, &number)? {
                     let ended = CeremonyRow { state: CeremonyState::Aborted, ended_at: Some(now), ..row };
                     store::end(tx, &ended, None)?;
@@ -170,9 +177,8 @@ impl Ceremonies {
                     audit::append(tx, &act, "ceremony/finish", &number, Outcome::Refused, why)?;
                 }
             }
-            Ok::<_, StoreError>(())
-        })?;
-        Ok(Ceremonies { store, held: Mutex::default() })
+            Ok(())
+        })
     }
 
     /// Begins a ceremony, conducted by who acts; answers its number.

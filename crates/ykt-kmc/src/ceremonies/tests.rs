@@ -42,7 +42,7 @@ struct Office {
     store: Store,
     vault: Arc<SoftVault>,
     centre: Centre,
-    ceremonies: Ceremonies,
+    ceremonies: Arc<Ceremonies>,
     rng: Steps,
 }
 
@@ -75,8 +75,7 @@ impl Office {
         vault.change_state(&pair, KeyState::Active).unwrap();
         let signer = vault.signer(pair.key).ok();
         let centre = Centre::new(store.clone(), vault.clone(), signer);
-        let ceremonies = Ceremonies::new(store.clone(), at()).unwrap();
-        Office { store, vault, centre, ceremonies, rng }
+        Office { store, vault, ceremonies: Arc::clone(&centre.ceremonies), centre, rng }
     }
 
     fn begin(&self, who: &str, custodians: &[&str], purpose: Purpose) -> Result<String, CeremoniesError> {
@@ -241,7 +240,10 @@ fn another_process_knows_no_component() {
     let office = Office::new();
     let number = office.begin("keys1", &["custodian1", "custodian2"], Purpose::New { shares: None }).unwrap();
     office.give(&number, "custodian1", 1).unwrap();
-    let next = Ceremonies::new(office.store.clone(), at()).unwrap();
+    let next = Ceremonies::new(office.store.clone());
+    office.ceremonies.forget(at()).unwrap();
+    assert!(office.ceremonies.view(&number).is_some(), "it is this process that holds it");
+    next.forget(at()).unwrap();
     assert_eq!((office.row(&number).state, next.view(&number)), (CeremonyState::Aborted, None));
     let (who, what, outcome, _) = office.audit().pop().unwrap();
     assert_eq!((who.as_str(), what.as_str(), outcome), ("<ceremonies>", "ceremony/finish", Outcome::Refused));
