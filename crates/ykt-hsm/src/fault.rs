@@ -6,6 +6,9 @@ use ykt_vault::{Health, VaultError};
 /// Name of this backend in messages.
 pub(crate) const BACKEND: &str = "pkcs11";
 
+/// What an [`Outage::Empty`] says.
+const EMPTY: &str = "the token holds no vault";
+
 /// Why a piece of work with the token failed.
 pub(crate) enum Fault {
     /// The vault's rules, or what it was asked.
@@ -68,6 +71,8 @@ pub(crate) enum Outage {
     Gone(String),
     /// It is there and lets nobody in: its PIN.
     Locked(String),
+    /// It is there, and no vault was made in it.
+    Empty,
 }
 
 impl Outage {
@@ -75,6 +80,7 @@ impl Outage {
         match self {
             Outage::Gone(reason) => Health::Gone { reason: reason.clone() },
             Outage::Locked(_) => Health::Locked,
+            Outage::Empty => Health::Gone { reason: EMPTY.to_owned() },
         }
     }
 }
@@ -93,8 +99,10 @@ impl From<Fault> for Outage {
 /// A locked token is named with its reason, too: what helps is in the reason.
 impl From<Outage> for VaultError {
     fn from(outage: Outage) -> VaultError {
-        let (Outage::Gone(reason) | Outage::Locked(reason)) = outage;
-        unavailable(reason)
+        unavailable(match outage {
+            Outage::Gone(reason) | Outage::Locked(reason) => reason,
+            Outage::Empty => EMPTY.to_owned(),
+        })
     }
 }
 

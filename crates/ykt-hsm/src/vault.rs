@@ -11,7 +11,7 @@ use crate::objects::{Hatch, Shelf, handle_of};
 use crate::record::VaultRecord;
 use crate::settings::{Mechanisms, Settings};
 use cryptoki::object::ObjectHandle;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use thiserror::Error;
 use ykt_base::{DateTime, IssuerFactor, Mac4};
 use ykt_crypto::sm::CommandBytes;
@@ -51,7 +51,10 @@ pub enum OpenError {
 /// A vault whose keys live in a PKCS#11 token.
 pub struct HsmVault {
     pub(crate) settings: Settings,
-    pub(crate) vault: VaultRecord,
+    /// Origin and levels: set with the first connection, and the same ever after.
+    vault: OnceLock<VaultRecord>,
+    /// What it was when it last answered.
+    last_status: Mutex<Option<VaultStatus>>,
     /// The token as it was read last; `None` while there is no connection.
     desk: RwLock<Option<Arc<Desk>>>,
     refused: Mutex<RefusedPin>,
@@ -135,20 +138,27 @@ impl HsmVault {
     /// # Errors
     /// [`OpenError::Token`] when it does not answer, [`OpenError::NoVault`] when there is none in it.
     pub fn open(settings: Settings) -> Result<HsmVault, OpenError> {
-        let mut refused = RefusedPin::default();
-        let (connection, shelf) = connect(&settings, &mut refused)?;
-        let Some(shelf) = shelf else {
-            return Err(OpenError::NoVault { token: settings.token.to_string() });
-        };
-        let vault = VaultRecord { origin: shelf.origin, levels: shelf.levels.clone() };
-        let desk = Desk::new(connection, shelf).map_err(Fault::into_vault_error)?;
-        Ok(HsmVault {
+        let token = settings.token.to_string();
+        let vault = HsmVault::awaited(settings);
+        match vault.desk() {
+            Err(Outage::Empty) => Err(OpenError::NoVault { token }),
+            Err(outage) => Err(OpenError::Token(outage.into())),
+            Ok(_) => Ok(vault),
+        }
+    }
+
+    /// The vault in a token that need not answer yet: one of a pair may be down when a server starts. Each call asks
+    /// for the token until it is there.
+    #[must_use]
+    pub fn awaited(settings: Settings) -> HsmVault {
+        HsmVault {
             settings,
-            vault,
-            desk: RwLock::new(Some(Arc::new(desk))),
-            refused: Mutex::new(refused),
-            change: Mutex::new(()),
-        })
+            vault: OnceLock::new(),
+            last_status: Mutex::default(),
+            desk: RwLock::default(),
+            refused: Mutex::default(),
+            change: Mutex::default(),
+        }
     }
 
     /// Makes a vault without keys in a token that has none.
@@ -176,10 +186,11 @@ impl HsmVault {
             return Ok(desk);
         }
         let (connection, shelf) = connect(&self.settings, &mut refused)?;
-        let same = |shelf: &Shelf| shelf.origin == self.vault.origin && shelf.levels == self.vault.levels;
-        let Some(shelf) = shelf.filter(same) else {
+        let shelf = shelf.ok_or(Outage::Empty)?;
+        let vault = VaultRecord { origin: shelf.origin, levels: shelf.levels.clone() };
+        if *self.vault.get_or_init(|| vault.clone()) != vault {
             return Err(Outage::Gone(format!("the {} holds another vault now", self.settings.token)));
-        };
+        }
         let desk = Arc::new(Desk::new(connection, shelf).map_err(Outage::from)?);
         *self.desk.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&desk));
         Ok(desk)
@@ -244,7 +255,9 @@ fn connect(settings: &Settings, refused: &mut RefusedPin) -> Result<(Connection,
 
 impl KeySource for HsmVault {
     fn levels(&self) -> &Levels {
-        &self.vault.levels
+        // Asked for after a key was found, so after a connection.
+        static NONE_YET: LazyLock<Levels> = LazyLock::new(Levels::nation_city_card);
+        self.vault.get().map_or(&NONE_YET, |vault| &vault.levels)
     }
 
     fn key(&self, address: &KeyAddress, wanted: Use) -> Result<CardKey, VaultError> {
@@ -264,19 +277,38 @@ impl KeySource for HsmVault {
 
 impl Vault for HsmVault {
     fn status(&self) -> VaultStatus {
-        let asked = self.desk().and_then(|desk| {
-            desk.connection.probe().map_err(|fault| {
+        let asked = self.desk().and_then(|desk| match desk.connection.probe() {
+            Ok(()) => Ok(desk),
+            Err(fault) => {
                 self.forget(&desk);
-                Outage::from(fault)
-            })?;
-            Ok(desk)
+                Err(fault.into())
+            }
         });
-        let VaultRecord { origin, levels } = self.vault.clone();
-        let (version, keys, health) = match asked {
-            Ok(desk) => (desk.connection.version().to_owned(), desk.shelf().keys.len(), Health::Ready),
-            Err(outage) => (String::new(), 0, outage.health()),
+        let mut last = self.last_status.lock().unwrap_or_else(PoisonError::into_inner);
+        let health = match asked {
+            Ok(desk) => {
+                let shelf = desk.shelf();
+                let (version, keys) = (desk.connection.version().to_owned(), shelf.keys.len());
+                let Shelf { origin, ref levels, .. } = *shelf;
+                let levels = levels.clone();
+                let health = Health::Ready;
+                let status = VaultStatus { backend: BACKEND, version, origin, levels, keys, health };
+                return last.insert(status).clone();
+            }
+            Err(outage) => outage.health(),
         };
-        VaultStatus { backend: BACKEND, version, origin, levels, keys, health }
+        match &*last {
+            Some(status) => VaultStatus { health, ..status.clone() },
+            // Never reached: nobody may take its keys for a city's.
+            None => VaultStatus {
+                backend: BACKEND,
+                version: "unknown".to_owned(),
+                origin: Origin::Demo,
+                levels: Levels::nation_city_card(),
+                keys: 0,
+                health,
+            },
+        }
     }
 
     fn capabilities(&self) -> Vec<KeyAlgorithm> {

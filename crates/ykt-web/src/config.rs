@@ -1,12 +1,17 @@
 //! One commented TOML file plus environment variables. A key nobody knows is an error, because a mistyped
 //! `alow_plain_http` must not look like a decision. Secrets come by file or environment only.
 
+mod vault;
+
+pub use vault::{ExportConfig, MechanismsConfig, Pkcs11Config, RemoteConfig, VaultBackend, VaultConfig};
+
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use ykt_base::Fen;
 use ykt_clearing::Policy;
 use ykt_office::people::{Role, Roles, SecondFactor, SignInRules};
+use zeroize::Zeroizing;
 
 /// A full example with every key and its default; `ykt serve --print-config` shows it.
 pub const EXAMPLE: &str = include_str!("../assets/ykt.toml");
@@ -43,7 +48,7 @@ pub struct Config {
     pub data: PathBuf,
     /// Listening and TLS.
     pub server: ServerConfig,
-    /// The sealed vault, without which no load is possible.
+    /// The vault, without which no load is possible.
     pub vault: VaultConfig,
     /// How people sign in.
     pub sign_in: SignInConfig,
@@ -67,16 +72,6 @@ pub struct ServerConfig {
     pub allow_plain_http: bool,
     /// Seconds that running requests get after the signal to stop.
     pub stop_within_s: u16,
-}
-
-/// Where the vault is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct VaultConfig {
-    /// The sealed file; `vault.sealed` in the data directory when absent.
-    pub file: Option<PathBuf>,
-    /// A file that holds the passphrase in its first line.
-    pub passphrase_file: Option<PathBuf>,
 }
 
 /// How people sign in.
@@ -242,6 +237,14 @@ pub enum ConfigError {
         /// The address asked for.
         listen: SocketAddr,
     },
+    /// Settings of the vault that cannot stand together.
+    #[error("[{table}]: {why}")]
+    Vault {
+        /// Which table.
+        table: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A secret's file cannot be used.
     #[error("{what} in {path}: {why}")]
     Secret {
@@ -255,7 +258,7 @@ pub enum ConfigError {
 }
 
 /// Every environment variable with what it takes.
-const VARIABLES: [(&str, &str, Setter); 10] = [
+const VARIABLES: [(&str, &str, Setter); 11] = [
     ("YKT_ENVIRONMENT", "demo or production", |config, text| {
         config.environment = match text {
             "demo" => Environment::Demo,
@@ -298,6 +301,10 @@ const VARIABLES: [(&str, &str, Setter); 10] = [
             "required" => SecondFactorConfig::Required,
             _ => return None,
         });
+        Some(())
+    }),
+    ("YKT_VAULT_CREDENTIAL_FILE", "a file", |config, text| {
+        config.vault.credential_file = Some(text.into());
         Some(())
     }),
     ("YKT_API_TOKENS_FILE", "a file", |config, text| {
@@ -351,7 +358,7 @@ impl Config {
         if !self.tls() && !server.listen.ip().is_loopback() && !server.allow_plain_http {
             return Err(ConfigError::PlainHttp { listen: server.listen });
         }
-        Ok(())
+        self.vault.check("vault")
     }
 
     /// The rules of signing in with these settings.
@@ -388,20 +395,14 @@ impl Config {
         self.vault.file.clone().unwrap_or_else(|| self.data.join("vault.sealed"))
     }
 
-    /// The vault's passphrase: from `YKT_VAULT_PASSPHRASE`, else the first line of its file.
+    /// The sealed file's passphrase: from `YKT_VAULT_PASSPHRASE`, else the first line of its file.
     ///
     /// # Errors
     /// [`ConfigError::Secret`] when the file cannot be read or its first line is empty.
-    pub fn vault_passphrase(&self) -> Result<Option<String>, ConfigError> {
-        if let Ok(passphrase) = std::env::var("YKT_VAULT_PASSPHRASE") {
-            return Ok(Some(passphrase));
-        }
-        let Some(path) = &self.vault.passphrase_file else { return Ok(None) };
-        let bad = |why: String| ConfigError::Secret { what: "vault passphrase", path: path.clone(), why };
-        let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-        match text.lines().next() {
-            Some(line) if !line.is_empty() => Ok(Some(line.to_owned())),
-            _ => Err(bad("its first line is empty".to_owned())),
+    pub fn vault_passphrase(&self) -> Result<Option<Zeroizing<String>>, ConfigError> {
+        match std::env::var("YKT_VAULT_PASSPHRASE") {
+            Ok(passphrase) => Ok(Some(Zeroizing::new(passphrase))),
+            Err(_) => self.vault.passphrase(),
         }
     }
 }

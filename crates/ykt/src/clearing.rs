@@ -68,14 +68,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.act {
         ClearingAct::Receive { day } => receive(&clearing, day.unwrap_or(now.date)),
         ClearingAct::Close { day } => {
-            let Some(vault) = installation::open_vault(&config)? else {
+            let Some(vaults) = installation::open_vault(&config)? else {
                 bail!("closing a day checks TACs: configure the vault and its passphrase");
             };
-            installation::refuse_demonstration(&config, &store, Some(&vault))?;
+            installation::refuse_demonstration(&config, &store, Some(&vaults))?;
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.enable_steady_tick(Duration::from_millis(200));
             let mut watch = |step: Step| bar.set_message(format!("{step:?}"));
-            let mut closing = Closing { vault: &vault, loads: &ykt_pay::Loads, watch: &mut watch };
+            let mut closing = Closing { vault: &*vaults.keys, loads: &ykt_pay::Loads, watch: &mut watch };
             let closed = clearing.close_day(*day, now, &mut closing)?;
             bar.finish_and_clear();
             for bill in &closed.bills {

@@ -1,15 +1,20 @@
 //! An installation: its configuration, its data directory, its vault. What the server and the commands that work
 //! on the same data have in common.
 
+mod vaults;
+
 use crate::machine::SystemRng;
 use anyhow::bail;
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use ykt_city::city::MODULES;
 use ykt_office::people::People;
 use ykt_store::Store;
-use ykt_vault::{Origin, SoftVault, Unlock, Vault};
+use ykt_vault::pair::{PairEvent, Side};
 use ykt_web::{Config, Environment};
+
+pub use vaults::{Vaults, open_sealed};
 
 /// Which installation.
 #[derive(Debug, ClapArgs)]
@@ -47,34 +52,29 @@ pub fn open_store(config: &Config) -> anyhow::Result<Store> {
     Ok(Store::open(&config.data, MODULES)?)
 }
 
-/// The sealed vault, when there is one: without it everything can be looked at, but no card be loaded and no
-/// TAC be checked.
+/// The vault, when there is one: without it everything can be looked at, but no card be loaded and no TAC be
+/// checked. What happens to a pair is said on stderr.
 ///
 /// # Errors
-/// When it cannot be opened, or a vault is named and its passphrase is not.
-pub fn open_vault(config: &Config) -> anyhow::Result<Option<SoftVault>> {
-    let file = config.vault_file();
-    let Some(passphrase) = config.vault_passphrase()? else {
-        if config.vault.file.is_some() {
-            bail!(
-                "the vault {} needs its passphrase: set vault.passphrase_file or YKT_VAULT_PASSPHRASE",
-                file.display()
-            );
-        }
-        return Ok(None);
-    };
-    Ok(Some(SoftVault::open(&file, &Unlock::passphrase(&passphrase))?))
+/// When it cannot be opened, or one is named and what opens it is not.
+pub fn open_vault(config: &Config) -> anyhow::Result<Option<Vaults>> {
+    vaults::open(config, Side::Primary, Arc::new(say))
+}
+
+/// Says on stderr what happens to a pair of vaults.
+fn say(event: &PairEvent) {
+    eprintln!("vault: {event}");
 }
 
 /// Real money is not kept by keys and passwords that the whole world knows.
 ///
 /// # Errors
 /// When a production installation has any of them.
-pub fn refuse_demonstration(config: &Config, store: &Store, vault: Option<&SoftVault>) -> anyhow::Result<()> {
+pub fn refuse_demonstration(config: &Config, store: &Store, vaults: Option<&Vaults>) -> anyhow::Result<()> {
     if config.environment != Environment::Production {
         return Ok(());
     }
-    if vault.is_some_and(|vault| vault.status().origin == Origin::Demo) {
+    if vaults.map(Vaults::of_demonstration).transpose()? == Some(true) {
         bail!(
             "a production configuration refuses this vault: its keys are demonstration keys; make a new one"
         );

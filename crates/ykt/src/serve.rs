@@ -46,12 +46,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     config.check()?;
     let store = installation::open_store(&config)?;
-    let vault = installation::open_vault(&config)?;
-    if vault.is_none() {
-        eprintln!("no vault passphrase is configured: no card can be loaded");
+    let vaults = installation::open_vault(&config)?;
+    if vaults.is_none() {
+        eprintln!("no vault is configured: no card can be loaded");
     }
-    installation::refuse_demonstration(&config, &store, vault.as_ref())?;
-    let server = Server::bind(config, app(store, vault.map(|vault| Arc::new(vault) as Arc<dyn Vault>)))?;
+    installation::refuse_demonstration(&config, &store, vaults.as_ref())?;
+    let server = Server::bind(config, app(store, vaults.map(|vaults| vaults.keys as Arc<dyn Vault>)))?;
     eprintln!("serving on {}; stop with Ctrl-C", server.url());
     serve(server)?;
     Ok(ExitCode::SUCCESS)

@@ -79,24 +79,30 @@ impl Which {
             let endpoint = Endpoint::parse(at, self.tls.files())?;
             return Ok(Arc::new(RemoteVault::connect(&endpoint)?));
         }
-        Ok(Arc::new(self.sealed()?))
+        if self.file.is_none()
+            && let Some(vaults) = installation::open_vault(&self.place.config()?)?
+        {
+            return Ok(vaults.keys);
+        }
+        Ok(self.sealed()?)
     }
 
     /// Opens the sealed file.
-    pub fn sealed(&self) -> anyhow::Result<SoftVault> {
+    pub fn sealed(&self) -> anyhow::Result<Arc<SoftVault>> {
         if let Some(file) = &self.file {
             return open_file(file, &self.opening.unlock()?);
         }
         let config = self.place.config()?;
-        match installation::open_vault(&config)? {
+        match installation::open_sealed(&config)? {
             Some(vault) => Ok(vault),
             None => open_file(&config.vault_file(), &self.opening.unlock()?),
         }
     }
 }
 
-fn open_file(file: &Path, unlock: &Unlock) -> anyhow::Result<SoftVault> {
-    SoftVault::open(file, unlock).with_context(|| format!("vault {}", file.display()))
+fn open_file(file: &Path, unlock: &Unlock) -> anyhow::Result<Arc<SoftVault>> {
+    let vault = SoftVault::open(file, unlock).with_context(|| format!("vault {}", file.display()))?;
+    Ok(Arc::new(vault))
 }
 
 impl Opening {
