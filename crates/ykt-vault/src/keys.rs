@@ -255,7 +255,29 @@ pub struct ReadKeys {
     /// Where they come from.
     pub origin: Origin,
     /// The keys in the order of the file, all active, several versions of one key too.
-    pub keys: Vec<ImportedKey>,
+    pub keys: ReadValues,
+}
+
+/// The keys of a file, one after the other. Each is made when it is asked for: a list of them would leave a copy
+/// behind of every key that is taken out.
+pub struct ReadValues(std::vec::IntoIter<Checked>);
+
+/// A key whose value is one of its algorithm, with its check value.
+struct Checked {
+    place: KeyPlace,
+    algorithm: KeyAlgorithm,
+    kcv: [u8; 3],
+    value: SecretBytes,
+}
+
+impl Iterator for ReadValues {
+    type Item = ImportedKey;
+
+    fn next(&mut self) -> Option<ImportedKey> {
+        let Checked { place, algorithm, kcv, value } = self.0.next()?;
+        let value = KeyValue::from_bytes(algorithm, &value.0)?;
+        Some(ImportedKey { place, state: KeyState::Active, value, kcv: Some(kcv) })
+    }
 }
 
 impl KeysFile {
@@ -293,9 +315,9 @@ impl KeysFile {
                 return Err(KeysError::CheckValue { number, key, expected, found });
             }
             let place = KeyPlace { key, level, owner: entry.owner.map(|owner| owner.0) };
-            keys.push(ImportedKey { place, state: KeyState::Active, value, kcv: Some(found) });
+            keys.push(Checked { place, algorithm, kcv: found, value: entry.value });
         }
-        Ok(ReadKeys { levels, origin: self.origin.0, keys })
+        Ok(ReadKeys { levels, origin: self.origin.0, keys: ReadValues(keys.into_iter()) })
     }
 }
 

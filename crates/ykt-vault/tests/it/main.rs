@@ -1,7 +1,10 @@
 //! The vault from outside: its sealed file on the disk, and what of its keys can be seen anywhere.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at what it did not expect")]
 
+mod memory;
+mod printing;
 mod sealed;
+mod watch;
 
 use ykt_base::Rng;
 use ykt_vault::{Levels, Origin, SoftVault};
