@@ -459,6 +459,8 @@ pub const MODULES: &[ykt_store::Module] = &[
     ykt_kmc::MODULE,
     ykt_kmc::ceremonies::MODULE,
     ykt_kmc::download::MODULE,
+    ykt_kmc::key_cards::MODULE,
+    ykt_kmc::psams::MODULE,
 ];
 
 fn open_home(home: &Home) -> Result<(Store, Arc<dyn Folders>, Post), CityError> {

@@ -70,7 +70,7 @@ pub struct New {
 
 /// A PIN that no debug output shows.
 #[derive(Clone)]
-struct DebugPin(Pin);
+pub struct DebugPin(pub Pin);
 
 impl std::fmt::Debug for DebugPin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -78,7 +78,8 @@ impl std::fmt::Debug for DebugPin {
     }
 }
 
-fn pin(text: &str) -> Result<DebugPin, String> {
+/// Digits of a PIN.
+pub fn pin(text: &str) -> Result<DebugPin, String> {
     Pin::from_digits(text).map(DebugPin).ok_or_else(|| "expected 4 to 12 digits".to_owned())
 }
 

@@ -12,12 +12,15 @@ mod demo;
 mod desk;
 mod identity;
 mod installation;
+mod key_card;
+mod key_desk;
 mod m1;
 mod machine;
 mod person;
 mod pos;
 mod profiles;
 mod psam;
+mod psams;
 mod selftest;
 mod serve;
 mod show;
@@ -48,8 +51,9 @@ enum Command {
     Vault(vault::Args),
     /// Cards in image files: make, show, talk to, and put into a virtual reader
     Card(card::Args),
-    /// PSAMs in image files: make, show, talk to, and put into a virtual reader
+    /// PSAMs: produce batches of them; in image files make, show, talk to, and put into a virtual reader
     Psam(psam::Args),
+    KeyCard(key_card::Args),
     M1(m1::Args),
     Pos(pos::Args),
     Certify(certify::Args),
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Command::Vault(args) => vault::run(&args),
         Command::Card(args) => card::run(&args),
         Command::Psam(args) => psam::run(&args),
+        Command::KeyCard(args) => key_card::run(&args),
         Command::M1(args) => m1::run(&args),
         Command::Pos(args) => pos::run(&args),
         Command::Certify(args) => certify::run(&args),

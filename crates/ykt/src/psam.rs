@@ -1,8 +1,11 @@
-//! `ykt psam`: PSAMs in image files, made, looked at, talked to, and put into a virtual reader.
+//! `ykt psam`: PSAMs in image files, made, looked at, talked to, and put into a virtual reader; and the production of
+//! PSAMs in batches.
 
 use crate::card::{code, decimal_digits, validity};
 use crate::chip;
+use crate::psams;
 use crate::slot::{self, make_image, open_keys, open_profile};
+use clap::Subcommand;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use ykt_base::{Date, IssuerFactor, PsamSerial, TerminalId};
@@ -10,7 +13,23 @@ use ykt_issue::{PsamData, personalise_psam, t_union_issuer};
 use ykt_purse::files::PublicDataLayout;
 
 /// What `ykt psam` can do.
-pub type Args = chip::Args<New>;
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    #[command(flatten)]
+    Image(chip::Action<New>),
+    Produce(psams::Produce),
+    Batches(psams::Batches),
+    /// Give up a PSAM whose chip will not come back: its number is spent
+    Stop(psams::Number),
+    /// Let the number of a stopped PSAM wait for another chip, when the spoiled one was destroyed
+    Again(psams::Number),
+}
 
 /// Make a PSAM: a blank one, personalised by the commands a real one would get
 #[derive(Debug, clap::Args)]
@@ -49,7 +68,13 @@ pub struct New {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    args.run("127.0.0.1:35964", make)
+    match &args.action {
+        Action::Image(action) => action.run("127.0.0.1:35964", make),
+        Action::Produce(args) => psams::produce(args),
+        Action::Batches(args) => psams::batches(args),
+        Action::Stop(args) => psams::stop(args),
+        Action::Again(args) => psams::again(args),
+    }
 }
 
 fn make(new: &New) -> anyhow::Result<ExitCode> {

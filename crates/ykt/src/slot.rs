@@ -12,6 +12,7 @@ use ykt_crypto::{CardKey, Key16};
 use ykt_issue::profile::SHIPPED;
 use ykt_issue::{Profile, Progress};
 use ykt_m1::M1Reader;
+use ykt_purse::create::Access;
 use ykt_terminal::m1::M1Image;
 use ykt_terminal::transport::image::FileMemory;
 use ykt_terminal::transport::in_process::InProcess;
@@ -115,17 +116,26 @@ pub fn make_image<T>(
     serial: [u8; 8],
     personalise: impl FnOnce(&mut ImageCard) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let memory = FileMemory::create(path, profile.memory_len)
-        .context("a card is made in a new file; give another name or move the old card away")?;
-    let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
-    let blank = Blank { kind: profile.kind, atr: &profile.atr, ..Blank::user_card(serial, &transport) };
-    let made = Card::blank(memory, &blank)
-        .map_err(anyhow::Error::from)
-        .and_then(|card| personalise(&mut InProcess::new(card, SystemRng)));
+    let made =
+        blank_image(path, profile, serial, Access::STATE_1).and_then(|mut card| personalise(&mut card));
     if made.is_err() {
         std::fs::remove_file(path).with_context(|| format!("remove the unfinished {}", path.display()))?;
     }
     made
+}
+
+/// Makes a blank chip of the profile in a new image file, in whose MF files may be made by this right.
+pub fn make_blank(path: &Path, profile: &Profile, serial: [u8; 8], create: Access) -> anyhow::Result<()> {
+    blank_image(path, profile, serial, create).map(drop)
+}
+
+fn blank_image(path: &Path, profile: &Profile, serial: [u8; 8], create: Access) -> anyhow::Result<ImageCard> {
+    let memory = FileMemory::create(path, profile.memory_len)
+        .context("a card is made in a new file; give another name or move the old card away")?;
+    let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
+    let kind = profile.kind;
+    let blank = Blank { kind, atr: &profile.atr, mf_create: create, ..Blank::user_card(serial, &transport) };
+    Ok(InProcess::new(Card::blank(memory, &blank)?, SystemRng))
 }
 
 /// The keys of a file, with the transport key that this program's blank cards have.
@@ -146,6 +156,16 @@ pub fn open_keys(path: &Path, profile: &Profile) -> anyhow::Result<SoftVault> {
         }
     }
     Ok(vault)
+}
+
+/// The built-in profile of a name, or the one in a file, with its text.
+pub fn open_profile_text(name: &str) -> anyhow::Result<(String, Profile)> {
+    let profile = open_profile(name)?;
+    let text = match SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
+        Some((_, text)) => (*text).to_owned(),
+        None => std::fs::read_to_string(name).with_context(|| format!("read the profile {name}"))?,
+    };
+    Ok((text, profile))
 }
 
 /// The built-in profile of a name, or the one in a file.

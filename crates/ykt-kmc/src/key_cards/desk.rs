@@ -502,7 +502,7 @@ fn learned(row: KeyCardRow, facts: &Facts) -> KeyCardRow {
     KeyCardRow { left: facts.left, state, ..row }
 }
 
-fn hard_info(channel: &mut (impl CardChannel + ?Sized)) -> Result<HardInfo, DeskError> {
+pub(super) fn hard_info(channel: &mut (impl CardChannel + ?Sized)) -> Result<HardInfo, DeskError> {
     channel.reset().map_err(DeskError::Silent)?;
     let answer = channel.transmit(&HARD_INFO).map_err(DeskError::Silent)?;
     let info = HardInfo::from_bytes(answer.data()).filter(|_| answer.sw().is_ok());

@@ -2,21 +2,23 @@
 //!
 //! Two cards are in two readers. The personalisation runs as it does everywhere; whenever a step needs a WRITE KEY, the
 //! key card makes it for this card and its challenge. It makes nothing else: a profile for such places proves no key,
-//! protects no file content with a MAC, and writes no PIN ([`FromKeyCard::fits`]).
+//! protects no file content with a MAC, and writes no PIN.
 
+use super::desk::hard_info;
 use super::store;
-use super::{Desk, KeyCardEvent, KeyCardRow, KeyCardState};
+use super::{DeskError, KeyCardEvent, KeyCardRow, KeyCardState};
 use crate::shown::one_line;
-use ykt_base::{CardChannel, PsamSerial};
+use ykt_base::CardChannel;
 use ykt_crypto::sm::CommandBytes;
 use ykt_issue::profile::{Action, Step};
 use ykt_issue::{
     CardData, DownloadError, IssueError, KeyDownload, Profile, Progress, StepRequest, personalise_card_with,
 };
+use ykt_office::Act;
 use ykt_office::audit::Outcome;
 use ykt_purse::key_card::{IssuedCard, KeyOrder};
 use ykt_purse::write_key::KeyTarget;
-use ykt_store::StoreError;
+use ykt_store::{Store, StoreError};
 use ykt_terminal::key_card::{KeyCard, KeyCardError};
 
 /// A key card as the source of a personalisation's commands.
@@ -115,54 +117,53 @@ pub fn issue<C: CardChannel>(
     Ok(left)
 }
 
-impl Desk<'_> {
-    /// Writes into the inventory what a key card did at this desk: a card issued, with how many are left, or a refusal,
-    /// which is counted.
-    ///
-    /// # Errors
-    /// [`StoreError`]; a key card of another centre's inventory is passed over.
-    pub fn record_issue(
-        &self,
-        serial: &PsamSerial,
-        card: &CardData,
-        outcome: &Result<u32, IssueByKeyCard>,
-    ) -> Result<Option<KeyCardRow>, StoreError> {
-        let asn = card.asn.masked();
-        let (event, what, result, detail) = match outcome {
-            Ok(left) => {
-                (KeyCardEvent::Issued, "key-card/issue", Outcome::Done, format!("card {asn}, {left} left"))
-            }
+/// Writes into the inventory what the key card with this chip did: a card issued, with how many are left, or a refusal,
+/// which is counted. A key card of another inventory is passed over.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn record_issue(
+    store: &Store,
+    chip: [u8; 8],
+    card: &CardData,
+    outcome: &Result<u32, IssueByKeyCard>,
+    act: &Act,
+) -> Result<Option<KeyCardRow>, StoreError> {
+    let asn = card.asn.masked();
+    let (event, what, result, detail) = match outcome {
+        Ok(left) => {
+            (KeyCardEvent::Issued, "key-card/issue", Outcome::Done, format!("card {asn}, {left} left"))
+        }
+        Err(IssueByKeyCard::Refused(error)) => {
+            let detail = format!("card {asn}: {}", one_line(error));
+            (KeyCardEvent::Refused, "key-card/refused", Outcome::Refused, detail)
+        }
+        Err(error) => {
+            let detail = format!("card {asn}: {}", one_line(error));
+            (KeyCardEvent::Interrupted, "key-card/issue", Outcome::Refused, detail)
+        }
+    };
+    store.write(|tx| {
+        let Some(mut row) = store::of_chip(tx, chip)? else { return Ok(None) };
+        match outcome {
+            Ok(left) => row.left = *left,
             Err(IssueByKeyCard::Refused(error)) => {
-                let detail = format!("card {asn}: {}", one_line(error));
-                (KeyCardEvent::Refused, "key-card/refused", Outcome::Refused, detail)
-            }
-            Err(error) => {
-                let detail = format!("card {asn}: {}", one_line(error));
-                (KeyCardEvent::Interrupted, "key-card/issue", Outcome::Refused, detail)
-            }
-        };
-        self.store.write(|tx| {
-            let Some(mut row) = store::find(tx, serial)? else { return Ok(None) };
-            match outcome {
-                Ok(left) => row.left = *left,
-                Err(IssueByKeyCard::Refused(error)) => {
-                    row.refused = row.refused.saturating_add(1);
-                    if matches!(error, KeyCardError::NoneLeft) {
-                        (row.left, row.state) = (0, KeyCardState::UsedUp);
-                    }
+                row.refused = row.refused.saturating_add(1);
+                if matches!(error, KeyCardError::NoneLeft) {
+                    (row.left, row.state) = (0, KeyCardState::UsedUp);
                 }
-                Err(_) => {}
             }
-            store::save(tx, &row, (event, what, result), &detail, &self.act)?;
-            Ok(Some(row))
-        })
-    }
+            Err(_) => {}
+        }
+        store::save(tx, &row, (event, what, result), &detail, act)?;
+        Ok(Some(row))
+    })
+}
 
-    /// The key card with this chip, if the inventory has it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn of_chip(&self, chip: [u8; 8]) -> Result<Option<KeyCardRow>, StoreError> {
-        self.store.read(|tx| store::of_chip(tx, chip))
-    }
+/// Number of the chip in `channel`, by which the inventory knows a key card.
+///
+/// # Errors
+/// [`DeskError`] when it does not answer.
+pub fn chip_of(channel: &mut (impl CardChannel + ?Sized)) -> Result<[u8; 8], DeskError> {
+    Ok(hard_info(channel)?.serial)
 }

@@ -11,7 +11,7 @@ mod issue;
 mod store;
 
 pub use desk::{Change, Desk, DeskError, Difference, Load, Report};
-pub use issue::{FromKeyCard, IssueByKeyCard, issue};
+pub use issue::{FromKeyCard, IssueByKeyCard, chip_of, issue, record_issue};
 pub use store::{MODULE, give, history, key_card, list, register, take_back};
 
 use ykt_base::{DateTime, IssuerFactor, PsamSerial};

@@ -123,7 +123,7 @@ pub fn register(tx: &Tx, new: &NewKeyCard, profile: &Profile, act: &Act) -> Resu
     Ok(())
 }
 
-pub(super) fn find(tx: &Tx, serial: &PsamSerial) -> Result<Option<KeyCardRow>, StoreError> {
+fn find(tx: &Tx, serial: &PsamSerial) -> Result<Option<KeyCardRow>, StoreError> {
     tx.query_one(&format!("{COLUMNS} WHERE serial = $1"), params![serial], key_card_row)
 }
 

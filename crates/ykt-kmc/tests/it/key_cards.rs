@@ -70,13 +70,14 @@ impl Centre {
     }
 
     fn issue(&self, chip: &mut Chip, profile: &Profile, last: u8) -> Result<u32, IssueByKeyCard> {
+        let chip_number = key_cards::chip_of(&mut *chip).unwrap();
         let mut key_card = KeyCard::open(&mut *chip).unwrap();
         key_card.verify(&pin("123456")).unwrap();
         let mut user = Chip::made(profile, last, ykt_vault::DEMO_TRANSPORT_KEY, |blank| {
             blank.mf_create = Access::ALWAYS;
         });
         let outcome = issue(&mut key_card, &mut user, profile, &data(last), &mut |_| {});
-        self.desk().record_issue(&SERIAL, &data(last), &outcome).unwrap();
+        key_cards::record_issue(&self.store, chip_number, &data(last), &outcome, &act()).unwrap();
         outcome
     }
 }
