@@ -5,7 +5,7 @@ use crate::installation::{self, Place};
 use crate::key_desk::{self, KeyDesk};
 use crate::machine::SystemClock;
 use crate::slot::{self, Slot, open_profile, open_profile_text};
-use crate::who::{FROM, Person};
+use crate::who::{FROM, Person, secret};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -19,6 +19,7 @@ use ykt_office::Act;
 use ykt_office::people::Permission;
 use ykt_purse::files::city_factor;
 use ykt_purse::key_card::{AllowedKinds, IssueKind};
+use ykt_purse::write_key::Pin;
 use ykt_store::{PAGE_ROWS_MAX, Paging};
 use ykt_terminal::key_card::KeyCard;
 use ykt_vault::{KeyKind, KeyRef};
@@ -103,9 +104,9 @@ struct Init {
     /// Index of the transport key the chips of this batch come with [default: the profile's, common to all]
     #[arg(long, value_name = "INDEX")]
     transport: Option<u8>,
-    /// PIN of its operator, 4 to 12 digits
+    /// PIN of its operator, 4 to 12 digits [default: asked for, or a line of standard input]
     #[arg(long, value_parser = pin)]
-    pin: DebugPin,
+    pin: Option<DebugPin>,
     /// Shipped profile, or a profile file (docs/profiles.md)
     #[arg(long, default_value = "key-card", value_name = "NAME|FILE")]
     profile: String,
@@ -149,9 +150,9 @@ struct Attributes {
 struct Password {
     #[command(flatten)]
     desk: AtDesk,
-    /// The new PIN, 4 to 12 digits
+    /// The new PIN, 4 to 12 digits [default: asked for, or a line of standard input]
     #[arg(long, value_parser = pin)]
-    new: DebugPin,
+    new: Option<DebugPin>,
     /// The PIN as it is: the card itself checks it, no key is needed
     #[arg(long, value_parser = pin, conflicts_with = "unblock")]
     old: Option<DebugPin>,
@@ -169,9 +170,9 @@ struct Issue {
     /// Where the blank user card is
     #[arg(long, value_name = "READER|FILE")]
     card: String,
-    /// PIN of the key card's operator
+    /// PIN of the key card's operator [default: asked for, or a line of standard input]
     #[arg(long, value_parser = pin)]
-    pin: DebugPin,
+    pin: Option<DebugPin>,
     /// Profile for places without connection, whose keys are all a key card's (docs/cards/key-card.md)
     #[arg(long, value_name = "NAME|FILE")]
     profile: String,
@@ -268,6 +269,14 @@ fn inventory(place: &Place, person: &Person) -> anyhow::Result<(ykt_store::Store
     Ok((store, act))
 }
 
+/// The PIN of an argument, or one that is typed without being shown.
+fn pin_of(given: Option<&DebugPin>, what: &str) -> anyhow::Result<Pin> {
+    if let Some(DebugPin(pin)) = given {
+        return Ok(pin.clone());
+    }
+    Pin::from_digits(&secret(what)?).context("a PIN has 4 to 12 digits")
+}
+
 fn tell(verbose: bool, step: &Progress<'_>) {
     slot::tell(verbose, step);
 }
@@ -290,8 +299,9 @@ fn initialise(place: &Place, init: &Init) -> anyhow::Result<()> {
         cards: init.cards,
     };
     let row = at_desk(place, &init.desk, |desk, card| {
+        let pin = pin_of(init.pin.as_ref(), "PIN of the key card's operator")?;
         desk.store.write(|tx| key_cards::register(tx, &new, &profile, &desk.act))?;
-        Ok(desk.initialise(card, &init.serial, &init.pin.0, &mut |step| tell(init.verbose, &step))?)
+        Ok(desk.initialise(card, &init.serial, &pin, &mut |step| tell(init.verbose, &step))?)
     })?;
     println!("key card {} is initialised: may issue {} cards, holds no keys yet", row.new.serial, row.left);
     Ok(())
@@ -300,15 +310,14 @@ fn initialise(place: &Place, init: &Init) -> anyhow::Result<()> {
 fn change_password(place: &Place, password: &Password) -> anyhow::Result<()> {
     if let Some(old) = &password.old {
         let mut card = Slot::open(&password.desk.slot)?;
-        KeyCard::open(&mut card)?.change_pin(old.0.clone(), password.new.0.clone())?;
+        let new = pin_of(password.new.as_ref(), "new PIN")?;
+        KeyCard::open(&mut card)?.change_pin(old.0.clone(), new)?;
         println!("the PIN is changed");
         return Ok(());
     }
     let row = at_desk(place, &password.desk, |desk, card| {
-        Ok(match password.unblock {
-            true => desk.unblock_pin(card, &password.new.0)?,
-            false => desk.set_pin(card, &password.new.0)?,
-        })
+        let new = pin_of(password.new.as_ref(), "new PIN")?;
+        Ok(if password.unblock { desk.unblock_pin(card, &new)? } else { desk.set_pin(card, &new)? })
     })?;
     println!("the PIN of key card {} is set", row.new.serial);
     Ok(())
@@ -371,11 +380,12 @@ fn issue_one(place: &Place, issue: &Issue) -> anyhow::Result<()> {
     let store = installation::open_store(&place.config()?)?;
     let profile = open_profile(&issue.profile)?;
     let (start, expiry) = validity(None, None)?;
-    let data = CardData::of_city(issue.serial, issue.city, start, expiry, issue.pin.0.clone());
+    let pin = pin_of(issue.pin.as_ref(), "PIN of the key card's operator")?;
+    let data = CardData::of_city(issue.serial, issue.city, start, expiry, pin.clone());
     let mut mother = Slot::open(&issue.slot)?;
     let chip = key_cards::chip_of(&mut mother)?;
     let mut key_card = KeyCard::open(&mut mother).context("the card in the slot is no key card")?;
-    key_card.verify(&issue.pin.0)?;
+    key_card.verify(&pin)?;
     let mut card = Slot::open(&issue.card)?;
     let outcome =
         issue_card(&mut key_card, &mut card, &profile, &data, &mut |step| tell(issue.verbose, &step));
