@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ykt_office::Act;
 use ykt_office::people::Permission;
 use ykt_store::Store;
-use ykt_vault::{KeyKind, KeyState, Signer, Vault};
+use ykt_vault::{KeyKind, KeyState, Signer, SoftVault, Vault, VaultError};
 
 /// What key cards and PSAMs are made with.
 pub struct KeyDesk {
@@ -28,14 +28,18 @@ pub struct KeyDesk {
 pub fn open(place: &Place, person: &Person) -> anyhow::Result<KeyDesk> {
     let config = place.config()?;
     let store = installation::open_store(&config)?;
-    let Some(vault) = installation::open_vault(&config)? else {
+    let Some(vaults) = installation::open_vault(&config)? else {
         bail!("key cards and PSAMs get their keys from the vault: configure it and what opens it");
     };
-    installation::refuse_demonstration(&config, &store, Some(&vault))?;
+    installation::refuse_demonstration(&config, &store, Some(&vaults))?;
     let act = person.act(&config, &store, Permission::ProduceCards)?;
-    let vault = Arc::new(vault);
-    let pairs = vault.list()?.into_iter();
-    let active = pairs.filter(|info| info.key.kind == KeyKind::Signing && info.state == KeyState::Active);
-    let signer = active.map(|info| info.key).max().map(|key| vault.signer(key)).transpose()?;
-    Ok(KeyDesk { store, keys: vault, signer, act })
+    let signer = vaults.sealed.as_ref().map(signing_pair).transpose()?.flatten();
+    Ok(KeyDesk { store, keys: vaults.keys, signer, act })
+}
+
+/// The newest pair of the sealed file that may sign.
+fn signing_pair(sealed: &Arc<SoftVault>) -> Result<Option<Arc<dyn Signer>>, VaultError> {
+    let keys = sealed.list()?.into_iter();
+    let active = keys.filter(|info| info.key.kind == KeyKind::Signing && info.state == KeyState::Active);
+    active.map(|info| info.key).max().map(|key| sealed.signer(key)).transpose()
 }
