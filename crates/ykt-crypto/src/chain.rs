@@ -1,8 +1,10 @@
 //! SM3 (GB/T 32905) and the hash chain of ledger and audit log: each link covers the link before it.
 
 use core::fmt;
+use hmac::{Hmac, KeyInit, Mac};
 use sm3::{Digest, Sm3};
 use ykt_base::hex::Hex;
+use zeroize::Zeroizing;
 
 /// An SM3 hash.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +48,17 @@ pub fn sm3(parts: &[&[u8]]) -> Hash32 {
     Hash32(hash.finalize().into())
 }
 
+/// HMAC-SM3 of the concatenated `parts`.
+#[must_use]
+pub fn hmac_sm3(key: &[u8; 32], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+    // HMAC fills a key up with zeros to a block.
+    let mut block = Zeroizing::new([0; 64]);
+    block.iter_mut().zip(key).for_each(|(byte, of_key)| *byte = *of_key);
+    let mut mac = Hmac::<Sm3>::new((&*block).into());
+    parts.iter().for_each(|part| mac.update(part));
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
 /// The next link: SM3 over the link before, then each part after its length (8 bytes, big-endian), so that no
 /// two lists of parts give one link.
 #[must_use]
@@ -70,6 +83,15 @@ mod tests {
         let want = hex!("66C7F0F462EEEDD9D1F2D46BDC10E4E24167C4875CF2F7A2297DA02B8F4BA8E0");
         assert_eq!(sm3(&[b"abc"]).0, want);
         assert_eq!(sm3(&[b"a", b"", b"bc"]).0, want);
+    }
+
+    /// OpenSSL: `openssl mac -digest sm3 -macopt hexkey:… HMAC`.
+    #[test]
+    fn hmac_of_openssl() {
+        let key = hex!("000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F");
+        let want = hex!("A8F95CF26F204957E7CA73C9602A25DDA35F168B28103B51DFC968C810416B63");
+        assert_eq!(*hmac_sm3(&key, &[b"abc"]), want);
+        assert_eq!(*hmac_sm3(&key, &[b"", b"a", b"bc"]), want);
     }
 
     #[test]

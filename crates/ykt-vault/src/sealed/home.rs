@@ -3,7 +3,6 @@
 use super::contents;
 use super::fields::Fields;
 use super::slot::{FILE_KEY_LEN, FileKey, Slot};
-use super::unlock::prf;
 use super::{CONTENTS_LEN_MAX, FORMAT, Hardness, MAGIC, NONCE_LEN, SLOTS_MAX, SealError, TAG_LEN, Unlock};
 use super::{origin_code, origin_of};
 use crate::kind::Origin;
@@ -15,6 +14,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use ykt_base::Rng;
+use ykt_crypto::chain::hmac_sm3;
 use zeroize::Zeroizing;
 
 /// magic8 format1 origin1: what the slots are bound to.
@@ -55,7 +55,10 @@ impl Seal {
         file.extend(len.to_be_bytes());
         let (cipher, nonce_key) = self.keys()?;
         let mut nonce = [0; NONCE_LEN];
-        nonce.iter_mut().zip(*prf(&nonce_key, &[&file, &contents])).for_each(|(byte, made)| *byte = made);
+        nonce
+            .iter_mut()
+            .zip(*hmac_sm3(&nonce_key, &[&file, &contents]))
+            .for_each(|(byte, made)| *byte = made);
         file.extend_from_slice(&nonce);
         let done = cipher.encrypt_in_place(&Nonce::from(nonce), &file, &mut *contents);
         done.map_err(|_| too_large)?;

@@ -2,12 +2,11 @@
 
 use super::{Hardness, SealError};
 use argon2::{Algorithm, Argon2, Params, Version};
-use hmac::{Hmac, KeyInit, Mac};
-use sm3::Sm3;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use ykt_base::Rng;
+use ykt_crypto::chain::hmac_sm3;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// Shortest passphrase in characters.
@@ -143,7 +142,9 @@ impl Unlock {
     /// under the credential, which needs no stretching.
     pub(super) fn slot_key(&self, salt: &[u8], hardness: Hardness) -> Result<Zeroizing<[u8; 32]>, SealError> {
         match self {
-            Unlock::Credential { secret, .. } => Ok(prf(secret, &[b"YKTVAULT machine credential", salt])),
+            Unlock::Credential { secret, .. } => {
+                Ok(hmac_sm3(secret, &[b"YKTVAULT machine credential", salt]))
+            }
             Unlock::Operators(operators) => {
                 let mut ordered: Vec<&Operator> = operators.iter().collect();
                 ordered.sort_by(|one, other| one.name.cmp(&other.name));
@@ -174,16 +175,6 @@ pub(super) fn stretch(
         .hash_password_into(secret, salt, &mut *key)
         .map_err(refused)?;
     Ok(key)
-}
-
-/// HMAC-SM3 over the concatenated parts.
-pub(super) fn prf(key: &[u8; 32], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
-    // HMAC fills a key up with zeros to a block.
-    let mut block = Zeroizing::new([0; 64]);
-    block.iter_mut().zip(key).for_each(|(byte, of_key)| *byte = *of_key);
-    let mut mac = Hmac::<Sm3>::new((&*block).into());
-    parts.iter().for_each(|part| mac.update(part));
-    Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
 fn machine_name(path: &Path) -> String {

@@ -69,7 +69,7 @@ fn the_search_finds_what_it_looks_for() {
     assert!(shows_a_key(&CANARY_32) && shows_a_key(format!("key {CANARY_16:?}").as_bytes()));
     let hex: String = CANARY_16.iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(shows_a_key(hex.as_bytes()) && shows_a_key(hex.to_uppercase().as_bytes()));
-    assert!(!shows_a_key(hex[1..15].as_bytes()) && !shows_a_key(b"canary"));
+    assert!(!shows_a_key(&hex.as_bytes()[1..15]) && !shows_a_key(b"canary"));
 }
 
 fn place(kind: KeyKind, version: u8) -> KeyPlace {
