@@ -6,6 +6,7 @@
 use crate::fault::{Fault, Outage};
 use crate::module::{Epoch, Inside, Module};
 use crate::settings::{Settings, TokenName};
+use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::{Slot, TokenInfo};
@@ -21,7 +22,8 @@ pub(crate) struct Connection {
     /// What the token said of itself: model and firmware.
     version: String,
     /// Owns the derived keys that are kept in the token, so that they outlive the sessions of the pool.
-    keeper: Mutex<Session>,
+    /// There until the connection is closed.
+    keeper: Mutex<Option<Session>>,
     pool: Mutex<Pool>,
     returned: Condvar,
     sessions_max: usize,
@@ -76,7 +78,7 @@ impl Connection {
             epoch: *inside,
             slot,
             version: format!("{} {}", info.model(), info.firmware_version()),
-            keeper: Mutex::new(keeper),
+            keeper: Mutex::new(Some(keeper)),
             pool: Mutex::default(),
             returned: Condvar::new(),
             sessions_max: settings.sessions_max.max(1),
@@ -105,19 +107,21 @@ impl Connection {
         work: impl FnOnce(&Line<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let _inside = self.enter()?;
-        let session = self.keeper();
-        work(&Line { session: &session, connection: self, module: &self.module })
+        self.beside_keeper(|session| work(&Line { session, connection: self, module: &self.module }))
+    }
+
+    /// As [`Connection::with_keeper`], for whoever is inside already.
+    pub(crate) fn beside_keeper<T>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        work(keeper.as_ref().ok_or_else(lost)?)
     }
 
     /// Whether the token answers at this moment.
     pub(crate) fn probe(&self) -> Result<(), Fault> {
-        let _inside = self.enter()?;
-        self.keeper().get_session_info().map(drop).map_err(Fault::Token)
-    }
-
-    /// The session that owns derived keys.
-    pub(crate) fn keeper(&self) -> MutexGuard<'_, Session> {
-        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+        self.with_keeper(|line| Ok(line.session.get_session_info().map(drop)?))
     }
 
     fn enter(&self) -> Result<Inside<'_>, Fault> {
@@ -125,10 +129,7 @@ impl Connection {
         if *inside == self.epoch {
             return Ok(inside);
         }
-        Err(Fault::Token(Error::Pkcs11(
-            RvError::SessionHandleInvalid,
-            cryptoki::context::Function::GetSessionInfo,
-        )))
+        Err(lost())
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -165,11 +166,17 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let inside = self.module.enter();
         if *inside == self.epoch {
-            for session in self.pool().idle.drain(..) {
+            let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+            for session in self.pool().idle.drain(..).chain(keeper) {
                 let _ = session.close();
             }
         }
     }
+}
+
+/// What a module says of a session that is no more.
+fn lost() -> Fault {
+    Fault::Token(Error::Pkcs11(RvError::SessionHandleInvalid, Function::GetSessionInfo))
 }
 
 /// The slot of the token, and what it says of itself.

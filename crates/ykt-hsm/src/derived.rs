@@ -85,11 +85,7 @@ impl Derived {
         base: ObjectHandle,
         factor: &[u8; 8],
     ) -> Result<ObjectHandle, Fault> {
-        let keeper = line.connection.keeper();
         let unused = std::mem::take(&mut *self.bin.lock().unwrap_or_else(PoisonError::into_inner));
-        for handle in unused {
-            keeper.destroy_object(handle)?;
-        }
         let template = [
             Attribute::Class(ObjectClass::SECRET_KEY),
             Attribute::KeyType(key_type(KeyAlgorithm::Tdes)),
@@ -101,7 +97,12 @@ impl Derived {
             Attribute::Derive(true),
         ];
         let data = spread(factor);
-        Ok(line.module.calls.derive(&keeper, mechanisms.derive, base, &data, &template)?)
+        line.connection.beside_keeper(|keeper| {
+            for handle in unused {
+                keeper.destroy_object(handle)?;
+            }
+            Ok(line.module.calls.derive(keeper, mechanisms.derive, base, &data, &template)?)
+        })
     }
 }
 

@@ -47,6 +47,7 @@ impl HsmVault {
             let mut work = Change { vault: self, desk: &desk, line, shelf };
             let done = change(&mut work);
             desk.show(work.shelf);
+            self.note(&desk);
             done
         });
         done.map_err(|fault| {
@@ -153,6 +154,31 @@ impl Change<'_> {
         template.push(Attribute::Value(value.expose().to_vec()));
         let handle = self.line.create(template)?;
         self.keep(&Newcomer { place: *place, algorithm, state: *state, handle, expected: Some(own) })
+    }
+
+    fn import_wrapped(&mut self, wrapped: &WrappedKey, transport: KeyRef) -> Result<KeyInfo, Fault> {
+        let WrappedKey { place, algorithm, state, kcv, transport_kcv, ref cryptogram } = *wrapped;
+        let under = self.shelf.keys.centre_key_of(transport, KeyKind::KeyTransport, Use::Compute)?.clone();
+        if under.kcv != transport_kcv {
+            let (expected, found) = (transport_kcv, under.kcv);
+            return Err(VaultError::WrongKcv { key: transport, expected, found }.into());
+        }
+        if under.algorithm != KeyAlgorithm::Aes256 {
+            let value = transport::decipher(cryptogram, algorithm, &self.value(&under)?);
+            let value = value.ok_or_else(|| wrapped.changed())?;
+            return self.import(&ImportedKey { place, state, value, kcv: Some(kcv) });
+        }
+        let template = self.prepare(&place, algorithm)?;
+        let (calls, session) = (&self.line.module.calls, self.line.session);
+        let wrap = self.vault.settings.mechanisms.wrap;
+        let handle =
+            calls.unwrap(session, wrap, handle_of(&under)?, cryptogram, &template).map_err(|error| {
+                match error {
+                    Error::Pkcs11(code, _) if is_refusal(code) => wrapped.changed().into(),
+                    error => Fault::Token(error),
+                }
+            })?;
+        self.keep(&Newcomer { place, algorithm, state, handle, expected: Some(kcv) })
     }
 
     /// The root key of a seed as an object of `template`, to the bit, without leaving the token: derived as bytes,
@@ -284,31 +310,33 @@ impl KeyManagement for HsmVault {
     }
 
     fn import_wrapped(&self, wrapped: &WrappedKey, transport: KeyRef) -> Result<KeyInfo, VaultError> {
-        let WrappedKey { place, algorithm, state, kcv, transport_kcv, ref cryptogram } = *wrapped;
-        self.change(|change| {
-            let under =
-                change.shelf.keys.centre_key_of(transport, KeyKind::KeyTransport, Use::Compute)?.clone();
-            if under.kcv != transport_kcv {
-                let (expected, found) = (transport_kcv, under.kcv);
-                return Err(VaultError::WrongKcv { key: transport, expected, found }.into());
-            }
-            if under.algorithm != KeyAlgorithm::Aes256 {
-                let value = transport::decipher(cryptogram, algorithm, &change.value(&under)?);
-                let value = value.ok_or_else(|| wrapped.changed())?;
-                return change.import(&ImportedKey { place, state, value, kcv: Some(kcv) });
-            }
-            let template = change.prepare(&place, algorithm)?;
-            let (calls, session) = (&change.line.module.calls, change.line.session);
-            let wrap = self.settings.mechanisms.wrap;
-            let handle =
-                calls.unwrap(session, wrap, handle_of(&under)?, cryptogram, &template).map_err(|error| {
-                    match error {
-                        Error::Pkcs11(code, _) if is_refusal(code) => wrapped.changed().into(),
-                        error => Fault::Token(error),
+        self.change(|change| change.import_wrapped(wrapped, transport))
+    }
+
+    /// The token is read once for all of them.
+    fn import_all_wrapped(
+        &self,
+        wrapped: &[&WrappedKey],
+        transport: KeyRef,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<KeyInfo>, (usize, VaultError)> {
+        let mut taken = Vec::with_capacity(wrapped.len());
+        let done = self.change(|change| {
+            for key in wrapped {
+                taken.push(match change.shelf.keys.at(&key.place) {
+                    Ok(known) if known.kcv == key.kcv => {
+                        known.info(&change.shelf.levels, change.shelf.origin)
                     }
-                })?;
-            change.keep(&Newcomer { place, algorithm, state, handle, expected: Some(kcv) })
-        })
+                    _ => change.import_wrapped(key, transport)?,
+                });
+                progress(taken.len(), wrapped.len());
+            }
+            Ok(())
+        });
+        match done {
+            Ok(()) => Ok(taken),
+            Err(error) => Err((taken.len(), error)),
+        }
     }
 }
 

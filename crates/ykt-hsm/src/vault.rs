@@ -28,6 +28,9 @@ use zeroize::Zeroizing;
 /// Most card keys derived by one call into the token.
 const CARD_KEYS_MAX: usize = 1_024;
 
+/// How often a question is put when connections are lost under it: a module that others restart loses several.
+const ATTEMPTS_MAX: usize = 8;
+
 /// Why a token cannot be opened as a vault.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OpenError {
@@ -192,8 +195,24 @@ impl HsmVault {
             return Err(Outage::Gone(format!("the {} holds another vault now", self.settings.token)));
         }
         let desk = Arc::new(Desk::new(connection, shelf).map_err(Outage::from)?);
+        self.note(&desk);
         *self.desk.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&desk));
         Ok(desk)
+    }
+
+    /// Remembers what the vault is, for the time when it does not answer.
+    pub(crate) fn note(&self, desk: &Desk) -> VaultStatus {
+        let Shelf { origin, ref levels, ref keys, .. } = *desk.shelf();
+        let status = VaultStatus {
+            backend: BACKEND,
+            version: desk.connection.version().to_owned(),
+            origin,
+            levels: levels.clone(),
+            keys: keys.len(),
+            health: Health::Ready,
+        };
+        let mut last = self.last_status.lock().unwrap_or_else(PoisonError::into_inner);
+        last.insert(status).clone()
     }
 
     fn standing(&self) -> Option<Arc<Desk>> {
@@ -208,25 +227,24 @@ impl HsmVault {
         }
     }
 
-    /// Works with the token; when the connection turns out to be lost, once more with a new one. For work that
-    /// changes nothing in the token.
+    /// Works with the token; when the connection turns out to be lost, again with a new one. For work that changes
+    /// nothing in the token.
     fn with<T>(&self, work: impl Fn(&Desk, &Line<'_>) -> Result<T, Fault>) -> Result<T, VaultError> {
-        let desk = self.desk()?;
-        let fault = match desk.connection.with(|line| work(&desk, line)) {
-            Ok(done) => return Ok(done),
-            Err(fault) => fault,
-        };
-        if !fault.is_lost_connection() {
-            return Err(fault.into_vault_error());
-        }
-        self.forget(&desk);
-        let desk = self.desk()?;
-        desk.connection.with(|line| work(&desk, line)).map_err(|fault| {
-            if fault.is_lost_connection() {
-                self.forget(&desk);
+        let mut attempts_left = ATTEMPTS_MAX;
+        loop {
+            let desk = self.desk()?;
+            match desk.connection.with(|line| work(&desk, line)) {
+                Ok(done) => return Ok(done),
+                Err(fault) if fault.is_lost_connection() => {
+                    self.forget(&desk);
+                    attempts_left = attempts_left.saturating_sub(1);
+                    if attempts_left == 0 {
+                        return Err(fault.into_vault_error());
+                    }
+                }
+                Err(fault) => return Err(fault.into_vault_error()),
             }
-            fault.into_vault_error()
-        })
+        }
     }
 
     /// Lets one at a time change keys.
@@ -284,20 +302,11 @@ impl Vault for HsmVault {
                 Err(fault.into())
             }
         });
-        let mut last = self.last_status.lock().unwrap_or_else(PoisonError::into_inner);
         let health = match asked {
-            Ok(desk) => {
-                let shelf = desk.shelf();
-                let (version, keys) = (desk.connection.version().to_owned(), shelf.keys.len());
-                let Shelf { origin, ref levels, .. } = *shelf;
-                let levels = levels.clone();
-                let health = Health::Ready;
-                let status = VaultStatus { backend: BACKEND, version, origin, levels, keys, health };
-                return last.insert(status).clone();
-            }
+            Ok(desk) => return self.note(&desk),
             Err(outage) => outage.health(),
         };
-        match &*last {
+        match &*self.last_status.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(status) => VaultStatus { health, ..status.clone() },
             // Never reached: nobody may take its keys for a city's.
             None => VaultStatus {

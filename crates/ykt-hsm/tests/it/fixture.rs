@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 use ykt_hsm::{HsmVault, PinSource, Settings, TokenName};
-use ykt_vault::{KeyManagement, KeysFile, ReadKeys, Vault, behaviour};
+use ykt_vault::{
+    ImportedKey, KeyAlgorithm, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, KeyValue, KeysFile,
+    Levels, Origin, ReadKeys, Vault, behaviour,
+};
 
 /// Label of the token.
 pub const LABEL: &str = "kmc";
@@ -35,7 +38,8 @@ pub fn with_token(body: impl FnOnce(&Token)) {
     if let Some(folder) = std::env::var_os(HERE) {
         return body(&Token { folder: folder.into() });
     }
-    let folder = TempDir::new().unwrap();
+    // Tests try no disk: where there is a file system in memory, a token is written there in no time.
+    let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
     let tokens = folder.path().join("tokens");
     std::fs::create_dir(&tokens).unwrap();
     let configuration = folder.path().join("softhsm2.conf");
@@ -58,15 +62,28 @@ pub fn with_token(body: impl FnOnce(&Token)) {
     assert!(done.status.success() && said.contains("1 passed"), "{test}:\n{said}");
 }
 
+/// The keys of the documented key file.
+pub fn documented_keys() -> ReadKeys {
+    KeysFile::parse(behaviour::KEYS).and_then(KeysFile::into_keys).unwrap()
+}
+
 /// A vault with the keys of the documented key file.
 pub fn filled(token: &Token) -> HsmVault {
-    let ReadKeys { levels, origin, keys } =
-        KeysFile::parse(behaviour::KEYS).and_then(KeysFile::into_keys).unwrap();
+    let ReadKeys { levels, origin, keys } = documented_keys();
     let vault = HsmVault::create(token.settings(), levels, origin).unwrap();
     let able = vault.capabilities();
     for key in keys.into_iter().filter(|key| able.contains(&key.value.algorithm())) {
         vault.import(key).unwrap();
     }
+    vault
+}
+
+/// A vault with one key, which makes the others' work short: an active load key.
+pub fn with_a_load_key(token: &Token) -> HsmVault {
+    let vault = HsmVault::create(token.settings(), Levels::nation_city_card(), Origin::Demo).unwrap();
+    let place = KeyPlace::root(KeyRef::new(KeyKind::Load, 1, 1));
+    let value = KeyValue::from_bytes(KeyAlgorithm::Tdes, &[0x31; 16]).unwrap();
+    vault.import(ImportedKey { place, state: KeyState::Active, value, kcv: None }).unwrap();
     vault
 }
 
@@ -82,8 +99,51 @@ fn initialise(configuration: &Path, label: &str) {
 impl Token {
     /// How to open it.
     pub fn settings(&self) -> Settings {
-        let pin = PinSource::File(self.folder.join("pin"));
+        let pin = PinSource::File(self.pin_file());
         Settings::new(self.module(), TokenName::Label(LABEL.to_owned()), pin)
+    }
+
+    /// The file that holds the user's PIN.
+    pub fn pin_file(&self) -> PathBuf {
+        self.folder.join("pin")
+    }
+
+    /// Where the module keeps its tokens.
+    pub fn files(&self) -> PathBuf {
+        self.folder.join("tokens")
+    }
+
+    /// Takes the token away, as if it were pulled out.
+    pub fn pull_out(&self) {
+        std::fs::rename(self.files(), self.folder.join("pulled out")).unwrap();
+        std::fs::create_dir(self.files()).unwrap();
+    }
+
+    /// Puts it back.
+    pub fn put_back(&self) {
+        std::fs::remove_dir(self.files()).unwrap();
+        std::fs::rename(self.folder.join("pulled out"), self.files()).unwrap();
+    }
+
+    /// What OpenSC's `pkcs11-tool` says, signed in as the user.
+    pub fn foreign_reader(&self, arguments: &[&str]) -> (bool, String) {
+        let said = Command::new("pkcs11-tool")
+            .arg("--module")
+            .arg(self.module())
+            .args(["--token-label", LABEL, "--login", "--pin", PIN])
+            .args(arguments)
+            .output()
+            .expect("pkcs11-tool is there: scripts/setup");
+        let text =
+            String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
+        (said.status.success(), text)
+    }
+
+    /// Every object a foreign reader sees.
+    pub fn listed(&self) -> String {
+        let (seen, text) = self.foreign_reader(&["--list-objects"]);
+        assert!(seen, "{text}");
+        text
     }
 
     /// The module.

@@ -1,0 +1,95 @@
+//! A token that is not there, does not let anybody in, or goes while it is used: a clear word at once, and when it is
+//! back the same question is answered.
+
+use crate::fixture::{PIN, Token, with_a_load_key, with_token};
+use std::fs;
+use ykt_base::{Asn8, IssuerFactor};
+use ykt_hsm::{HsmVault, OpenError, TokenName};
+use ykt_vault::{CardKeyRef, Health, KeyAddress, KeyKind, KeyRef, Vault, VaultError};
+
+fn card() -> KeyAddress {
+    let key = KeyRef::new(KeyKind::Load, 1, 1);
+    KeyAddress::Card(CardKeyRef { key, factor: IssuerFactor([1; 8]), asn: Asn8([2; 8]) })
+}
+
+fn asks(vault: &HsmVault) -> Result<[u8; 8], VaultError> {
+    vault.external_authenticate(&card(), [7; 8])
+}
+
+fn why_not(token: &Token, change: impl FnOnce(&mut ykt_hsm::Settings)) -> String {
+    let mut settings = token.settings();
+    change(&mut settings);
+    match HsmVault::open(settings).err() {
+        Some(OpenError::Token(error @ VaultError::Unavailable { .. })) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_cannot_be_opened_is_named() {
+    with_token(|token| {
+        let missing = why_not(token, |settings| settings.module = "/nowhere/pkcs11.so".into());
+        assert!(missing.contains("/nowhere/pkcs11.so"), "{missing}");
+        let elsewhere = why_not(token, |settings| settings.token = TokenName::Label("other".to_owned()));
+        assert!(elsewhere.contains("\"other\""), "{elsewhere}");
+        fs::write(token.pin_file(), "\n").unwrap();
+        assert!(why_not(token, |_| ()).contains("the PIN is empty"));
+        fs::remove_file(token.pin_file()).unwrap();
+        assert!(why_not(token, |_| ()).contains("PIN file"));
+    });
+}
+
+/// A wrong PIN is shown to the token once: a few of them would lock it for good.
+#[test]
+fn a_wrong_pin_is_not_tried_twice() {
+    with_token(|token| {
+        drop(with_a_load_key(token));
+        fs::write(token.pin_file(), "987654").unwrap();
+        let vault = HsmVault::awaited(token.settings());
+        let first = asks(&vault).unwrap_err().to_string();
+        assert!(first.contains("does not let the user in") && !first.contains("987654"), "{first}");
+        let second = asks(&vault).unwrap_err().to_string();
+        assert!(second.contains("has refused this PIN"), "{second}");
+        assert_eq!(vault.status().health, Health::Locked);
+        fs::write(token.pin_file(), PIN).unwrap();
+        assert!(asks(&vault).is_ok());
+        assert_eq!(vault.status().health, Health::Ready);
+    });
+}
+
+#[test]
+fn a_token_that_comes_back_goes_on() {
+    with_token(|token| {
+        let vault = with_a_load_key(token);
+        let answer = asks(&vault).unwrap();
+        token.pull_out();
+        // Looking for a token that is not there makes the module look at all its slots anew.
+        let other = why_not(token, |settings| settings.token = TokenName::Label("other".to_owned()));
+        assert!(other.contains("no slot"), "{other}");
+        let gone = asks(&vault).unwrap_err();
+        assert!(gone.is_outage() && gone.to_string().contains("\"kmc\""), "{gone}");
+        assert!(matches!(vault.status().health, Health::Gone { .. }));
+        assert_eq!(vault.status().keys, 1, "what it was when it last answered");
+        assert!(vault.list().is_err());
+        token.put_back();
+        assert_eq!(asks(&vault), Ok(answer));
+        assert_eq!(vault.status().health, Health::Ready);
+    });
+}
+
+/// Somebody else restarts the module under many threads that ask: each gets its answer, and it is right.
+#[test]
+fn a_restarted_module_loses_no_question() {
+    with_token(|token| {
+        let vault = with_a_load_key(token);
+        let answer = asks(&vault);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..200).for_each(|_| assert_eq!(asks(&vault), answer)));
+            }
+            for _ in 0..10 {
+                why_not(token, |settings| settings.token = TokenName::Label("other".to_owned()));
+            }
+        });
+    });
+}
