@@ -5,6 +5,7 @@
 mod audit;
 mod calc;
 mod card;
+mod ceremony;
 mod certify;
 mod chip;
 mod clearing;
@@ -47,6 +48,7 @@ enum Command {
     Serve(serve::Args),
     Clearing(clearing::Args),
     User(user::Args),
+    Ceremony(ceremony::Args),
     Audit(audit::Args),
     Vault(vault::Args),
     /// Cards in image files: make, show, talk to, and put into a virtual reader
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Clearing(args) => clearing::run(&args),
         Command::User(args) => user::run(&args),
+        Command::Ceremony(args) => ceremony::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Vault(args) => vault::run(&args),
         Command::Card(args) => card::run(&args),

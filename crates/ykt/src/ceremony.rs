@@ -1,0 +1,292 @@
+//! `ykt ceremony`: key ceremonies at one keyboard, one person after the other; and what is done with their papers.
+
+mod dialogue;
+mod paper;
+
+use crate::installation::{self, Place};
+use crate::machine::{SystemClock, SystemRng};
+use anyhow::{Context, bail};
+use clap::{Args as ClapArgs, Subcommand};
+use paper::Paper;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use ykt_base::hex::{self, Hex};
+use ykt_base::{Clock, DateTime};
+use ykt_kmc::ceremonies::{self, NewCeremony};
+use ykt_kmc::{Centre, PlaceName};
+use ykt_store::{Paging, Store};
+use ykt_vault::ceremony::{Ceremony, Component, Person, Plan, Protocol, Purpose, Way};
+use ykt_vault::{KeyAlgorithm, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, Signer, SoftVault, Vault};
+
+/// Key ceremonies: components of custodians become keys, at one keyboard, one person after the other
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Make a new seed or key from components, and derive root keys from the seed
+    New {
+        #[command(flatten)]
+        meeting: Meeting,
+        #[command(flatten)]
+        key: NewKey,
+        /// Make a recovery share for each custodian; any so many of them give the key back
+        #[arg(long, value_name = "M")]
+        shares: Option<u8>,
+        #[command(flatten)]
+        paper: Paper,
+    },
+    /// Bring a key of an earlier ceremony into a vault that has it not, from its sheets or component cards
+    Import {
+        #[command(flatten)]
+        meeting: Meeting,
+        #[command(flatten)]
+        key: NewKey,
+        /// Combined KCV of the earlier ceremony, 6 hex digits
+        #[arg(long, value_parser = kcv)]
+        kcv: [u8; 3],
+    },
+    /// Rehearse an import: sheets and cards are compared with the vault's key, nothing is changed
+    Rehearse {
+        #[command(flatten)]
+        meeting: Meeting,
+    },
+    /// Bring a key back from recovery shares
+    Recover {
+        #[command(flatten)]
+        meeting: Meeting,
+        #[command(flatten)]
+        key: NewKey,
+        /// Combined KCV of the ceremony that made the shares, 6 hex digits
+        #[arg(long, value_parser = kcv)]
+        kcv: [u8; 3],
+    },
+    /// Print specimen sheets of a worthless component, to try printer, folding and seals before the ceremony
+    Sheets {
+        #[command(flatten)]
+        paper: Paper,
+    },
+    /// List ceremonies
+    List,
+    /// Print the protocol of a ceremony
+    Protocol {
+        /// Number of the ceremony
+        number: String,
+    },
+    /// Check digest and signature of a protocol; without a data directory of its own
+    Verify {
+        /// Protocol
+        file: PathBuf,
+        /// Public key of the centre's signing pair, 130 hex digits; without it the protocol's own is shown
+        #[arg(long, value_name = "HEX")]
+        signer: Option<String>,
+    },
+}
+
+/// Who meets, where, for which key.
+#[derive(Debug, ClapArgs)]
+struct Meeting {
+    /// Sign-in name of the key administrator who conducts
+    #[arg(long = "as", value_name = "NAME")]
+    administrator: String,
+    /// Sign-in name of a custodian; once for each of two to eight
+    #[arg(long = "custodian", value_name = "NAME", required = true)]
+    custodians: Vec<String>,
+    /// Where the ceremony is held
+    #[arg(long, value_name = "TEXT")]
+    room: String,
+    /// The key, KIND.INDEX.VERSION
+    #[arg(long, value_name = "KEY", default_value = "seed.1.1", value_parser = root)]
+    key: KeyRef,
+    /// Its algorithm: 3des, sm4 or aes-256
+    #[arg(long, value_name = "NAME", default_value = "3des", value_parser = algorithm)]
+    algorithm: KeyAlgorithm,
+    /// Where the protocol goes, too; it is kept in the data directory in any case
+    #[arg(long, value_name = "FILE")]
+    protocol: Option<PathBuf>,
+}
+
+/// What is made from a seed.
+#[derive(Debug, ClapArgs)]
+struct NewKey {
+    /// Root keys that are derived from the seed: `all`, `none`, or a list of kinds and KIND.INDEX.VERSION
+    #[arg(long, value_name = "LIST", default_value = "all")]
+    roots: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When somebody is not let in, the ceremony is aborted, or the installation cannot be used.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.act {
+        Act::New { meeting, key, shares, paper } => {
+            hold(&args.place, meeting, Purpose::New { shares: *shares }, &key.roots, Some(paper))
+        }
+        Act::Import { meeting, key, kcv } => {
+            hold(&args.place, meeting, Purpose::Import { kcv: *kcv }, &key.roots, None)
+        }
+        Act::Rehearse { meeting } => hold(&args.place, meeting, Purpose::Rehearsal, "none", None),
+        Act::Recover { meeting, key, kcv } => {
+            hold(&args.place, meeting, Purpose::Recovery { kcv: *kcv }, &key.roots, None)
+        }
+        Act::Sheets { paper } => specimen(paper),
+        Act::List => list(&open_store(&args.place)?),
+        Act::Protocol { number } => {
+            let found = open_store(&args.place)?.read(|tx| ceremonies::protocol(tx, number))?;
+            let text = found.with_context(|| format!("there is no ended ceremony {number}"))?;
+            print!("{text}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Act::Verify { file, signer } => verify(file, signer.as_deref()),
+    }
+}
+
+fn open_store(place: &Place) -> anyhow::Result<Store> {
+    installation::open_store(&place.config()?)
+}
+
+fn hold(
+    place: &Place,
+    meeting: &Meeting,
+    purpose: Purpose,
+    roots: &str,
+    paper: Option<&Paper>,
+) -> anyhow::Result<ExitCode> {
+    let roots = roots_of(roots, meeting.key)?;
+    let new = NewCeremony {
+        place: meeting.room.clone(),
+        custodians: meeting.custodians.clone(),
+        purpose,
+        key: meeting.key,
+        algorithm: meeting.algorithm,
+        roots,
+    };
+    let config = place.config()?;
+    let store = installation::open_store(&config)?;
+    let Some(vault) = installation::open_vault(&config)? else {
+        bail!("a ceremony needs the vault its key goes into: configure it and what opens it");
+    };
+    installation::refuse_demonstration(&config, &store, Some(&vault))?;
+    let signer = vault.sealed.as_ref().map(signer).transpose()?;
+    let centre = Centre::new(store.clone(), vault.keys, signer);
+    centre.ceremonies.forget(SystemClock.now())?;
+    let held = dialogue::hold(&config, &centre, &meeting.administrator, new, paper)?;
+    let text = store.read(|tx| ceremonies::protocol(tx, &held.number))?.unwrap_or_default();
+    if let Some(file) = &meeting.protocol {
+        std::fs::write(file, &text).with_context(|| format!("protocol {}", file.display()))?;
+    }
+    println!("{text}");
+    Ok(if held.right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The pair that signs the centre's protocols. The first ceremony makes it: so many people are never together again.
+fn signer(vault: &Arc<SoftVault>) -> anyhow::Result<Arc<dyn Signer>> {
+    let pairs = vault.list()?.into_iter();
+    let active = pairs.filter(|info| info.key.kind == KeyKind::Signing && info.state == KeyState::Active);
+    let key = match active.map(|info| info.key).max() {
+        Some(key) => key,
+        None => {
+            let place = KeyPlace::root(KeyRef::new(KeyKind::Signing, 1, 1));
+            vault.generate(place, KeyAlgorithm::Sm2, &mut SystemRng)?;
+            vault.change_state(&place, KeyState::Active)?;
+            eprintln!("the centre has its signing pair now");
+            place.key
+        }
+    };
+    Ok(vault.signer(key)?)
+}
+
+fn list(store: &Store) -> anyhow::Result<ExitCode> {
+    let page = store.read(|tx| ceremonies::list(tx, None, Paging::first(1_000)))?;
+    for row in &page.rows {
+        let kcv = row.kcv.map_or_else(|| "-".to_owned(), |kcv| Hex(&kcv).to_string());
+        let ceremonies::CeremonyRow { number, purpose, key, state, began_at, administrator, .. } = row;
+        println!("{number:<16} {began_at}  {purpose:<10} {state:<9} KCV {kcv:<6} {key}, by {administrator}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(file: &Path, expected: Option<&str>) -> anyhow::Result<ExitCode> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("protocol {}", file.display()))?;
+    let signed = Protocol::verify(&text).with_context(|| format!("protocol {}", file.display()))?;
+    let found = Hex(signed.signer().as_bytes()).to_string();
+    match expected {
+        Some(expected) if !expected.eq_ignore_ascii_case(&found) => {
+            bail!("{}: signed by another: expected {expected}, found {found}", file.display())
+        }
+        Some(_) => println!("{}: right, signed by the centre / 正确，由本中心签名", file.display()),
+        None => println!(
+            "{}: not altered, signed by {found}; compare this key with your centre's / 未被改动，请核对签名公钥",
+            file.display()
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sheets as in a ceremony of two, with components of this moment that are used for nothing.
+fn specimen(paper: &Paper) -> anyhow::Result<ExitCode> {
+    let person =
+        |name: &str, full_name: &str| Person { name: name.to_owned(), full_name: full_name.to_owned() };
+    let plan = Plan {
+        number: "SPECIMEN".to_owned(),
+        place: "样张 Specimen".to_owned(),
+        administrator: person("administrator", "样张 Specimen"),
+        custodians: vec![person("specimen1", "样张一 Specimen 1"), person("specimen2", "样张二 Specimen 2")],
+        algorithm: KeyAlgorithm::Tdes,
+        purpose: Purpose::New { shares: None },
+        key: KeyRef::new(KeyKind::Seed, 1, 1),
+        roots: Vec::new(),
+    };
+    let now: DateTime = SystemClock.now();
+    let mut ceremony = Ceremony::begin(plan, now)?;
+    for name in ["specimen1", "specimen2"] {
+        let component = Component::draw(KeyAlgorithm::Tdes, &mut SystemRng)?;
+        ceremony.give(name, component, Way::Drawn, now)?;
+    }
+    let sheet = ceremony.hand_out("specimen1", &mut SystemRng, now)?;
+    paper.put_out(&sheet)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn kcv(text: &str) -> Result<[u8; 3], String> {
+    hex::decode(text).map_err(|error| error.to_string())
+}
+
+fn algorithm(text: &str) -> Result<KeyAlgorithm, String> {
+    KeyAlgorithm::from_name(text).ok_or_else(|| "expected 3des, sm4 or aes-256".to_owned())
+}
+
+fn root(text: &str) -> Result<KeyRef, String> {
+    let PlaceName(place) = text.parse().map_err(|error: ykt_kmc::place::PlaceNameError| error.to_string())?;
+    if place == KeyPlace::root(place.key) { Ok(place.key) } else { Err("expected a root key".to_owned()) }
+}
+
+/// The root keys of a list. `all` are all that come from a seed: not the transport keys of blank cards, which their maker
+/// gives, and not the centre's own.
+fn roots_of(list: &str, key: KeyRef) -> anyhow::Result<Vec<KeyRef>> {
+    match list {
+        "all" if key.kind != KeyKind::Seed => Ok(Vec::new()),
+        "none" => Ok(Vec::new()),
+        "all" => Ok(KeyKind::ALL
+            .iter()
+            .filter(|kind| !kind.is_of_blanks() && !kind.is_of_centre())
+            .map(|kind| KeyRef::new(*kind, key.index.0, key.version.0))
+            .collect()),
+        list => list
+            .split(',')
+            .map(|word| match KeyKind::from_name(word.trim()) {
+                Some(kind) => Ok(KeyRef::new(kind, key.index.0, key.version.0)),
+                None => root(word.trim())
+                    .map_err(anyhow::Error::msg)
+                    .with_context(|| format!("root key `{word}`")),
+            })
+            .collect(),
+    }
+}

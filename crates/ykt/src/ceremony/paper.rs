@@ -1,0 +1,62 @@
+//! Where seed code sheets go: to a printer through a pipe, or each into a file that only its owner can read.
+
+use anyhow::{Context, bail, ensure};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use ykt_vault::ceremony::{Sheet, SheetKind, SheetStyle};
+
+/// Where sheets go.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Paper {
+    /// Print each sheet with this command, which gets the page (HTML) through a pipe; nothing touches the disk. Use a
+    /// printer at this machine, without a spool that others read
+    #[arg(long, value_name = "COMMAND", conflicts_with = "sheets")]
+    print: Option<String>,
+    /// Write each sheet into a file of its own in this folder, readable by its owner only
+    #[arg(long, value_name = "DIR")]
+    sheets: Option<PathBuf>,
+}
+
+impl Paper {
+    /// Whether there is a way for sheets.
+    pub const fn is_there(&self) -> bool {
+        self.print.is_some() || self.sheets.is_some()
+    }
+
+    /// Puts one sheet out; answers in words where it is.
+    ///
+    /// # Errors
+    /// When there is no way for sheets, the command fails, or the file is there already.
+    pub fn put_out(&self, sheet: &Sheet) -> anyhow::Result<String> {
+        let page = sheet.html(SheetStyle::Inside);
+        match (&self.print, &self.sheets) {
+            (Some(command), _) => {
+                let child = Command::new("sh").args(["-c", command]).stdin(Stdio::piped()).spawn();
+                let mut child = child.with_context(|| format!("print command `{command}`"))?;
+                let written = child.stdin.take().map(|mut pipe| pipe.write_all(page.as_bytes()));
+                let status = child.wait().with_context(|| format!("print command `{command}`"))?;
+                ensure!(status.success(), "print command `{command}`: {status}");
+                written.transpose().with_context(|| format!("print command `{command}`"))?;
+                Ok("printed / 已打印".to_owned())
+            }
+            (None, Some(folder)) => {
+                let kind = match sheet.kind() {
+                    SheetKind::Component => "component",
+                    SheetKind::Share { .. } => "share",
+                };
+                let path = folder.join(format!("{}-{kind}-{}.html", sheet.number(), sheet.position()));
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true);
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+                let file = options.open(&path);
+                let mut file = file.with_context(|| format!("sheet {}", path.display()))?;
+                file.write_all(page.as_bytes()).with_context(|| format!("sheet {}", path.display()))?;
+                Ok(path.display().to_string())
+            }
+            (None, None) => bail!("say where sheets go: --print COMMAND or --sheets DIR"),
+        }
+    }
+}
