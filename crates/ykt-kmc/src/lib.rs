@@ -19,6 +19,7 @@
 pub mod campaigns;
 mod centre;
 pub mod ceremonies;
+mod checkpoints;
 pub mod download;
 pub mod key_cards;
 pub mod operations;
@@ -31,6 +32,7 @@ mod shown;
 use ykt_store::Module;
 
 pub use centre::{Centre, Resumed, TreeError};
+pub use checkpoints::AuditSigner;
 pub use operations::{Operation, OperationError};
 pub use place::PlaceName;
 

@@ -50,7 +50,6 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use ykt_office::Act;
 use ykt_office::people::Permission;
@@ -71,7 +70,6 @@ pub(crate) struct Doing {
     pub(crate) asked: Asked,
     /// What was sent.
     pub(crate) fields: Arc<Fields>,
-    from: IpAddr,
 }
 
 /// What the work of an act is given.
@@ -263,10 +261,9 @@ impl Doing {
     ) -> Result<Acted, Problem> {
         self.asked.signed.must(needs)?;
         let (shared, fields) = (Arc::clone(&self.shared), Arc::clone(&self.fields));
-        let (who, from, lang) =
-            (self.asked.signed.who.user.clone(), self.from.to_string(), self.asked.prefs.lang);
+        let (asked, lang) = (self.asked.clone(), self.asked.prefs.lang);
         let done = blocking(move || {
-            let act = Act::of(&who, &from, shared.app.clock.now());
+            let act = asked.act(shared.app.clock.now());
             match work(&Work { shared: &shared, act, fields: &fields, lang }) {
                 Ok(done) => Ok(Ok(done)),
                 Err(Fault::Refused(field, words)) => Ok(Err((field, words))),
@@ -308,7 +305,6 @@ impl FromRequest<Arc<Shared>> for Doing {
             use axum::extract::FromRequestParts;
             Asked::from_request_parts(&mut parts, shared).await?
         };
-        let from = auth::address(&parts.extensions);
         let expired = || Problem::new(Code::FormExpired, "");
         let body = axum::body::to_bytes(body, crate::server::BODY_BYTES_MAX)
             .await
@@ -317,7 +313,7 @@ impl FromRequest<Arc<Shared>> for Doing {
         let text = std::str::from_utf8(&body).map_err(|_| expired())?;
         let fields = Fields(url::pairs(text).into_iter().map(|(k, v)| (k, Zeroizing::new(v))).collect());
         auth::proven(shared, &asked, &parts.headers, fields.raw("csrf").unwrap_or_default())?;
-        Ok(Doing { shared: Arc::clone(shared), asked, fields: Arc::new(fields), from })
+        Ok(Doing { shared: Arc::clone(shared), asked, fields: Arc::new(fields) })
     }
 }
 

@@ -2,6 +2,7 @@
 //! browser, and problems written as pages.
 
 use crate::act::{FLASH_COOKIE, flash_shown};
+use crate::auth::address;
 use crate::i18n::Lang;
 use crate::problem::{Code, Problem};
 use crate::view::frame::Frame;
@@ -75,6 +76,7 @@ pub(crate) async fn page(State(shared): State<Arc<Shared>>, request: Request, ne
     let prefs = Prefs::of(&query, request.headers());
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let signed = request.extensions().get::<Signed>().cloned();
+    let from = address(request.extensions());
     let method = request.method().clone();
     let told = cookie(request.headers(), FLASH_COOKIE).is_some();
     let mut response = next.run(request).await;
@@ -88,7 +90,15 @@ pub(crate) async fn page(State(shared): State<Arc<Shared>>, request: Request, ne
         } else if problem.code == Code::PasswordChangeNeeded {
             see_other("/account")
         } else {
-            problem_page(&shared, &problem, signed, prefs, path, query.clone(), id)
+            let asked = signed.map(|signed| Asked {
+                signed,
+                prefs,
+                path: path.clone(),
+                query: query.clone(),
+                flash: None,
+                from,
+            });
+            problem_page(&shared, &problem, asked, prefs, (path, query.clone()), id)
         };
     }
     remember(&shared, &query, prefs, response.headers_mut());
@@ -130,15 +140,14 @@ struct ProblemPage {
 fn problem_page(
     shared: &Shared,
     problem: &Problem,
-    signed: Option<Signed>,
+    asked: Option<Asked>,
     prefs: Prefs,
-    path: String,
-    query: String,
+    (path, query): (String, String),
     id: String,
 ) -> Response {
     let title = prefs.lang.t("problem.heading");
-    let f = match signed {
-        Some(signed) => Asked { signed, prefs, path, query, flash: None }.frame(shared, title, ""),
+    let f = match asked {
+        Some(asked) => asked.frame(shared, title, ""),
         None => crate::auth::lone_frame(shared, prefs, title, path, query),
     };
     let page = ProblemPage { f, words: problem.words(prefs.lang), id };

@@ -9,6 +9,7 @@ mod act;
 mod api;
 pub mod assets;
 mod auth;
+mod checkpoints;
 pub mod config;
 pub mod export;
 mod health;

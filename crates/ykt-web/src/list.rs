@@ -260,6 +260,8 @@ pub trait List: Send + Sync + 'static {
     const EMPTY: &'static str;
     /// What it takes to see it.
     const NEEDS: Permission;
+    /// The word under which reading it is written into the audit log, when it is.
+    const WATCHED: Option<&'static str> = None;
     /// Ways onward beside its title: key of the words, address, and what it takes.
     const ACTIONS: &'static [(&'static str, &'static str, Permission)] = &[];
 

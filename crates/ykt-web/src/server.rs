@@ -8,7 +8,7 @@ use crate::problem::{Code, Problem};
 use crate::rate::{Limiter, Rate};
 use crate::tokens::Tokens;
 use crate::web::{App, Shared};
-use crate::{api, assets, auth, health, layers, pages};
+use crate::{api, assets, auth, checkpoints, health, layers, pages};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -58,6 +58,7 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     config: Config,
+    app: App,
 }
 
 impl Server {
@@ -68,12 +69,12 @@ impl Server {
     pub fn bind(config: Config, app: App) -> Result<Server, ServeError> {
         config.check()?;
         let listen = config.server.listen;
-        let router = router(config.clone(), app)?;
+        let router = router(config.clone(), app.clone())?;
         let failed = |source| ServeError::Listen { listen, source };
         let listener = TcpListener::bind(listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address, router, config })
+        Ok(Server { listener, address, router, config, app })
     }
 
     /// The address the server listens on.
@@ -102,8 +103,9 @@ impl Server {
             tracing::info!("stopping; running requests get {} s", grace.as_secs());
             stopper.graceful_shutdown(Some(grace));
         });
+        let keeping = tokio::spawn(checkpoints::keep(self.app));
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        match (&self.config.server.tls_certificate, &self.config.server.tls_key) {
+        let ended = match (&self.config.server.tls_certificate, &self.config.server.tls_key) {
             (Some(certificate), Some(key)) => {
                 // Another part of the process may have chosen the provider already; ours is the same.
                 let _ = rustls::crypto::ring::default_provider().install_default();
@@ -121,8 +123,9 @@ impl Server {
                     .serve(service)
                     .await
             }
-        }
-        .map_err(ServeError::Run)
+        };
+        keeping.abort();
+        ended.map_err(ServeError::Run)
     }
 }
 
@@ -159,6 +162,9 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
         .route("/terminals/{pos}", get(pages::terminal::page))
         .route("/merchants/{code}", get(pages::merchant::page))
         .route("/loads/{id}", get(pages::order::page))
+        .route("/audit/{seq}", get(pages::audit::record))
+        .route(pages::audit::CHAIN, get(pages::audit::chain).post(pages::audit::sign))
+        .route(pages::audit::EXPORT, get(pages::audit::export))
         .route(pages::person::NEW, get(pages::person::new_page).post(pages::person::add))
         .route("/users/{name}", get(pages::person::page))
         .route("/users/{name}/{act}", axum::routing::post(pages::person::change))

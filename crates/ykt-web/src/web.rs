@@ -12,9 +12,13 @@ use crate::view::frame::{Frame, Theme, Who};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use std::net::IpAddr;
 use std::sync::Arc;
 use ykt_base::hex::Hex;
-use ykt_base::{Clock, Rng};
+use ykt_base::{Clock, DateTime, Rng};
+use ykt_kmc::Centre;
+use ykt_office::Act;
+use ykt_office::audit::{Checkpoint, CheckpointError};
 use ykt_office::people::{People, Permission, Role};
 use ykt_store::{Store, Tx};
 use ykt_vault::Vault;
@@ -26,6 +30,8 @@ pub struct App {
     pub store: Store,
     /// The keys; without them no card can be loaded.
     pub vault: Option<Arc<dyn Vault>>,
+    /// The key management centre over the same keys; without it keys can be neither looked at nor managed.
+    pub centre: Option<Arc<Centre>>,
     /// Time.
     pub clock: Arc<dyn Clock + Send + Sync>,
     /// Makes sources of randomness for session tokens and salts: the operating system's, except in tests.
@@ -49,6 +55,22 @@ impl Shared {
         let mut bytes = [0; 8];
         (self.app.rng)().fill(&mut bytes);
         Hex(&bytes).to_string()
+    }
+
+    /// Whether there is a key that signs checkpoints of the audit log.
+    pub(crate) fn can_sign(&self) -> bool {
+        self.app.centre.as_ref().is_some_and(|centre| centre.signer.is_some())
+    }
+
+    /// Signs a checkpoint of the audit log, where there is a key; blocks.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub(crate) fn checkpoint(&self, now: DateTime) -> Result<Option<Checkpoint>, CheckpointError> {
+        match &self.app.centre {
+            Some(centre) => centre.checkpoint(now, &mut *(self.app.rng)()),
+            None => Ok(None),
+        }
     }
 
     /// Reads on a thread that may block.
@@ -164,6 +186,8 @@ pub struct Asked {
     pub query: String,
     /// What the act that led here has done.
     pub flash: Option<String>,
+    /// The machine it came from.
+    pub from: IpAddr,
 }
 
 impl Asked {
@@ -171,6 +195,12 @@ impl Asked {
     #[must_use]
     pub fn look(&self) -> Look {
         Look { lang: self.prefs.lang, cards: self.signed.card_numbers() }
+    }
+
+    /// What this person does now, as the audit log knows it.
+    #[must_use]
+    pub fn act(&self, now: DateTime) -> Act {
+        Act::of(&self.signed.who.user, &self.from.to_string(), now)
     }
 
     /// The frame of a page of this title, below the navigation entry `here`.
@@ -202,6 +232,7 @@ impl<S: Sync> FromRequestParts<S> for Asked {
             signed: signed.ok_or_else(|| Problem::new(Code::SignInNeeded, ""))?,
             prefs,
             flash: crate::act::flash(&parts.headers, prefs.lang),
+            from: crate::auth::address(&parts.extensions),
             path: parts.uri.path().to_owned(),
             query,
         })

@@ -4,21 +4,20 @@
 //! standard error.
 
 use crate::machine::{SystemClock, SystemRng};
-use crate::serve;
+use crate::{installation, serve};
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ykt_base::{Clock, Date, DateTime, Time};
 use ykt_city::city::{City, Home};
 use ykt_city::hands_on::{self, DEMO_TOKEN, Left, USERS};
 use ykt_city::plan::{self, Scale};
+use ykt_kmc::Centre;
 use ykt_office::people::DEMO_PASSWORD;
-use ykt_vault::Vault;
 use ykt_web::{Config, Server};
 
 /// A city lives a day: cards are made, loaded and used; records are collected, judged, booked and paid out.
@@ -122,8 +121,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             config = Config::load(Some(&dir.join("ykt.toml")))?;
             config.server.listen = args.listen;
         }
-        let vault: Arc<dyn Vault> = city.vault().clone();
-        let server = Server::bind(config, serve::app(city.store().clone(), Some(vault)))?;
+        let signer = installation::signing_pair(city.vault())?;
+        let centre = Centre::new(city.store().clone(), city.vault().clone(), signer);
+        let server = Server::bind(config, serve::app(city.store().clone(), Some(centre)))?;
         println!("\nserving on {}", server.url());
         for (name, full_name, role) in USERS {
             println!("  sign in as {name:<11} password {DEMO_PASSWORD}   {role}: {full_name}");

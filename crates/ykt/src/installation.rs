@@ -9,9 +9,11 @@ use clap::Args as ClapArgs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use ykt_city::city::MODULES;
+use ykt_kmc::Centre;
 use ykt_office::people::People;
 use ykt_store::Store;
 use ykt_vault::pair::{PairEvent, Side};
+use ykt_vault::{KeyKind, KeyState, Signer, SoftVault, Vault, VaultError};
 use ykt_web::{Config, Environment};
 
 pub use vaults::{Vaults, open_sealed};
@@ -64,6 +66,26 @@ pub fn open_vault(config: &Config) -> anyhow::Result<Option<Vaults>> {
 /// Says on stderr what happens to a pair of vaults.
 fn say(event: &PairEvent) {
     eprintln!("vault: {event}");
+}
+
+/// The key management centre of an installation.
+///
+/// # Errors
+/// [`VaultError`] when the vault does not answer.
+pub fn centre(store: &Store, vaults: &Vaults) -> Result<Centre, VaultError> {
+    let signer = vaults.sealed.as_ref().map(signing_pair).transpose()?.flatten();
+    Ok(Centre::new(store.clone(), Arc::clone(&vaults.keys), signer))
+}
+
+/// The newest pair of the sealed file that may sign: checkpoints of the audit log, protocols. `None` before a ceremony
+/// made it.
+///
+/// # Errors
+/// [`VaultError`] when the vault does not answer.
+pub fn signing_pair(sealed: &Arc<SoftVault>) -> Result<Option<Arc<dyn Signer>>, VaultError> {
+    let keys = sealed.list()?.into_iter();
+    let active = keys.filter(|info| info.key.kind == KeyKind::Signing && info.state == KeyState::Active);
+    active.map(|info| info.key).max().map(|key| sealed.signer(key)).transpose()
 }
 
 /// Real money is not kept by keys and passwords that the whole world knows.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ykt_office::Act;
 use ykt_office::people::Permission;
 use ykt_store::Store;
-use ykt_vault::{KeyKind, KeyState, Signer, SoftVault, Vault, VaultError};
+use ykt_vault::{Signer, Vault};
 
 /// What key cards and PSAMs are made with.
 pub struct KeyDesk {
@@ -33,13 +33,6 @@ pub fn open(place: &Place, person: &Person) -> anyhow::Result<KeyDesk> {
     };
     installation::refuse_demonstration(&config, &store, Some(&vaults))?;
     let act = person.act(&config, &store, Permission::ProduceCards)?;
-    let signer = vaults.sealed.as_ref().map(signing_pair).transpose()?.flatten();
+    let signer = vaults.sealed.as_ref().map(installation::signing_pair).transpose()?.flatten();
     Ok(KeyDesk { store, keys: vaults.keys, signer, act })
-}
-
-/// The newest pair of the sealed file that may sign.
-fn signing_pair(sealed: &Arc<SoftVault>) -> Result<Option<Arc<dyn Signer>>, VaultError> {
-    let keys = sealed.list()?.into_iter();
-    let active = keys.filter(|info| info.key.kind == KeyKind::Signing && info.state == KeyState::Active);
-    active.map(|info| info.key).max().map(|key| sealed.signer(key)).transpose()
 }

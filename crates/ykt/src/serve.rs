@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use ykt_base::Rng;
+use ykt_kmc::Centre;
 use ykt_store::Store;
 use ykt_vault::Vault;
 use ykt_web::{App, Server};
@@ -51,17 +52,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         eprintln!("no vault is configured: no card can be loaded");
     }
     installation::refuse_demonstration(&config, &store, vaults.as_ref())?;
-    let server = Server::bind(config, app(store, vaults.map(|vaults| vaults.keys as Arc<dyn Vault>)))?;
+    let centre = vaults.map(|vaults| installation::centre(&store, &vaults)).transpose()?;
+    let server = Server::bind(config, app(store, centre))?;
     eprintln!("serving on {}; stop with Ctrl-C", server.url());
     serve(server)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The application over a store and perhaps a vault, with this machine's clock and randomness.
+/// The application over a store and perhaps the centre of its keys, with this machine's clock and randomness.
 #[must_use]
-pub fn app(store: Store, vault: Option<Arc<dyn Vault>>) -> App {
+pub fn app(store: Store, centre: Option<Centre>) -> App {
     let rng = || Box::new(SystemRng) as Box<dyn Rng>;
-    App { store, vault, clock: Arc::new(SystemClock), rng: Arc::new(rng) }
+    let vault = centre.as_ref().map(|centre| Arc::clone(&centre.vault) as Arc<dyn Vault>);
+    App { store, vault, centre: centre.map(Arc::new), clock: Arc::new(SystemClock), rng: Arc::new(rng) }
 }
 
 /// Serves until Ctrl-C or a request to terminate.

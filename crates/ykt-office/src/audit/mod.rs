@@ -15,7 +15,9 @@ use ykt_base::DateTime;
 use ykt_crypto::chain::{self, Hash32};
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointSigner, Fingerprint, SignerGone};
-pub use store::{append, checkpoints, head, last_checkpoint, list, record, verify, verify_trusting};
+pub use store::{
+    append, checkpoint_over, checkpoints, head, last_checkpoint, list, record, verify, verify_trusting,
+};
 pub use verify::{ChainReport, Trust, Verifier};
 
 ykt_store::coded! {
@@ -80,6 +82,10 @@ pub struct AuditFilter {
     pub until: Option<DateTime>,
     /// Part of the user's name.
     pub who: Option<String>,
+    /// Part of what was done.
+    pub what: Option<String>,
+    /// Part of the object.
+    pub object: Option<String>,
     /// Part of what was done, of the object or of the detail.
     pub text: Option<String>,
     /// How it ended.

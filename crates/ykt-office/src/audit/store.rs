@@ -80,14 +80,17 @@ fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub fn list(tx: &Tx, filter: &AuditFilter, paging: Paging) -> Result<Page<AuditRow>, StoreError> {
-    let (who, what) = (contains(filter.who.as_deref()), contains(filter.text.as_deref()));
+    let (who, text) = (contains(filter.who.as_deref()), contains(filter.text.as_deref()));
+    let (what, object) = (contains(filter.what.as_deref()), contains(filter.object.as_deref()));
     let mut conditions = Filter::default();
     conditions
         .when("at >=", filter.from)
         .when("at <", filter.until)
         .when("outcome =", filter.outcome)
         .when_any_like(&["who"], who.as_ref())
-        .when_any_like(&["what", "object", "detail"], what.as_ref());
+        .when_any_like(&["what"], what.as_ref())
+        .when_any_like(&["object"], object.as_ref())
+        .when_any_like(&["what", "object", "detail"], text.as_ref());
     conditions.page(tx, COLUMNS, ("seq", Direction::Down), "seq", paging, audit_row)
 }
 
@@ -140,6 +143,19 @@ fn checkpoint_row(row: &Row) -> Result<Checkpoint, StoreError> {
 /// [`StoreError`].
 pub fn checkpoints(tx: &Tx) -> Result<Vec<Checkpoint>, StoreError> {
     tx.query(&format!("{CHECKPOINT} ORDER BY no"), &[], checkpoint_row)
+}
+
+/// The first checkpoint that covers a record.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn checkpoint_over(tx: &Tx, seq: u64) -> Result<Option<Checkpoint>, StoreError> {
+    let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+    tx.query_one(
+        &format!("{CHECKPOINT} WHERE records >= $1 ORDER BY no LIMIT 1"),
+        params![seq],
+        checkpoint_row,
+    )
 }
 
 /// The last checkpoint.

@@ -8,7 +8,7 @@ pub(crate) mod loads;
 
 use crate::auth::{address, attempt, bearer};
 use crate::list::{Ask, List, Look, Shape};
-use crate::lists::allowed;
+use crate::lists::{Reading, admit};
 use crate::problem::{Code, Problem};
 use crate::tokens::{Machine, Scope};
 use crate::view::cell::{Cell, Value};
@@ -57,7 +57,7 @@ pub(crate) async fn list<L: List>(
     State(shared): State<Arc<Shared>>,
     asked: Asked,
 ) -> Result<Json<JsonValue>, Problem> {
-    allowed::<L>(&asked)?;
+    admit::<L>(&shared, &asked, Reading::Page).await?;
     let ask = Ask::parse::<L>(&asked.query)?;
     let look = asked.look();
     let (page, rows) = (ask.page, ask.rows);

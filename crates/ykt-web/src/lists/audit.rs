@@ -2,6 +2,7 @@
 
 use crate::list::{Ask, Column, Filter, FilterKind, Found, List, ListError, Look, Shape};
 use crate::lists::cards::{moment_after, moment_from};
+use crate::pages::audit as page;
 use crate::view::cell::Cell;
 use crate::words::Word;
 use ykt_office::audit::{self, AuditFilter, AuditRow, Outcome};
@@ -18,11 +19,14 @@ impl List for Audit {
     const LEAD: &'static str = "audit.lead";
     const EMPTY: &'static str = "audit.empty";
     const NEEDS: Permission = Permission::ReadAudit;
+    const WATCHED: Option<&'static str> = Some("audit");
+    const ACTIONS: &'static [(&'static str, &'static str, Permission)] =
+        &[("audit.chain", page::CHAIN, Permission::ReadAudit)];
 
     fn columns() -> &'static [Column<AuditRow>] {
         type C = Column<AuditRow>;
         const COLUMNS: &[C] = &[
-            C::new("seq", "audit.seq", Shape::Number, |row, _| Cell::serial(row.seq)),
+            C::new("seq", "audit.seq", Shape::Number, |row, _| Cell::serial(row.seq).to(page::href(row.seq))),
             C::new("at", "audit.at", Shape::Time, |row, _| Cell::at(row.at)),
             C::new("who", "audit.who", Shape::Text, |row, _| Cell::text(row.who.clone())),
             C::new("from", "audit.from", Shape::Code, |row, _| Cell::text(row.from.clone())),
@@ -40,6 +44,8 @@ impl List for Audit {
             Filter::new("from", "audit.day_from", FilterKind::Date),
             Filter::new("until", "audit.day_until", FilterKind::Date),
             Filter::new("who", "audit.who", FilterKind::Text),
+            Filter::new("what", "audit.what", FilterKind::Text),
+            Filter::new("object", "audit.object", FilterKind::Text),
             Filter::new("text", "audit.text", FilterKind::Wide),
             Filter::new("outcome", "audit.outcome", FilterKind::Choice("state", Outcome::CODES)),
         ];
@@ -51,6 +57,8 @@ impl List for Audit {
             from: moment_from(ask.value("from")?),
             until: moment_after(ask.value("until")?),
             who: ask.text("who").map(str::to_owned),
+            what: ask.text("what").map(str::to_owned),
+            object: ask.text("object").map(str::to_owned),
             text: ask.text("text").map(str::to_owned),
             outcome: ask.word("outcome"),
         };

@@ -22,6 +22,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::sync::Arc;
+use ykt_office::audit::{self as audit_log, Outcome};
 use ykt_office::people::Permission;
 use ykt_store::Tx;
 
@@ -37,9 +38,55 @@ struct ListPage {
     table: Table,
 }
 
-/// What it takes to see list `L`.
-pub(crate) fn allowed<L: List>(asked: &Asked) -> Result<(), Problem> {
-    asked.signed.must(L::NEEDS)
+/// Lets who asks see list `L`. Where reading is watched, it is written down first: no record, no reading.
+pub(crate) async fn admit<L: List>(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    reading: Reading,
+) -> Result<(), Problem> {
+    asked.signed.must(L::NEEDS)?;
+    let Some(room) = L::WATCHED else { return Ok(()) };
+    let what = match reading {
+        Reading::Page => format!("{room}/read"),
+        Reading::Export => format!("{room}/export"),
+    };
+    let (shared, act) = (Arc::clone(shared), asked.act(shared.app.clock.now()));
+    let query = masked(&asked.query);
+    blocking(move || {
+        let write = |tx: &Tx<'_>| audit_log::append(tx, &act, &what, L::PATH, Outcome::Done, &query);
+        shared.app.store.write(write)?;
+        Ok(())
+    })
+    .await
+}
+
+/// A filter as it may be kept: of a card number in it the last four digits.
+fn masked(query: &str) -> String {
+    const LEAST: usize = 12;
+    let mut out = String::new();
+    let mut digits = String::new();
+    for sign in query.chars().map(Some).chain([None]) {
+        match sign {
+            Some(digit) if digit.is_ascii_digit() => digits.push(digit),
+            other => {
+                let shown = if digits.len() >= LEAST { digits.len().saturating_sub(4) } else { 0 };
+                out.extend(
+                    digits.drain(..).enumerate().map(|(at, digit)| if at < shown { '*' } else { digit }),
+                );
+                out.extend(other);
+            }
+        }
+    }
+    out
+}
+
+/// How a list is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// A page of it.
+    Page,
+    /// All that is filtered, to take away.
+    Export,
 }
 
 /// The list as a page.
@@ -47,7 +94,7 @@ pub(crate) async fn page<L: List>(
     State(shared): State<Arc<Shared>>,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    allowed::<L>(&asked)?;
+    admit::<L>(&shared, &asked, Reading::Page).await?;
     let ask = Ask::parse::<L>(&asked.query)?;
     let look = asked.look();
     let (found, ask) = shared.read(move |tx| Ok((L::find(tx, &ask, look)?, ask))).await?;
@@ -63,7 +110,7 @@ pub(crate) async fn csv<L: List>(
     State(shared): State<Arc<Shared>>,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    allowed::<L>(&asked)?;
+    admit::<L>(&shared, &asked, Reading::Export).await?;
     let (ask, found) = everything::<L>(&shared, &asked).await?;
     let body = export::csv::<L>(&ask, &found, asked.look());
     Ok(file::<L>("csv", "text/csv; charset=utf-8", body))
@@ -74,7 +121,7 @@ pub(crate) async fn xlsx<L: List>(
     State(shared): State<Arc<Shared>>,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    allowed::<L>(&asked)?;
+    admit::<L>(&shared, &asked, Reading::Export).await?;
     let (ask, found) = everything::<L>(&shared, &asked).await?;
     let look = asked.look();
     let body =
@@ -173,3 +220,20 @@ pub fn all_lists() -> Vec<Registered> {
 
 /// What most lists need.
 pub(crate) const READ: Permission = Permission::ReadBusiness;
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn a_filter_is_kept_without_card_numbers() {
+        for (query, kept) in [
+            ("text=1700010100000001&who=li", "text=************0001&who=li"),
+            ("from=2026-11-22", "from=2026-11-22"),
+            ("text=170001010001", "text=********0001"),
+            ("", ""),
+        ] {
+            assert_eq!(masked(query), kept);
+        }
+    }
+}

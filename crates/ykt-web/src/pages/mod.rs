@@ -1,5 +1,6 @@
 //! Pages that are more than a list, one file per task.
 
+pub mod audit;
 pub mod bill;
 pub mod card;
 pub mod day;

@@ -4,6 +4,7 @@
 mod api;
 mod client;
 mod figures;
+mod people;
 mod serving;
 mod signing_in;
 mod trade;

@@ -93,7 +93,7 @@ pub fn empty() -> App {
         };
         people.add(&new, &Password::from(PASSWORD), &mut *rng(), &Act::of_system("setup", at(0, 0))).unwrap();
     }
-    App { store, vault: None, clock: Arc::new(Fixed(at(20, 30))), rng: Arc::new(rng) }
+    App { store, vault: None, centre: None, clock: Arc::new(Fixed(at(20, 30))), rng: Arc::new(rng) }
 }
 
 const SHOPS: [(&str, &str, u8); 6] = [
