@@ -170,7 +170,7 @@ fn hold(
     };
     let config = place.config()?;
     let store = installation::open_store(&config)?;
-    let Some(vault) = installation::open_vault(&config)? else {
+    let Some(vault) = installation::open_logged_vault(&config, &store)? else {
         bail!("a ceremony needs the vault its key goes into: configure it and what opens it");
     };
     installation::refuse_demonstration(&config, &store, Some(&vault))?;

@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.act {
         ClearingAct::Receive { day } => receive(&clearing, day.unwrap_or(now.date)),
         ClearingAct::Close { day } => {
-            let Some(vaults) = installation::open_vault(&config)? else {
+            let Some(vaults) = installation::open_logged_vault(&config, &store)? else {
                 bail!("closing a day checks TACs: configure the vault and its passphrase");
             };
             installation::refuse_demonstration(&config, &store, Some(&vaults))?;

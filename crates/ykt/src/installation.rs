@@ -3,16 +3,17 @@
 
 mod vaults;
 
-use crate::machine::SystemRng;
+use crate::machine::{SystemClock, SystemRng};
 use anyhow::bail;
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use ykt_city::city::MODULES;
 use ykt_kmc::Centre;
+use ykt_kmc::pair_log::{self, PairLog};
 use ykt_office::people::People;
 use ykt_store::Store;
-use ykt_vault::pair::{PairEvent, Side};
+use ykt_vault::pair::PairEvent;
 use ykt_vault::{KeyKind, KeyState, Signer, SoftVault, Vault, VaultError};
 use ykt_web::{Config, Environment};
 
@@ -55,12 +56,26 @@ pub fn open_store(config: &Config) -> anyhow::Result<Store> {
 }
 
 /// The vault, when there is one: without it everything can be looked at, but no card be loaded and no TAC be
-/// checked. What happens to a pair is said on stderr.
+/// checked. Of a pair the side acts that acted last; its health is looked after, and what happens to it is in the audit
+/// log.
 ///
 /// # Errors
 /// When it cannot be opened, or one is named and what opens it is not.
+pub fn open_logged_vault(config: &Config, store: &Store) -> anyhow::Result<Option<Vaults>> {
+    let log = PairLog::new(store.clone(), &config.data, Arc::new(SystemClock));
+    let vaults = vaults::open(config, pair_log::acting(&config.data)?, Arc::new(log))?;
+    if let Some(pair) = vaults.as_ref().and_then(|vaults| vaults.pair.as_ref()) {
+        pair_log::watch(pair, Arc::new(SystemClock));
+    }
+    Ok(vaults)
+}
+
+/// The vault for somebody who only looks: what happens to a pair is said on stderr.
+///
+/// # Errors
+/// As [`open_logged_vault`].
 pub fn open_vault(config: &Config) -> anyhow::Result<Option<Vaults>> {
-    vaults::open(config, Side::Primary, Arc::new(say))
+    vaults::open(config, pair_log::acting(&config.data)?, Arc::new(say))
 }
 
 /// Says on stderr what happens to a pair of vaults.
@@ -74,7 +89,11 @@ fn say(event: &PairEvent) {
 /// [`VaultError`] when the vault does not answer.
 pub fn centre(store: &Store, vaults: &Vaults) -> Result<Centre, VaultError> {
     let signer = vaults.sealed.as_ref().map(signing_pair).transpose()?.flatten();
-    Ok(Centre::new(store.clone(), Arc::clone(&vaults.keys), signer))
+    let centre = Centre::new(store.clone(), Arc::clone(&vaults.keys), signer);
+    Ok(match &vaults.pair {
+        Some(pair) => centre.with_pair(Arc::clone(pair)),
+        None => centre,
+    })
 }
 
 /// The newest pair of the sealed file that may sign: checkpoints of the audit log, protocols. `None` before a ceremony

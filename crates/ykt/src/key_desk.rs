@@ -28,7 +28,7 @@ pub struct KeyDesk {
 pub fn open(place: &Place, person: &Person) -> anyhow::Result<KeyDesk> {
     let config = place.config()?;
     let store = installation::open_store(&config)?;
-    let Some(vaults) = installation::open_vault(&config)? else {
+    let Some(vaults) = installation::open_logged_vault(&config, &store)? else {
         bail!("key cards and PSAMs get their keys from the vault: configure it and what opens it");
     };
     installation::refuse_demonstration(&config, &store, Some(&vaults))?;

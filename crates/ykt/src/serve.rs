@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     config.check()?;
     let store = installation::open_store(&config)?;
-    let vaults = installation::open_vault(&config)?;
+    let vaults = installation::open_logged_vault(&config, &store)?;
     if vaults.is_none() {
         eprintln!("no vault is configured: no card can be loaded");
     }

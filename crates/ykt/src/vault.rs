@@ -3,6 +3,7 @@
 
 mod init;
 mod opening;
+mod pair;
 mod serve;
 mod show;
 
@@ -26,6 +27,9 @@ enum Act {
     #[command(subcommand)]
     Passphrase(init::Passphrase),
     Serve(serve::Serve),
+    Compare(pair::Compare),
+    Replicate(pair::Replicate),
+    Switch(pair::Switch),
 }
 
 /// Runs the command.
@@ -39,5 +43,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Act::List(list) => list.run(),
         Act::Passphrase(passphrase) => passphrase.run(),
         Act::Serve(serve) => serve.run(),
+        Act::Compare(compare) => compare.run(),
+        Act::Replicate(replicate) => replicate.run(),
+        Act::Switch(switch) => switch.run(),
     }
 }

@@ -27,6 +27,12 @@ pub struct Person {
 }
 
 impl Person {
+    /// The person of this sign-in name.
+    #[must_use]
+    pub fn named(name: &str) -> Person {
+        Person { name: name.to_owned() }
+    }
+
     /// Asks for password and code, and answers with the act of this person, whose role may do `needs`.
     ///
     /// # Errors

@@ -94,16 +94,36 @@ fn switched(events: &[PairEvent]) -> Vec<(Side, bool)> {
     events.iter().filter_map(switch).collect()
 }
 
+fn sound(pair: &Pair) {
+    assert_eq!(behaviour::deviations(pair), Vec::<String>::new());
+    assert_eq!(behaviour::management(pair), Vec::<String>::new());
+}
+
 #[test]
 fn behaves_as_one_vault() {
     let both_here = Pair::new(documented(), documented(), Arc::new(|_: &PairEvent| ()));
-    assert_eq!(behaviour::deviations(&both_here), Vec::<String>::new());
-    assert_eq!(both_here.compare(), Ok(Vec::new()));
+    sound(&both_here);
+    assert_eq!(both_here.compare(), Ok(Vec::new()), "whatever was managed came to both");
+    let room = Room::documented();
+    sound(&room.pair);
+    assert_eq!(room.pair.compare(), Ok(Vec::new()));
+    assert_eq!(room.heard.take(), []);
+}
+
+#[test]
+fn the_backup_alone_behaves_as_one_vault() {
     let mut room = Room::documented();
-    assert_eq!(behaviour::deviations(&room.pair), Vec::<String>::new());
     room.cut();
-    assert_eq!(behaviour::deviations(&room.pair), Vec::<String>::new(), "from the backup");
+    sound(&room.pair);
     assert_eq!(switched(&room.heard.take()), [(Side::Backup, false)]);
+}
+
+#[test]
+fn derives_as_the_vectors_say() {
+    let [primary, backup] = [(); 2].map(|()| Arc::new(SoftVault::empty(behaviour::levels(), Origin::Demo)));
+    let pair = Pair::new(primary, backup, Arc::new(|_: &PairEvent| ()));
+    assert_eq!(behaviour::derivations(&pair), Vec::<String>::new());
+    assert_eq!(pair.compare(), Ok(Vec::new()));
 }
 
 /// Threads ask while the primary goes: each gets its answer, and it is right.

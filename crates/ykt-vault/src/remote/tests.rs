@@ -6,7 +6,7 @@ use crate::behaviour::{self, KEYS};
 use crate::manage::{KeyManagement, KeyPlace};
 use crate::vault::{CardKeyRef, KeyRef, Receipt, TacJob, TacVerdict, Vault};
 use crate::wire::{self, Answer, Frame, Message, Question};
-use crate::{Health, KeyAlgorithm, KeyKind, KeyState, KeysFile, SoftVault, VaultError};
+use crate::{Health, KeyAlgorithm, KeyKind, KeyState, KeysFile, Origin, SoftVault, VaultError};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -96,13 +96,24 @@ fn behaves_as_the_vault_behind_it() {
     let soft = documented();
     let served = Served::at(&endpoint, Arc::clone(&soft) as Arc<dyn KeyManagement>);
     assert_eq!(behaviour::deviations(&vault), Vec::<String>::new());
+    assert_eq!(behaviour::management(&vault), Vec::<String>::new());
     assert_eq!(vault.list(), soft.list());
     assert_eq!(vault.capabilities(), soft.capabilities());
+    assert_eq!(vault.status().keys, soft.status().keys);
     drop(served);
     assert!(vault.list().is_err_and(|error| error.is_outage()));
     let status = vault.status();
     assert!(matches!(status.health, Health::Gone { .. }));
     assert_eq!(status.keys, soft.status().keys, "what is known of it is still said");
+}
+
+#[test]
+fn derives_as_the_vectors_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = socket(folder.path());
+    let _served = Served::at(&endpoint, Arc::new(SoftVault::empty(behaviour::levels(), Origin::Demo)));
+    let vault = RemoteVault::connect(&endpoint).unwrap();
+    assert_eq!(behaviour::derivations(&vault), Vec::<String>::new());
 }
 
 #[test]

@@ -3,14 +3,14 @@
 
 use crate::installation::{self, Place};
 use crate::token::screen::Words;
+use crate::who;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
-use console::Term;
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use ykt_vault::remote::{Endpoint, TlsFiles};
 use ykt_vault::{KeyManagement, RemoteVault, SoftVault, Unlock};
+use ykt_web::config::VaultConfig;
 use zeroize::Zeroizing;
 
 /// A vault: the configured one, a sealed file, or one that is served.
@@ -112,7 +112,8 @@ impl Opening {
             return Ok(Unlock::credential_file(credential)?);
         }
         if let Some(file) = &self.passphrase_file {
-            return Ok(Unlock::passphrase(&first_line(file)?));
+            let file = VaultConfig { passphrase_file: Some(file.clone()), ..VaultConfig::default() };
+            return Ok(Unlock::passphrase(&file.passphrase()?.unwrap_or_default()));
         }
         if self.operators.is_empty()
             && let Ok(passphrase) = std::env::var("YKT_VAULT_PASSPHRASE").map(Zeroizing::new)
@@ -151,30 +152,7 @@ fn new_passphrase(name: &str) -> anyhow::Result<Zeroizing<String>> {
     Ok(typed)
 }
 
-/// A line that does not show while it is typed; from a pipe the next line of it.
 fn secret(question: Words, name: &str) -> anyhow::Result<Zeroizing<String>> {
     let of = if name.is_empty() { String::new() } else { format!(" ({name})") };
-    eprint!("{question}{of}: ");
-    // A prompt that does not show is no reason to stop.
-    let _unseen = io::stderr().flush();
-    if io::stdin().is_terminal() {
-        return Ok(Zeroizing::new(Term::stderr().read_secure_line().context("reading the passphrase")?));
-    }
-    let mut line = Zeroizing::new(String::new());
-    io::stdin().lock().read_line(&mut line).context("reading the passphrase from standard input")?;
-    eprintln!();
-    let typed = line.trim_end_matches(['\r', '\n']);
-    if typed.is_empty() {
-        bail!("no passphrase came on standard input");
-    }
-    Ok(Zeroizing::new(typed.to_owned()))
-}
-
-fn first_line(file: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let text = std::fs::read_to_string(file).map(Zeroizing::new);
-    let text = text.with_context(|| format!("passphrase in {}", file.display()))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(Zeroizing::new(line.to_owned())),
-        _ => bail!("passphrase in {}: its first line is empty", file.display()),
-    }
+    who::secret(&format!("{question}{of}")).map(Zeroizing::new)
 }

@@ -22,3 +22,4 @@ mod token;
 #[cfg(feature = "pcsc")]
 mod token_driver;
 mod token_keys;
+mod vault;
