@@ -3,7 +3,7 @@
 //! A PKCS#11 module is initialised once per process and reads then where its tokens are, so each test runs in a process
 //! of its own: the test starts the test program again, for itself alone, with a fresh token.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 use ykt_hsm::{HsmVault, PinSource, Settings, TokenName};
@@ -17,6 +17,8 @@ pub const LABEL: &str = "kmc";
 /// Its user's PIN.
 pub const PIN: &str = "1234";
 const SO_PIN: &str = "12345678";
+/// Tells the module where its tokens are.
+const CONFIGURATION: &str = "SOFTHSM2_CONF";
 /// Tells the second process that it is the one.
 const HERE: &str = "YKT_TEST_TOKEN";
 /// Where Linux distributions keep the module.
@@ -35,31 +37,52 @@ pub struct Token {
 
 /// Runs `body` in a process of its own, with a fresh token.
 pub fn with_token(body: impl FnOnce(&Token)) {
-    if let Some(folder) = std::env::var_os(HERE) {
-        return body(&Token { folder: folder.into() });
+    if let Some(token) = Token::here() {
+        return body(&token);
     }
-    // Tests try no disk: where there is a file system in memory, a token is written there in no time.
-    let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
-    let tokens = folder.path().join("tokens");
-    std::fs::create_dir(&tokens).unwrap();
-    let configuration = folder.path().join("softhsm2.conf");
-    let text = format!(
-        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-        tokens.display()
-    );
-    std::fs::write(&configuration, text).unwrap();
-    initialise(&configuration, LABEL);
-    std::fs::write(folder.path().join("pin"), PIN).unwrap();
     let thread = std::thread::current();
-    let test = thread.name().expect("a test has a name").to_owned();
-    let done = Command::new(std::env::current_exe().unwrap())
-        .args([&test, "--exact", "--nocapture"])
-        .env(HERE, folder.path())
-        .env("SOFTHSM2_CONF", &configuration)
-        .output()
-        .unwrap();
+    let test = thread.name().expect("a test has a name");
+    let token = FreshToken::new();
+    let done = token.with_program(&[test, "--exact", "--nocapture"]).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success() && said.contains("1 passed"), "{test}:\n{said}");
+}
+
+/// A token for another process; gone when dropped.
+pub struct FreshToken {
+    folder: TempDir,
+    configuration: PathBuf,
+}
+
+impl FreshToken {
+    /// Makes one.
+    pub fn new() -> FreshToken {
+        // Tests try no disk: where there is a file system in memory, a token is written there in no time.
+        let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        let tokens = folder.path().join("tokens");
+        std::fs::create_dir(&tokens).unwrap();
+        let configuration = folder.path().join("softhsm2.conf");
+        let text = format!(
+            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+            tokens.display()
+        );
+        std::fs::write(&configuration, text).unwrap();
+        let made = Command::new("softhsm2-util")
+            .args(["--init-token", "--free", "--label", LABEL, "--so-pin", SO_PIN, "--pin", PIN])
+            .env(CONFIGURATION, &configuration)
+            .output()
+            .expect("softhsm2-util is there: scripts/setup");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        std::fs::write(folder.path().join("pin"), PIN).unwrap();
+        FreshToken { folder, configuration }
+    }
+
+    /// This program again, with the token.
+    pub fn with_program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(arguments).env(HERE, self.folder.path()).env(CONFIGURATION, &self.configuration);
+        command
+    }
 }
 
 /// The keys of the documented key file.
@@ -87,16 +110,12 @@ pub fn with_a_load_key(token: &Token) -> HsmVault {
     vault
 }
 
-fn initialise(configuration: &Path, label: &str) {
-    let made = Command::new("softhsm2-util")
-        .args(["--init-token", "--free", "--label", label, "--so-pin", SO_PIN, "--pin", PIN])
-        .env("SOFTHSM2_CONF", configuration)
-        .output()
-        .expect("softhsm2-util is there: scripts/setup");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-}
-
 impl Token {
+    /// The one this process was started with.
+    pub fn here() -> Option<Token> {
+        std::env::var_os(HERE).map(|folder| Token { folder: folder.into() })
+    }
+
     /// How to open it.
     pub fn settings(&self) -> Settings {
         let pin = PinSource::File(self.pin_file());
