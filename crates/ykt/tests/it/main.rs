@@ -12,6 +12,8 @@ mod consoles;
 mod foreign;
 mod identity;
 mod image_cards;
+#[cfg(feature = "pcsc")]
+mod keys;
 mod m1;
 #[cfg(feature = "pcsc")]
 mod pcsc;

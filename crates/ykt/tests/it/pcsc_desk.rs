@@ -43,20 +43,29 @@ impl Desk {
         Desk::set(Some(second))
     }
 
+    /// A desk with blank chips, or PSAMs, of these images in its slots.
+    #[allow(dead_code, reason = "the benchmark does not ask for it")]
+    pub fn of_psams(images: &[PathBuf; 2]) -> Desk {
+        let folder = tempfile::tempdir().unwrap();
+        let port = two_free_ports();
+        let mut slot = 0;
+        let servers = images.each_ref().map(|image| {
+            let mut serve = ykt(&folder);
+            serve.args(["psam", "serve", "--vpcd", &format!("127.0.0.1:{}", port + slot)]).arg(image);
+            slot += 1;
+            serve
+        });
+        Desk::serving(folder, port, servers)
+    }
+
     fn set(second: Option<&dyn Fn(u16) -> Command>) -> Desk {
         let folder = tempfile::tempdir().unwrap();
         let port = two_free_ports();
         let path = |name: &str| folder.path().join(name);
-        let reader = format!(
-            "FRIENDLYNAME \"City Desk\"\nDEVICENAME /dev/null:{port}\nLIBPATH {DRIVER}\nCHANNELID {port}\n"
-        );
-        assert!(Path::new(DRIVER).exists(), "no {DRIVER}: install vsmartcard-vpcd");
-
         run(ykt(&folder)
             .args(["card", "new", "--keys", keys(), "--serial", "2144000000000031"])
             .arg(path("card.img")));
         run(ykt(&folder).args(["psam", "new", "--keys", keys()]).arg(path("psam.img")));
-        let mut running = vec![pcscd(folder.path(), &reader, &[])];
         let served = |kind: &str, port: u16| {
             let mut serve = ykt(&folder);
             serve.args([kind, "serve", "--vpcd", &format!("127.0.0.1:{port}")]);
@@ -64,7 +73,19 @@ impl Desk {
             serve
         };
         let second = second.map_or_else(|| served("psam", port + 1), |second| second(port + 1));
-        for (slot, mut serve) in [served("card", port), second].into_iter().enumerate() {
+        let first = served("card", port);
+        Desk::serving(folder, port, [first, second])
+    }
+
+    /// Starts pcscd with a reader of two slots at `port` and the next one, and what serves the cards in them.
+    fn serving(folder: tempfile::TempDir, port: u16, servers: [Command; 2]) -> Desk {
+        let path = |name: &str| folder.path().join(name);
+        let reader = format!(
+            "FRIENDLYNAME \"City Desk\"\nDEVICENAME /dev/null:{port}\nLIBPATH {DRIVER}\nCHANNELID {port}\n"
+        );
+        assert!(Path::new(DRIVER).exists(), "no {DRIVER}: install vsmartcard-vpcd");
+        let mut running = vec![pcscd(folder.path(), &reader, &[])];
+        for (slot, mut serve) in servers.into_iter().enumerate() {
             running.push(start(&mut serve, &path(&format!("slot{slot}.log"))));
         }
         let desk = Desk { folder, _running: running };
