@@ -65,14 +65,16 @@ pub struct Preset {
 }
 
 macro_rules! shipped {
-    ($($name:literal,)+) => {
-        /// Name and text of every profile that is built in.
-        pub const SHIPPED: &[(&str, &str)] =
+    ($($(#[$doc:meta])+ $list:ident: $($name:literal,)+;)+) => {$(
+        $(#[$doc])+
+        pub const $list: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("../profiles/", $name, ".toml"))),)+];
-    };
+    )+};
 }
 
 shipped! {
+    /// Name and text of every built-in profile that makes a card of a blank one.
+    SHIPPED:
     "city-cpu",
     "pboc-ed-ep",
     "t-union",
@@ -81,7 +83,11 @@ shipped! {
     "psam",
     "t-union-psam",
     "key-card",
-    "component-card",
+    "component-card",;
+
+    /// Name and text of every built-in profile that adds an application to a card that was issued.
+    ADDITIONS:
+    "ticket-addon",;
 }
 
 impl Profile {
@@ -115,7 +121,12 @@ impl Profile {
         built_in(include_str!("../profiles/psam.toml"))
     }
 
-    /// Every built-in profile.
+    /// Every built-in profile that adds an application to a card that was issued.
+    pub fn additions() -> impl Iterator<Item = Profile> {
+        ADDITIONS.iter().map(|(_, text)| built_in(text))
+    }
+
+    /// Every built-in profile that makes a card of a blank one.
     pub fn shipped() -> impl Iterator<Item = Profile> {
         SHIPPED.iter().map(|(_, text)| built_in(text))
     }
@@ -123,7 +134,7 @@ impl Profile {
     /// The built-in profile of a name.
     #[must_use]
     pub fn named(name: &str) -> Option<Profile> {
-        SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, text)| built_in(text))
+        SHIPPED.iter().chain(ADDITIONS).find(|(known, _)| *known == name).map(|(_, text)| built_in(text))
     }
 
     /// How many steps there are, the preset included.

@@ -54,6 +54,8 @@ pub struct Config {
     pub sign_in: SignInConfig,
     /// Machines that call the API.
     pub api: ApiConfig,
+    /// The service for lines that download keys.
+    pub download: DownloadConfig,
     /// What the city decides about clearing.
     pub clearing: ClearingConfig,
 }
@@ -117,6 +119,22 @@ pub struct ApiConfig {
     pub tokens_file: Option<PathBuf>,
 }
 
+/// The service for lines that download keys: off unless it has an address, and then with TLS only.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DownloadConfig {
+    /// Address and port; port 0 takes a free one.
+    pub listen: Option<SocketAddr>,
+    /// Certificate chain of the service, PEM.
+    pub certificate: Option<PathBuf>,
+    /// Private key of the certificate, PEM.
+    pub key: Option<PathBuf>,
+    /// The authority that the certificates of lines come from, PEM.
+    pub client_ca: Option<PathBuf>,
+    /// Profiles that lines may be given beside the shipped ones; of two with the same name these go before.
+    pub profiles: Vec<PathBuf>,
+}
+
 /// What the city decides about clearing, as far as it is not the same everywhere ([`Policy`]).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -178,6 +196,7 @@ impl Default for Config {
             vault: VaultConfig::default(),
             sign_in: SignInConfig::default(),
             api: ApiConfig::default(),
+            download: DownloadConfig::default(),
             clearing: ClearingConfig::default(),
         }
     }
@@ -227,6 +246,12 @@ pub enum ConfigError {
     /// Certificate without key or key without certificate.
     #[error("TLS needs both server.tls_certificate and server.tls_key; only one is given")]
     HalfTls,
+    /// A service for key download without its certificates.
+    #[error(
+        "download.listen needs download.certificate, download.key and download.client_ca: keys are given to lines \
+         with a client certificate only"
+    )]
+    HalfDownload,
     /// Plain HTTP where other machines can listen.
     #[error(
         "{listen} can be reached from other machines and plain HTTP would show passwords and money to them; \
@@ -357,6 +382,11 @@ impl Config {
         }
         if !self.tls() && !server.listen.ip().is_loopback() && !server.allow_plain_http {
             return Err(ConfigError::PlainHttp { listen: server.listen });
+        }
+        let download = &self.download;
+        let files = [&download.certificate, &download.key, &download.client_ca];
+        if download.listen.is_some() && files.contains(&&None) {
+            return Err(ConfigError::HalfDownload);
         }
         self.vault.check("vault")
     }

@@ -11,6 +11,7 @@ pub mod assets;
 mod auth;
 mod checkpoints;
 pub mod config;
+pub mod download;
 pub mod export;
 mod health;
 pub mod i18n;

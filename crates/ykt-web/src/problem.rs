@@ -68,6 +68,8 @@ codes! {
     Refused = "refused" UNPROCESSABLE_ENTITY "problem.refused";
     /// This server has no vault, so it can load no cards.
     NoVault = "no-vault" SERVICE_UNAVAILABLE "problem.no_vault";
+    /// The vault is locked or gone at this moment.
+    VaultUnavailable = "vault-unavailable" SERVICE_UNAVAILABLE "problem.vault_unavailable";
     /// A fault of ours.
     Internal = "internal" INTERNAL_SERVER_ERROR "problem.internal";
 }

@@ -2,6 +2,7 @@
 
 use crate::auth::second_step;
 use crate::config::{Config, ConfigError};
+use crate::download::DownloadServer;
 use crate::lists::all_lists;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
@@ -44,6 +45,12 @@ pub enum ServeError {
     /// Certificate or key cannot be used.
     #[error("TLS certificate or key: {0}")]
     Tls(std::io::Error),
+    /// Key download without keys.
+    #[error("download.listen needs a vault: configure it, or leave download.listen out")]
+    DownloadVault,
+    /// A profile of key download is none.
+    #[error("download.profiles: {0}")]
+    DownloadProfile(#[from] ykt_issue::ProfileError),
     /// The sign-in rules cannot be used.
     #[error("sign-in: {0}")]
     People(#[from] ykt_office::people::HashError),
@@ -57,6 +64,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     router: Router,
+    download: Option<DownloadServer>,
     config: Config,
     app: App,
 }
@@ -69,18 +77,25 @@ impl Server {
     pub fn bind(config: Config, app: App) -> Result<Server, ServeError> {
         config.check()?;
         let listen = config.server.listen;
+        let download = DownloadServer::bind(&config.download, &app.store, app.vault.as_ref(), &app.clock)?;
         let router = router(config.clone(), app.clone())?;
         let failed = |source| ServeError::Listen { listen, source };
         let listener = TcpListener::bind(listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address, router, config, app })
+        Ok(Server { listener, address, router, download, config, app })
     }
 
     /// The address the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address the key download service listens on, when there is one.
+    #[must_use]
+    pub fn download_address(&self) -> Option<SocketAddr> {
+        self.download.as_ref().map(DownloadServer::address)
     }
 
     /// `http://127.0.0.1:8080` or alike, as people open it.
@@ -97,15 +112,17 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
         let handle = Handle::new();
         let grace = Duration::from_secs(self.config.server.stop_within_s.into());
-        let stopper = handle.clone();
+        let lines = Handle::new();
+        let stoppers = [handle.clone(), lines.clone()];
         tokio::spawn(async move {
             stop.await;
             tracing::info!("stopping; running requests get {} s", grace.as_secs());
-            stopper.graceful_shutdown(Some(grace));
+            stoppers.iter().for_each(|stopper| stopper.graceful_shutdown(Some(grace)));
         });
         let keeping = tokio::spawn(checkpoints::keep(self.app));
+        let lines = self.download.map(|download| tokio::spawn(download.run(lines)));
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let ended = match (&self.config.server.tls_certificate, &self.config.server.tls_key) {
+        let served = match (&self.config.server.tls_certificate, &self.config.server.tls_key) {
             (Some(certificate), Some(key)) => {
                 // Another part of the process may have chosen the provider already; ours is the same.
                 let _ = rustls::crypto::ring::default_provider().install_default();
@@ -123,9 +140,13 @@ impl Server {
                     .serve(service)
                     .await
             }
-        };
+        }
+        .map_err(ServeError::Run);
         keeping.abort();
-        ended.map_err(ServeError::Run)
+        match lines {
+            Some(lines) => served.and(lines.await.unwrap_or_else(|error| Err(ServeError::Run(error.into())))),
+            None => served,
+        }
     }
 }
 

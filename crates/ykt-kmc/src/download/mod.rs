@@ -9,12 +9,16 @@
 //!
 //! Nothing but cryptograms leaves. PINs and holder data that pass through in requests are neither kept nor logged.
 
+mod abreast;
 mod batch;
+pub mod client;
 mod refusal;
 mod rules;
 mod service;
 mod store;
+pub mod wire;
 
+pub use abreast::{Round, Station, run_abreast};
 pub use batch::{BATCH_CARDS_MAX, BATCH_ERRORS_MAX, BatchError, LineError, parse_batch};
 pub use refusal::{CommandRefusal, KeepError, Refusal, Verdict};
 pub use service::{CommandCall, Download, OpenCard, Opened};

@@ -36,6 +36,11 @@ pub(super) fn of_batch(batch: Option<&str>) -> String {
     batch.map_or_else(|| "any cards".to_owned(), |batch| format!("batch {batch}"))
 }
 
+pub(super) fn no_right(caller: &Caller, application: &str, batch: Option<&str>) -> Refusal {
+    let (line, application) = (caller.line.clone(), application.to_owned());
+    Refusal::NoRight { line, application, batch: of_batch(batch) }
+}
+
 pub(super) fn cards_per_call(found: usize) -> Result<(), Refusal> {
     if (1..=CARDS_PER_CALL_MAX).contains(&found) { Ok(()) } else { Err(Refusal::CardsPerCall { found }) }
 }
@@ -157,7 +162,7 @@ fn right_for(tx: &Tx, call: &OpenCall, caller: &Caller, begun: u32) -> Result<u3
             let (from, until) = (row.right.from, row.right.until);
             Refusal::RightExpired { line, application, from, until, today }
         }
-        None => Refusal::NoRight { line, application, batch: of_batch(call.batch.as_deref()) },
+        None => no_right(caller, &application, call.batch.as_deref()),
     })
 }
 

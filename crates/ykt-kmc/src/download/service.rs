@@ -5,12 +5,13 @@
 
 use super::refusal::unavailable;
 use super::rules::{
-    BATCH, LINE, REFUSED, RIGHT, active, answered, cards_per_call, decide, finish, is_open, note, of_batch,
+    BATCH, LINE, REFUSED, RIGHT, active, answered, cards_per_call, decide, finish, is_open, no_right, note,
+    of_batch,
 };
 use super::store;
 use super::{
     Caller, CardRow, CommandRefusal, Ending, KeepError, LineRow, LineState, NewLine, NewRight, OpenCall,
-    Progress, Refusal, Verdict, Wanted, digest, is_name, number_of, parse_batch,
+    Progress, Refusal, RightRow, Verdict, Wanted, digest, is_name, number_of, parse_batch,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -405,6 +406,23 @@ impl Download {
         match done {
             Err(refusal) if !refusal.is_fault() => self.refuse(caller, refusal),
             done => done,
+        }
+    }
+
+    /// Whether a line may bring batches of an application: it needs a right that is for no batch in particular.
+    ///
+    /// # Errors
+    /// [`Refusal`], which is in the audit log then.
+    pub fn may_bring_batches(&self, application: &str, caller: &Caller) -> Result<(), Refusal> {
+        let may = self.store.read(|tx| {
+            active(tx, &caller.line)?;
+            let rights = store::rights_for(tx, &caller.line, application, None)?;
+            let valid = |right: &RightRow| (right.right.from..=right.right.until).contains(&caller.at.date);
+            if rights.iter().any(valid) { Ok(()) } else { Err(no_right(caller, application, None)) }
+        });
+        match may {
+            Err(refusal) if !refusal.is_fault() => self.refuse(caller, refusal),
+            may => may,
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod api;
 mod client;
+mod download;
 mod figures;
 mod people;
 mod serving;

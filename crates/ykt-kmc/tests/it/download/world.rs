@@ -128,7 +128,8 @@ impl World {
         let keys = KeysFile::parse(include_str!("../../../../../docs/keys.toml")).unwrap();
         let vault = SoftVault::from_keys(keys).unwrap();
         let vault = Arc::new(Switched { vault, gone: AtomicBool::new(false) });
-        let profiles = ["city-cpu", "t-union", "psam"].map(|name| Profile::named(name).unwrap());
+        let profiles =
+            ["city-cpu", "t-union", "psam", "ticket-addon"].map(|name| Profile::named(name).unwrap());
         let world = World { download: Download::new(store, vault.clone(), profiles), vault };
         for name in [LINE, OTHER] {
             let new = NewLine {

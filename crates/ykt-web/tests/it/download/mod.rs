@@ -1,0 +1,4 @@
+//! The key download service over TLS: lines with the right certificate get commands, nobody else gets anything.
+
+mod lines;
+mod papers;
