@@ -29,7 +29,7 @@ use ykt_vault::{Health, Vault, VaultError};
 #[derive(Clone)]
 pub struct Download {
     store: Store,
-    vault: Arc<dyn Vault>,
+    vault: Option<Arc<dyn Vault>>,
     applications: Arc<BTreeMap<String, Profile>>,
 }
 
@@ -77,8 +77,20 @@ impl Download {
     /// Key download for the applications of these profiles.
     #[must_use]
     pub fn new(store: Store, vault: Arc<dyn Vault>, profiles: impl IntoIterator<Item = Profile>) -> Download {
+        Download { vault: Some(vault), ..Download::office(store, profiles) }
+    }
+
+    /// The office's part alone, for whoever keeps lines, rights and batches where no vault is at hand: lines are told that
+    /// there are no keys.
+    #[must_use]
+    pub fn office(store: Store, profiles: impl IntoIterator<Item = Profile>) -> Download {
         let applications = profiles.into_iter().map(|profile| (profile.name.clone(), profile)).collect();
-        Download { store, vault, applications: Arc::new(applications) }
+        Download { store, vault: None, applications: Arc::new(applications) }
+    }
+
+    fn vault(&self) -> Result<&dyn Vault, Refusal> {
+        let missing = || Refusal::VaultUnavailable { reason: "none is open here".to_owned() };
+        self.vault.as_deref().ok_or_else(missing)
     }
 
     /// The applications there are, by name.
@@ -309,7 +321,7 @@ impl Download {
         let profile =
             profile.ok_or_else(|| Refusal::UnknownApplication { name: call.application.clone() })?;
         // A vault that is gone makes no cards: nothing is taken of a quota then.
-        match self.vault.status().health {
+        match self.vault()?.status().health {
             Health::Ready => {}
             Health::Locked => return Err(Refusal::VaultUnavailable { reason: "it is locked".to_owned() }),
             Health::Gone { reason } => return Err(Refusal::VaultUnavailable { reason }),
@@ -353,11 +365,12 @@ impl Download {
             Err(refusal) if !refusal.is_fault() => return self.refuse(caller, refusal),
             cards => cards?,
         };
+        let vault = self.vault()?;
         let mut commands = Vec::with_capacity(calls.len());
         for (call, card) in calls.iter().zip(&cards) {
             let made = match card {
                 None => Err(CommandRefusal::NotOpen { id: call.card }),
-                Some(card) => self.make(card, &call.request).map_err(CommandRefusal::Command),
+                Some(card) => self.make(vault, card, &call.request).map_err(CommandRefusal::Command),
             };
             if let Err(CommandRefusal::Command(DownloadError::Vault(error))) = &made
                 && let Some(refusal) = unavailable(error)
@@ -374,18 +387,23 @@ impl Download {
         Ok(commands)
     }
 
-    fn make(&self, card: &CardRow, request: &StepRequest<'_>) -> Result<CommandBytes, DownloadError> {
+    fn make(
+        &self,
+        vault: &dyn Vault,
+        card: &CardRow,
+        request: &StepRequest<'_>,
+    ) -> Result<CommandBytes, DownloadError> {
         let missing =
             || VaultError::NotAllowed { reason: format!("there is no application {}", card.application) };
         let profile = self.application(&card.application).ok_or_else(missing)?;
-        CommandMaker { vault: &*self.vault, profile, subject: &card.subject }.make(request)
+        CommandMaker { vault, profile, subject: &card.subject }.make(request)
     }
 
     /// The centre's side for an open card in this process.
     #[must_use]
     pub fn maker<'a>(&'a self, card: &'a OpenCard) -> Option<CommandMaker<'a>> {
         let profile = self.application(&card.application)?;
-        Some(CommandMaker { vault: &*self.vault, profile, subject: &card.subject })
+        Some(CommandMaker { vault: self.vault.as_deref()?, profile, subject: &card.subject })
     }
 
     /// Notes how cards of the line ended. The same ending again is answered alike.

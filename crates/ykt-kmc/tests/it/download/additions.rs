@@ -33,7 +33,7 @@ fn a_counter_adds_an_application_once_and_by_right() {
     let issued = world.open(LINE, "issue", None, listed(&[7])).unwrap();
     let mut chip = world.make(LINE, &issued.open[0], TRANSPORT).unwrap();
     chip.reset().unwrap();
-    assert_eq!(select(&mut chip, &ticket::AID).sw(), StatusWord::FILE_NOT_FOUND);
+    assert_eq!(select(&mut chip, &ticket::AID).sw(), StatusWord::NOT_FOUND);
 
     assert_eq!(open(&world, "a").unwrap_err().code(), "no-right");
     world.download.give_right(&right(COUNTER, ADDITION, None, 10), &act()).unwrap();
