@@ -250,7 +250,8 @@ fn new_key_by_usage(
     };
     let level = source.levels().card().checked_sub(left).filter(|_| left > 0);
     let (Some(level), Scheme::Card) = (level, key.kind.scheme()) else {
-        let expected = format!("1 to {}", source.levels().card());
+        // A PSAM and a key card know no more than three.
+        let expected = format!("1 to {}", source.levels().card().min(3));
         return Err(mismatch(key, "the number of levels left", expected, left.to_string()));
     };
     fitting(key, algorithm, source.upper_key(key, level, *factor, Use::Write)?)

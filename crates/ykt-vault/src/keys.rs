@@ -3,6 +3,8 @@
 //! Master keys stand at the first level, first-level keys of third parties below it, finished card keys at the
 //! last. Unknown fields are errors; a check value, where given, is checked.
 
+mod fields;
+
 use crate::error::VaultError;
 use crate::kind::{KeyKind, KeyState, Origin, Scheme};
 use crate::levels::{Factor, FactorPadding, Level, Levels, LevelsError};
@@ -10,14 +12,13 @@ use crate::manage::{ImportedKey, KeyPlace};
 use crate::soft::{self, Keys, SoftVault};
 use crate::value::{KeyAlgorithm, KeyValue};
 use crate::vault::{KeyAddress, KeyRef};
+use fields::{HexArray, HexBytes, Named, SecretBytes, SecretPin, SecretSigner};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
-use ykt_base::hex::{self, Hex};
+use ykt_base::hex::Hex;
 use ykt_crypto::CardKey;
 use ykt_crypto::sm2::PrivateKey;
 use ykt_purse::write_key::Pin;
@@ -47,7 +48,7 @@ pub enum KeysError {
     Levels(#[from] LevelsError),
     /// A level's code does not fit its padding.
     #[error(
-        "key file, level {name:?}: the code does not fit the padding (city: 2 bytes, whole: 8, filled: 1 to 8)"
+        "key file, level {name:?}: the code does not fit the padding (city: 2 bytes, whole: 8, others: 1 to 8)"
     )]
     Code {
         /// The level.
@@ -143,7 +144,14 @@ enum FactorName {
 #[serde(deny_unknown_fields)]
 struct FixedFactor {
     code: HexBytes,
-    padding: PaddingName,
+    padding: PaddingEntry,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "\"city\", \"filled\", \"whole\", or { align = \"right\", fill = \"00\" }")]
+enum PaddingEntry {
+    Of(PaddingName),
+    With(OwnPadding),
 }
 
 #[derive(Deserialize)]
@@ -152,6 +160,36 @@ enum PaddingName {
     City,
     Filled,
     Whole,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnPadding {
+    align: Align,
+    fill: HexArray<1>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Align {
+    Left,
+    Right,
+}
+
+impl PaddingEntry {
+    const fn padding(&self) -> FactorPadding {
+        match self {
+            PaddingEntry::Of(PaddingName::City) => FactorPadding::City,
+            PaddingEntry::Of(PaddingName::Filled) => FactorPadding::FILLED,
+            PaddingEntry::Of(PaddingName::Whole) => FactorPadding::Whole,
+            PaddingEntry::With(OwnPadding { align: Align::Left, fill: HexArray([fill]) }) => {
+                FactorPadding::Left { fill: *fill }
+            }
+            PaddingEntry::With(OwnPadding { align: Align::Right, fill: HexArray([fill]) }) => {
+                FactorPadding::Right { fill: *fill }
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -346,122 +384,11 @@ fn level(entry: &LevelEntry) -> Result<Level, KeysError> {
         Some(FactorEntry::Of(FactorName::Issuer)) => Factor::Issuer,
         Some(FactorEntry::Of(FactorName::Card)) => Factor::Card,
         Some(FactorEntry::Fixed(FixedFactor { code, padding })) => {
-            let padding = match padding {
-                PaddingName::City => FactorPadding::City,
-                PaddingName::Filled => FactorPadding::Filled,
-                PaddingName::Whole => FactorPadding::Whole,
-            };
-            let factor = padding.factor(&code.0);
+            let factor = padding.padding().factor(&code.0);
             Factor::Fixed(factor.ok_or_else(|| KeysError::Code { name: name.clone() })?)
         }
     };
     Ok(Level { name, factor })
-}
-
-/// A word of a closed list.
-struct Named<T>(T);
-
-/// Bytes written as hex digits.
-struct HexArray<const N: usize>([u8; N]);
-
-/// Bytes of any number written as hex digits.
-struct HexBytes(Vec<u8>);
-
-/// A PIN of 4 to 12 digits; an error never shows them.
-struct SecretPin(Pin);
-
-/// An SM2 private key of 64 hex digits; an error never shows them.
-struct SecretSigner(PrivateKey);
-
-/// A key in hex digits; an error never shows them.
-struct SecretBytes(Zeroizing<Vec<u8>>);
-
-/// Reads a text by a function that answers `Err(what was expected)`.
-struct Text<F>(F, &'static str);
-
-impl<T, E: fmt::Display, F: FnOnce(&str) -> Result<T, E>> Visitor<'_> for Text<F> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.1)
-    }
-
-    fn visit_str<D: de::Error>(self, text: &str) -> Result<T, D> {
-        (self.0)(text).map_err(|error| D::custom(format_args!("expected {}: {error}", self.1)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Named<KeyKind> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let names = || KeyKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
-        let read = |text: &str| {
-            KeyKind::from_name(text)
-                .map(Named)
-                .ok_or_else(|| format!("found {text:?}; there are {}", names()))
-        };
-        from.deserialize_str(Text(read, "a kind of key"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Named<Origin> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let read = |text: &str| Origin::from_name(text).map(Named).ok_or_else(|| format!("found {text:?}"));
-        from.deserialize_str(Text(read, "\"demo\" or \"production\""))
-    }
-}
-
-impl<'de, const N: usize> Deserialize<'de> for HexArray<N> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_str(Text(|text: &str| hex::decode(text).map(HexArray), "hex digits"))
-    }
-}
-
-impl<'de> Deserialize<'de> for HexBytes {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let read = |text: &str| {
-            let mut bytes = vec![0; text.len().div_ceil(2)];
-            hex::decode_into(text, &mut bytes).map(|()| HexBytes(bytes))
-        };
-        from.deserialize_str(Text(read, "hex digits"))
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretPin {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let read = |text: &str| Pin::from_digits(text).map(SecretPin).ok_or("found something else");
-        from.deserialize_str(Text(read, "a PIN of 4 to 12 digits"))
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretSigner {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let read = |text: &str| {
-            let bytes = hex::decode(text).map(Zeroizing::new).ok();
-            bytes
-                .and_then(|bytes| PrivateKey::from_bytes(&bytes))
-                .map(SecretSigner)
-                .ok_or("found something else")
-        };
-        from.deserialize_str(Text(read, "an SM2 private key of 64 hex digits"))
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretBytes {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let read = |text: &str| {
-            let mut bytes = Zeroizing::new(vec![0; text.len().div_ceil(2)]);
-            hex::decode_into(text, &mut bytes).map(|()| SecretBytes(bytes))
-        };
-        from.deserialize_str(Text(read, "a key in hex digits"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Named<KeyAlgorithm> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let read =
-            |text: &str| KeyAlgorithm::from_name(text).map(Named).ok_or_else(|| format!("found {text:?}"));
-        from.deserialize_str(Text(read, "\"3des\", \"sm4\", \"aes-256\" or \"sm2\""))
-    }
 }
 
 #[cfg(test)]
@@ -529,6 +456,34 @@ mod tests {
         let root = CardKey::Tdes(Key16::from_hex(DPK).unwrap());
         let elsewhere = root.diversify(&[9; 8]).diversify(&[2; 8]);
         assert_eq!(kcv([9; 8], [2; 8]), elsewhere.kcv());
+    }
+
+    /// Five levels, one with a padding of its own, and a key of SM4: what the file says is what is derived.
+    #[test]
+    fn levels_paddings_and_algorithms_are_the_files() {
+        let levels = "[[level]]\nname = \"nation\"\n\
+                      [[level]]\nname = \"province\"\nfactor = { code = \"3100\", padding = \"filled\" }\n\
+                      [[level]]\nname = \"line\"\n\
+                      factor = { code = \"07\", padding = { align = \"right\", fill = \"00\" } }\n\
+                      [[level]]\nname = \"city\"\nfactor = \"issuer\"\n\
+                      [[level]]\nname = \"card\"\nfactor = \"card\"\n";
+        let text = format!("{}{levels}", one_key("algorithm = \"sm4\""));
+        let vault = SoftVault::from_keys(KeysFile::parse(&text).unwrap()).unwrap();
+        let key = KeyRef::new(KeyKind::Purchase, 1, 1);
+        let address = KeyAddress::Card(CardKeyRef { key, factor: IssuerFactor([1; 8]), asn: Asn8([2; 8]) });
+        let root = CardKey::Sm4(Key16::from_hex(DPK).unwrap());
+        let factors = [hex!("3100FFFFFFFFFFFF"), hex!("0000000000000007"), [1; 8], [2; 8]];
+        let card = factors.iter().fold(root, |key, factor| key.diversify(factor));
+        assert_eq!(vault.kcv(&address).unwrap(), card.kcv());
+        assert_eq!(vault.list().unwrap()[0].algorithm, KeyAlgorithm::Sm4);
+
+        let wrong = refused(&one_key("algorithm = \"aes-256\""));
+        assert!(wrong.contains("64 hex digits (aes-256)"), "{wrong}");
+        assert!(refused(&one_key("algorithm = \"des\"")).contains("\"3des\", \"sm4\""));
+        let sm2 = one_key("algorithm = \"sm2\"").replace(DPK, &"3D".repeat(32));
+        assert!(refused(&sm2).contains("a purchase key is one of 3des, sm4, found sm2"));
+        let nine = "[[level]]\nname = \"x\"\n".repeat(9);
+        assert!(refused(&format!("{}{nine}", one_key(""))).contains("2 to 8"));
     }
 
     /// What a desk computes with is what the vault of the same file has; its PIN is the desk's only.

@@ -6,8 +6,9 @@ use thiserror::Error;
 use ykt_base::{Asn8, IssuerFactor};
 use ykt_purse::files::city_factor;
 
-/// Most levels, root and card included: a PSAM applies at most three factors.
-pub const LEVELS_MAX: usize = 4;
+/// Most levels, root and card included. A PSAM applies at most three factors, so the working keys it gets stand at most
+/// three levels above the cards.
+pub const LEVELS_MAX: usize = 8;
 /// Longest name of a level in bytes.
 pub const LEVEL_NAME_LEN_MAX: usize = 32;
 
@@ -29,22 +30,35 @@ pub enum Factor {
 pub enum FactorPadding {
     /// City code of two bytes || FF || 00×5 (construction ministry).
     City,
-    /// Code left-aligned, filled up with FF (province; recommended for new levels).
-    Filled,
+    /// Code left-aligned, the rest filled.
+    Left {
+        /// What fills it.
+        fill: u8,
+    },
+    /// Code right-aligned, what is before it filled.
+    Right {
+        /// What fills it.
+        fill: u8,
+    },
     /// Eight bytes as they are (issuer id).
     Whole,
 }
 
 impl FactorPadding {
+    /// Code left-aligned, filled up with FF (province; recommended for new levels).
+    pub const FILLED: FactorPadding = FactorPadding::Left { fill: 0xFF };
+
     /// The factor of a code, or `None` when the code has not the length this padding wants.
     #[must_use]
     pub fn factor(self, code: &[u8]) -> Option<IssuerFactor> {
         match self {
             FactorPadding::City => code.try_into().ok().map(city_factor),
             FactorPadding::Whole => code.try_into().ok().map(IssuerFactor),
-            FactorPadding::Filled => {
-                let mut factor = [0xFF; 8];
-                factor.get_mut(..code.len()).filter(|_| !code.is_empty())?.copy_from_slice(code);
+            FactorPadding::Left { fill } | FactorPadding::Right { fill } => {
+                let mut factor = [fill; 8];
+                let free = factor.len().checked_sub(code.len()).filter(|_| !code.is_empty())?;
+                let from = if matches!(self, FactorPadding::Right { .. }) { free } else { 0 };
+                factor.iter_mut().skip(from).zip(code).for_each(|(byte, of_code)| *byte = *of_code);
                 Some(IssuerFactor(factor))
             }
         }
@@ -220,7 +234,7 @@ mod tests {
         assert_eq!(Levels::new(good.as_slice().to_vec()), Ok(good.clone()));
         assert_eq!((good.card(), good.position("city"), good.position("town")), (3, Some(2), None));
         let refused = |levels: Vec<Level>| Levels::new(levels).unwrap_err().to_string();
-        assert!(refused(vec![level("nation", Factor::Root)]).contains("2 to 4"));
+        assert!(refused(vec![level("nation", Factor::Root)]).contains("2 to 8"));
         let (root, card) = (level("nation", Factor::Root), level("card", Factor::Card));
         assert!(refused(vec![card.clone(), root.clone()]).contains("first level"));
         assert!(refused(vec![root.clone(), level("city", Factor::Issuer)]).contains("last level"));
@@ -234,11 +248,16 @@ mod tests {
     #[test]
     fn codes_become_factors() {
         assert_eq!(FactorPadding::City.factor(&[0x21, 0x44]).unwrap().0, hex!("2144FF0000000000"));
-        assert_eq!(FactorPadding::Filled.factor(&[0x31, 0]).unwrap().0, hex!("3100FFFFFFFFFFFF"));
+        assert_eq!(FactorPadding::FILLED.factor(&[0x31, 0]).unwrap().0, hex!("3100FFFFFFFFFFFF"));
+        let right = FactorPadding::Right { fill: 0 };
+        assert_eq!(right.factor(&[0x31, 2, 3]).unwrap().0, hex!("0000000000310203"));
+        assert_eq!(FactorPadding::Left { fill: 0x20 }.factor(b"JS").unwrap().0, *b"JS      ");
+        assert_eq!(right.factor(&[5; 8]).unwrap().0, [5; 8]);
+        assert_eq!((right.factor(&[5; 9]), right.factor(&[])), (None, None));
         assert_eq!(FactorPadding::Whole.factor(&[7; 8]).unwrap().0, [7; 8]);
         assert_eq!(FactorPadding::City.factor(&[1]), None);
-        assert_eq!(FactorPadding::Filled.factor(&[1; 9]), None);
-        assert_eq!(FactorPadding::Filled.factor(&[]), None);
+        assert_eq!(FactorPadding::FILLED.factor(&[1; 9]), None);
+        assert_eq!(FactorPadding::FILLED.factor(&[]), None);
         assert_eq!(FactorPadding::Whole.factor(&[1; 7]), None);
     }
 }

@@ -79,7 +79,7 @@ impl Init {
                 let place =
                     place.with_context(|| format!("province `{code}`: expected 1 to 8 bytes in hex"))?;
                 ykt_base::hex::decode_into(code, place)?;
-                let factor = FactorPadding::Filled.factor(place).context("a code of 1 to 8 bytes")?;
+                let factor = FactorPadding::FILLED.factor(place).context("a code of 1 to 8 bytes")?;
                 Levels::nation_province_city_card(factor)
             }
         };
