@@ -6,9 +6,11 @@
 
 mod derivations;
 mod management;
+mod switched;
 
 pub use derivations::{DIVERSIFY, derivations, levels};
 pub use management::management;
+pub use switched::Switched;
 
 use crate::error::VaultError;
 use crate::kind::{KeyKind, KeyState};

@@ -4,6 +4,7 @@
 mod files_in;
 mod grey;
 mod killed;
+mod outage;
 mod payout;
 mod verdicts;
 mod world;

@@ -20,6 +20,7 @@ use ykt_office::merchants::{self, Contract, NewMerchant, PayeeAccount, PayeeKind
 use ykt_office::terminals::{self, NewTerminal, Pair};
 use ykt_purse::{Purse, purchase};
 use ykt_store::{Direction, Module, Store, StoreError, Tx};
+use ykt_vault::behaviour::Switched;
 use ykt_vault::{
     ImportedKey, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, KeyValue, Levels, Origin, SoftVault,
 };
@@ -72,19 +73,19 @@ pub fn terminal_id(number: u32) -> ykt_base::TerminalId {
 pub struct World {
     pub clearing: Clearing,
     pub folders: Arc<MemoryFolders>,
-    pub vault: SoftVault,
+    pub vault: Switched,
     pub loads: Vec<(Asn8, Load)>,
     sequence: u32,
 }
 
-pub fn vault() -> SoftVault {
+pub fn vault() -> Switched {
     let vault = SoftVault::empty(Levels::nation_city_card(), Origin::Demo);
     let key = KeyRef::new(KeyKind::Tac, 1, 1);
     let value = KeyValue::Tdes(Key16::from_bytes(ROOT));
     vault
         .import(ImportedKey { place: KeyPlace::root(key), state: KeyState::Active, value, kcv: None })
         .unwrap();
-    vault
+    Switched::new(Arc::new(vault))
 }
 
 /// Registers merchants 1 and 2 with terminals 1 and 2, and `cards` cards.

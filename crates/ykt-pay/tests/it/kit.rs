@@ -11,6 +11,7 @@ use ykt_purse::load::{self, Load};
 use ykt_purse::{Purse, PurseFen};
 use ykt_store::{Module, Store};
 use ykt_terminal::host::PayRequest;
+use ykt_vault::behaviour::Switched;
 use ykt_vault::{
     ImportedKey, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, KeyValue, Levels, Origin, SoftVault,
 };
@@ -143,9 +144,14 @@ impl ModelCard {
 pub(crate) struct Kit {
     pub(crate) store: Store,
     pub(crate) host: LoadHost,
+    pub(crate) vault: Arc<Switched>,
 }
 
 pub(crate) fn host_over(store: &Store) -> LoadHost {
+    LoadHost::new(store.clone(), vault(), Policy::default())
+}
+
+fn vault() -> Arc<Switched> {
     let vault = SoftVault::empty(Levels::nation_city_card(), Origin::Demo);
     for (kind, value) in [(KeyKind::Load, DLK), (KeyKind::Tac, DTK)] {
         vault
@@ -157,7 +163,7 @@ pub(crate) fn host_over(store: &Store) -> LoadHost {
             })
             .unwrap();
     }
-    LoadHost::new(store.clone(), Arc::new(vault), Policy::default())
+    Arc::new(Switched::new(Arc::new(vault)))
 }
 
 /// Registers and issues the cards of these numbers.
@@ -187,7 +193,8 @@ impl Kit {
     pub(crate) fn new(count: u32) -> Kit {
         let store = Store::in_memory(&MODULES).unwrap();
         issue_cards(&store, 1..=count);
-        Kit { host: host_over(&store), store }
+        let vault = vault();
+        Kit { host: LoadHost::new(store.clone(), vault.clone(), Policy::default()), store, vault }
     }
 
     pub(crate) fn pay(&self, order: &str, card: &ModelCard, amount: i64) -> Result<OrderState, Refusal> {

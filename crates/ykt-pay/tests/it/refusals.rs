@@ -9,6 +9,7 @@ use ykt_office::{Act, Paging};
 use ykt_pay::order::StepKind;
 use ykt_pay::{CardOffer, Credit, OrderState, PayError, Refusal, Resumed};
 use ykt_terminal::host::PayRequest;
+use ykt_vault::VaultError;
 
 const AMOUNT: i64 = 5_000;
 
@@ -68,6 +69,31 @@ impl Scene {
         let view = self.kit.store.read(|tx| ykt_pay::order(tx, &id(order))).unwrap().unwrap();
         view.steps.iter().map(|step| step.kind).collect()
     }
+}
+
+/// The vault is gone at each step that asks it: the step fails, nothing of it is kept, and the same step works when the
+/// vault is back.
+#[test]
+fn without_the_vault_a_step_fails_and_can_be_repeated() {
+    let mut scene = Scene::paid();
+    let offer = scene.offer();
+    let is_gone = |error: PayError| matches!(error, PayError::Vault(VaultError::Unavailable { .. }));
+    scene.kit.vault.cut();
+    let before = (scene.kit.money(), scene.steps("a"));
+    assert!(is_gone(scene.kit.host.initialize(&id("a"), &offer, at(1)).unwrap_err()));
+    assert_eq!((scene.kit.money(), scene.steps("a")), before, "no MAC1 is counted as wrong");
+    scene.kit.vault.mend();
+    let credit = scene.initialize("a", &offer).unwrap();
+
+    let tac = scene.card.credit(credit).unwrap();
+    scene.kit.vault.cut();
+    let before = (scene.kit.money(), scene.steps("a"));
+    assert!(is_gone(scene.kit.host.confirm(&id("a"), tac, at(2)).unwrap_err()));
+    assert_eq!((scene.kit.money(), scene.steps("a")), before);
+    scene.kit.vault.mend();
+    assert_eq!(scene.confirm("a", tac), Ok(OrderState::Credited));
+    assert_eq!(scene.alarms(), Vec::<String>::new());
+    scene.kit.check_books();
 }
 
 #[test]
