@@ -7,6 +7,8 @@ mod cards;
 mod merchants;
 mod people;
 mod registers;
+mod requests;
+mod second_factor;
 mod terminals;
 
 use ykt_base::{Asn8, Date, DateTime, MerchantCode, PosNo, Rng};

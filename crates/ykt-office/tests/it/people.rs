@@ -248,6 +248,62 @@ fn roles_that_exclude_each_other_share_no_critical_permission() {
 }
 
 #[test]
+fn one_person_never_has_two_roles_that_exclude_each_other() {
+    let alone = [Role::Operator, Role::Security, Role::Auditor, Role::Custodian, Role::KeyAdministrator];
+    for first in Role::ALL {
+        for second in Role::ALL {
+            let (store, mut rng) = (office(), Count(1));
+            let rules = SignInRules { cost: HashCost::LEAST, ..SignInRules::default() };
+            let people = People::new(store, rules, &mut rng).unwrap();
+            let mut add = |name: &str, role: Role, number: Option<&str>| {
+                let new = NewUser {
+                    name: name.to_owned(),
+                    full_name: name.to_owned(),
+                    role,
+                    staff_number: number.map(|number| number.parse().unwrap()),
+                    first_password: FirstPassword::MayStay,
+                };
+                people.add(&new, &Password::from(RIGHT), &mut rng, &act(0))
+            };
+            add("li", *first, Some("S-17")).unwrap();
+            people.disable("li", &act(1)).unwrap();
+            let both = add("li.2", *second, Some("s-17"));
+            let excluded = alone.contains(first) && alone.contains(second);
+            assert_eq!(first.excludes(*second), excluded, "{first} and {second}");
+            match both {
+                Ok(()) => assert!(!excluded, "{first} and {second}"),
+                Err(PeopleError::Excluded { other, others_role, role, .. }) => {
+                    assert!(excluded && other == "li" && others_role == *first && role == *second);
+                }
+                Err(other) => panic!("{first} and {second}: {other}"),
+            }
+            add("other", *second, Some("S-18")).unwrap();
+            let nobody = add("nobody", *second, None);
+            assert_eq!(
+                nobody.is_ok(),
+                !alone.contains(second),
+                "{second} without a staff number: {nobody:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_user_of_an_earlier_release_gets_a_number_once() {
+    let house = House::new(FirstPassword::MayStay);
+    let forget = "UPDATE office_user SET staff_number = NULL";
+    house.store.write(|tx| tx.execute(forget, &[])).unwrap();
+    let number = |text: &str| text.parse().unwrap();
+    house.people.disable("li", &act(1)).unwrap();
+    let missing = house.people.enable("li", &act(2)).unwrap_err();
+    assert!(matches!(missing, PeopleError::StaffNumberMissing { .. }), "asked for at the next change");
+    house.people.give_staff_number("li", &number("S-1"), &act(3)).unwrap();
+    house.people.enable("li", &act(4)).unwrap();
+    let kept = house.people.give_staff_number("li", &number("S-2"), &act(5)).unwrap_err();
+    assert_eq!(kept, PeopleError::StaffNumberKept { name: "li".to_owned(), found: number("S-1") });
+}
+
+#[test]
 fn guesses_made_at_once_are_all_counted() {
     let mut house = House::new(FirstPassword::MayStay);
     house.sign_in(RIGHT, 0).unwrap();
