@@ -55,6 +55,7 @@ rules! {
     strict_money: rust_code::money_crates_are_strict, "money crates deny casts and unchecked arithmetic";
     no_floats: rust_code::no_floats_near_money, "no f32 or f64 near money";
     sql: rust_code::sql_lives_in_store_files, "SQL lives in store.rs files";
+    audit: rust_code::the_audit_log_only_grows, "no statement changes or deletes a record of the audit log";
     quiet: rust_code::libraries_do_not_print, "only the program prints";
     border: rust_code::unsafe_stays_at_the_border, "unsafe code stays in the C interface";
     excuses: rust_code::excuses_have_reasons, "a lint is excused with a reason";

@@ -120,6 +120,25 @@ pub fn sql_lives_in_store_files(house: &House) -> Vec<Finding> {
     findings
 }
 
+/// Rule: no statement changes, replaces or deletes a record of the audit log (`keys-and-ca.md` 8: nobody has a delete).
+pub fn the_audit_log_only_grows(house: &House) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for krate in &house.crates {
+        for (file, source) in sources(house, krate) {
+            for (line, text) in source.texts.iter().filter(|(_, text)| alters_audit_log(text)) {
+                let start: String = text.trim().chars().take(40).collect();
+                findings.push(Finding::new(&file.path, *line, format!("alters the audit log: {start}")));
+            }
+        }
+    }
+    findings
+}
+
+fn alters_audit_log(text: &str) -> bool {
+    let alters = ["UPDATE", "DELETE", "DROP", "ALTER", "REPLACE", "INSERT OR"];
+    text.contains("office_audit") && alters.iter().any(|word| text.trim_start().starts_with(word))
+}
+
 fn is_sql(text: &str) -> bool {
     let text = text.trim_start();
     SQL.iter().any(|(first, later)| {
@@ -210,7 +229,19 @@ pub fn tests_neither_sleep_nor_rest(house: &House) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_sql;
+    use super::{alters_audit_log, is_sql};
+
+    #[test]
+    fn the_audit_log_is_read_and_added_to() {
+        assert!(alters_audit_log("DELETE FROM office_audit WHERE seq = $1"));
+        assert!(alters_audit_log(" UPDATE office_audit_checkpoint SET no = 1"));
+        assert!(alters_audit_log("DROP TRIGGER office_audit_stays"));
+        assert!(!alters_audit_log("INSERT INTO office_audit (seq) VALUES ($1)"));
+        assert!(
+            !alters_audit_log("SELECT seq FROM office_audit")
+                && !alters_audit_log("DELETE FROM office_session")
+        );
+    }
 
     #[test]
     fn statements_are_told_from_sentences() {
