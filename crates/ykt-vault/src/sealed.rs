@@ -221,14 +221,15 @@ pub enum SealError {
 
 impl SoftVault {
     /// Opens a sealed file. From then on each change of its keys is in the file before it is answered; a file of
-    /// format 1 takes no changes until it was sealed anew.
+    /// format 1 takes no changes until [`SoftVault::add_unlock`] has made it one of format 2.
     ///
     /// # Errors
     /// [`SealError`] naming the check that failed.
     pub fn open(path: &Path, unlock: &Unlock) -> Result<SoftVault, SealError> {
         let file = fs::read(path).map_err(|source| SealError::File { path: path.to_owned(), source })?;
         let (seal, vault) = open_bytes(&file, unlock)?;
-        Ok(vault.at_home(Home::new(path, seal, &file)))
+        let home = Home::new(path, vault.origin(), seal, &file);
+        Ok(vault.at_home(home))
     }
 
     /// Writes a sealed file with a file key of its own and one unlock slot, in place of one that is there. Only its
@@ -270,7 +271,7 @@ impl SoftVault {
     }
 
     /// Lets these operators, or this machine, open the vault's file from now on; who has the same names gets the new
-    /// passphrases instead of the old ones.
+    /// passphrases instead of the old ones. A file of format 1 becomes one of format 2 that opens for nobody else.
     ///
     /// # Errors
     /// [`SealError`]; the file is then as it was.

@@ -108,6 +108,11 @@ impl Seal {
         Ok((seal, vault))
     }
 
+    /// The same file key in other slots.
+    fn with_slots(&self, slots: Vec<Slot>) -> Seal {
+        Seal { origin: self.origin, slots, file_key: self.file_key.clone() }
+    }
+
     fn keys(&self) -> Result<(Aes256Gcm, Zeroizing<[u8; 32]>), SealError> {
         let halves = self.file_key.split_first_chunk::<32>();
         let (enciphers, makes_nonces) = halves.ok_or(SealError::Authentication)?;
@@ -134,24 +139,26 @@ fn shown(slots: &[Slot]) -> String {
 /// Where an open vault lives.
 pub(crate) struct Home {
     path: PathBuf,
-    /// `None`: a file of format 1, which is only read.
+    origin: Origin,
+    /// `None`: a file of format 1, which is only read until somebody is given a slot of format 2.
     seal: Option<Seal>,
     /// The end of the file as we know it, a tag over all of it: another writer has another.
     seen: Vec<u8>,
 }
 
 impl Home {
-    pub(super) fn new(path: &Path, seal: Option<Seal>, file: &[u8]) -> Home {
-        Home { path: path.to_owned(), seal, seen: tag(file) }
+    pub(super) fn new(path: &Path, origin: Origin, seal: Option<Seal>, file: &[u8]) -> Home {
+        Home { path: path.to_owned(), origin, seal, seen: tag(file) }
     }
 
     /// Whether keys can be kept here at all; `Err` says what to do first.
     pub(crate) fn takes_changes(&self) -> Result<(), &'static str> {
         match self.seal {
             Some(_) => Ok(()),
-            None => {
-                Err("the vault's file is of format 1, which is only read: seal it anew (`ykt vault seal`)")
-            }
+            None => Err(
+                "the vault's file is of format 1, which is only read: `ykt vault passphrase add` makes it one of \
+                 format 2",
+            ),
         }
     }
 
@@ -162,7 +169,8 @@ impl Home {
         self.replace(&file)
     }
 
-    /// Gives one more group or machine the file key; who has the same names already gets the new one instead.
+    /// Gives one more group or machine the file key; who has the same names already gets the new one instead. A file of
+    /// format 1 becomes one of format 2 that opens for nobody else.
     pub(super) fn add(
         &mut self,
         (levels, keys): (&Levels, &Keys),
@@ -170,7 +178,10 @@ impl Home {
         hardness: Hardness,
         rng: &mut dyn Rng,
     ) -> Result<(), SealError> {
-        let seal = self.seal.as_ref().ok_or(SealError::Format { found: super::FORMAT_1 })?;
+        let Some(seal) = &self.seal else {
+            let first = Seal::new(self.origin, unlock, hardness, rng)?;
+            return self.with_seal(levels, keys, first);
+        };
         let new = Slot::seal(&seal.file_key, &bound(seal.origin), unlock, hardness, rng)?;
         let is_other =
             |slot: &&Slot| (slot.is_credential(), slot.names()) != (new.is_credential(), new.names());
@@ -179,7 +190,8 @@ impl Home {
         if slots.len() > SLOTS_MAX {
             return Err(SealError::SlotCount { found: slots.len() });
         }
-        self.with_slots(levels, keys, slots)
+        let next = seal.with_slots(slots);
+        self.with_seal(levels, keys, next)
     }
 
     /// Takes a group's or machine's slot away; the last one stays.
@@ -196,7 +208,8 @@ impl Home {
         if slots.is_empty() {
             return Err(SealError::SlotCount { found: 0 });
         }
-        self.with_slots(levels, keys, slots)
+        let next = seal.with_slots(slots);
+        self.with_seal(levels, keys, next)
     }
 
     /// Who can open the file, each group's names in order.
@@ -205,9 +218,7 @@ impl Home {
         slots.map(|slot| slot.names().to_vec()).collect()
     }
 
-    fn with_slots(&mut self, levels: &Levels, keys: &Keys, slots: Vec<Slot>) -> Result<(), SealError> {
-        let Some(seal) = &self.seal else { return Ok(()) };
-        let next = Seal { origin: seal.origin, slots, file_key: seal.file_key.clone() };
+    fn with_seal(&mut self, levels: &Levels, keys: &Keys, next: Seal) -> Result<(), SealError> {
         let file = next.file(levels, keys)?;
         self.replace(&file)?;
         self.seal = Some(next);

@@ -10,6 +10,7 @@ use ykt_vault::{
 };
 
 const LOAD_2: KeyPlace = KeyPlace::root(KeyRef::new(KeyKind::Load, 1, 2));
+const LOAD_4: KeyPlace = KeyPlace::root(KeyRef::new(KeyKind::Load, 1, 4));
 
 fn one() -> Unlock {
     Unlock::passphrase("eight characters")
@@ -59,7 +60,8 @@ fn comes_back_as_it_was() {
     }
 }
 
-/// What release 0.2 sealed is opened with every key in its place; to be changed it is sealed anew.
+/// What release 0.2 sealed is opened with every key in its place; the first slot makes it a
+/// file that takes changes.
 #[test]
 fn a_file_of_format_1_still_opens() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,23 +83,20 @@ fn a_file_of_format_1_still_opens() {
     let change =
         || old.generate(KeyPlace::root(KeyRef::new(KeyKind::Tac, 9, 1)), KeyAlgorithm::Sm4, &mut Counting(0));
     assert!(matches!(change(), Err(VaultError::NotAllowed { reason }) if reason.contains("format 1")));
-    assert!(matches!(
-        old.add_unlock(&both(), Hardness::TEST, &mut Counting(0)),
-        Err(SealError::Format { found: 1 })
-    ));
-
-    old.seal(&path, &unlock, Hardness::TEST, &mut Counting(0)).unwrap();
-    let new = SoftVault::open(&path, &unlock).unwrap();
+    assert!(matches!(old.remove_unlock(&[""]), Err(SealError::Format { found: 1 })));
+    let list = old.list().unwrap();
+    old.add_unlock(&both(), Hardness::TEST, &mut Counting(0)).unwrap();
+    change().unwrap();
+    let new = SoftVault::open(&path, &both()).unwrap();
     assert_eq!(new.list().unwrap(), old.list().unwrap());
-    assert!(new.generate(LOAD_4, KeyAlgorithm::Tdes, &mut Counting(0)).is_ok());
+    assert_eq!(new.list().unwrap().len(), list.len() + 1);
+    assert!(SoftVault::open(&path, &unlock).is_err(), "it opens for who was added");
     for bad in [&Unlock::passphrase("another one"), &both()] {
         let file = fs::read("tests/fixtures/release-0.2/vault.sealed").unwrap();
         let error = refused(&file, bad);
         assert!(error.starts_with("check of the authentication") || error.starts_with("check of the unlock"));
     }
 }
-
-const LOAD_4: KeyPlace = KeyPlace::root(KeyRef::new(KeyKind::Load, 1, 4));
 
 #[test]
 fn two_sealings_differ() {
