@@ -142,9 +142,11 @@ mod tests {
     use std::path::Path;
 
     /// Sections whose keys are looked up by a code from the database, such as `verdict.E01`.
-    const BY_CODE: [&str; 20] = [
+    const BY_CODE: [&str; 35] = [
         "action",
         "bill-state",
+        "campaign-state",
+        "card-progress",
         "cause",
         "channel",
         "clause",
@@ -152,6 +154,13 @@ mod tests {
         "event",
         "file",
         "industry",
+        "key-act",
+        "key-difference",
+        "key-event",
+        "key-family",
+        "key-kind",
+        "key-source",
+        "key-state",
         "kind",
         "level",
         "load",
@@ -162,6 +171,12 @@ mod tests {
         "state",
         "step",
         "subject",
+        "summary",
+        "vault-condition",
+        "vault-health",
+        "vault-origin",
+        "vault-side",
+        "vault-way",
         "verdict",
     ];
 

@@ -4,6 +4,7 @@
 use crate::i18n::Lang;
 use crate::view::cell::{Cell, Value};
 use crate::view::url;
+use crate::web::App;
 use crate::words::Word;
 use std::str::FromStr;
 use ykt_base::Date;
@@ -228,6 +229,9 @@ pub enum ListError {
         /// What was given.
         found: String,
     },
+    /// The vault does not answer.
+    #[error(transparent)]
+    Vault(#[from] ykt_vault::VaultError),
     /// The database, or what is kept in it, failed.
     #[error("the list cannot be read")]
     Query(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -276,6 +280,15 @@ pub trait List: Send + Sync + 'static {
     /// # Errors
     /// [`ListError`].
     fn find(tx: &Tx<'_>, ask: &Ask, look: Look) -> Result<Found<Self::Row>, ListError>;
+
+    /// The same for lists that ask more than the database: the vault, or the clock.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    fn find_in(app: &App, tx: &Tx<'_>, ask: &Ask, look: Look) -> Result<Found<Self::Row>, ListError> {
+        let _ = app;
+        Self::find(tx, ask, look)
+    }
 }
 
 impl Ask {

@@ -143,6 +143,7 @@ impl From<ListError> for Problem {
     fn from(error: ListError) -> Problem {
         match error {
             ListError::Ask { .. } => Problem::new(Code::BadRequest, error.to_string()),
+            ListError::Vault(error) => Problem::new(Code::NoVault, error.to_string()),
             ListError::Query(_) => Problem::internal(&error),
         }
     }

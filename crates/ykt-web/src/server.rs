@@ -13,7 +13,7 @@ use crate::{api, assets, auth, checkpoints, health, layers, pages};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use std::future::Future;
@@ -188,10 +188,21 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
         .route(pages::audit::EXPORT, get(pages::audit::export))
         .route(pages::person::NEW, get(pages::person::new_page).post(pages::person::add))
         .route("/users/{name}", get(pages::person::page))
-        .route("/users/{name}/{act}", axum::routing::post(pages::person::change))
+        .route("/users/{name}/{act}", post(pages::person::change))
+        .route(pages::key::NEW, get(pages::key::new_page).post(pages::key::add))
+        .route("/keys/{place}", get(pages::key::page))
+        .route("/keys/{place}/{act}", post(pages::key::change))
+        .route("/key-requests/{id}", get(pages::key_request::page))
+        .route("/key-requests/{id}/file", get(pages::key_request::file))
+        .route("/key-requests/{id}/{act}", post(pages::key_request::decide))
+        .route(pages::campaign::NEW, get(pages::campaign::new_page).post(pages::campaign::add))
+        .route("/campaigns/{name}", get(pages::campaign::page))
+        .route("/campaigns/{name}/{act}", post(pages::campaign::change))
+        .route(pages::vault::PATH, get(pages::vault::page))
+        .route("/vault/{act}", post(pages::vault::change))
         .route("/system", get(pages::system::page))
         .route("/account", get(auth::account_page).post(auth::change_password))
-        .route("/sign-out", axum::routing::post(auth::sign_out))
+        .route("/sign-out", post(auth::sign_out))
         .fallback(|| async { Problem::not_found("") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "") })
         .layer(from_fn(auth::signed_in))

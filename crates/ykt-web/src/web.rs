@@ -73,6 +73,14 @@ impl Shared {
         }
     }
 
+    /// The key management centre.
+    ///
+    /// # Errors
+    /// [`Code::NoVault`].
+    pub(crate) fn centre(&self) -> Result<Arc<Centre>, Problem> {
+        self.app.centre.clone().ok_or_else(|| Problem::new(Code::NoVault, ""))
+    }
+
     /// Reads on a thread that may block.
     ///
     /// # Errors

@@ -4,6 +4,9 @@
 use crate::i18n::Lang;
 use crate::view::cell::{Cell, Tone};
 use ykt_clearing::{BillState, Cause, FileState, PaymentState, Phase, State};
+use ykt_kmc::campaigns::{CampaignState, CardProgress};
+use ykt_kmc::registry::tree::Family;
+use ykt_kmc::registry::{KeyEventKind, Source};
 use ykt_office::audit::Outcome;
 use ykt_office::blacklist::ListKind;
 use ykt_office::cards::{CardEvent, CardKind, CardState};
@@ -12,6 +15,7 @@ use ykt_office::requests::RequestState;
 use ykt_office::terminals::TerminalState;
 use ykt_pay::OrderState;
 use ykt_pay::order::StepKind;
+use ykt_vault::KeyState;
 
 /// A closed set of words.
 pub trait Word: Copy + PartialEq + Sized + 'static {
@@ -123,6 +127,53 @@ words! {
         Done = "done" Good;
         Failed = "failed" Bad;
         Expired = "expired" Quiet;
+    }
+    KeyState "key-state" {
+        Generated = "generated" Info;
+        Active = "active" Good;
+        Retired = "retired" Quiet;
+        Destroyed = "destroyed" Bad;
+    }
+    Family "key-family" {
+        Centre = "centre" Quiet;
+        Card = "card" Quiet;
+        Purse = "purse" Quiet;
+        Tickets = "tickets" Quiet;
+        Psam = "psam" Quiet;
+        KeyCard = "key-card" Quiet;
+        Bank = "bank" Quiet;
+        M1 = "m1" Quiet;
+        Sms = "sms" Quiet;
+    }
+    Source "key-source" {
+        Generated = "generated" Quiet;
+        Ceremony = "ceremony" Quiet;
+        Seed = "seed" Quiet;
+        Imported = "imported" Quiet;
+        Found = "found" Warn;
+    }
+    KeyEventKind "key-event" {
+        Generated = "generated" Info;
+        Imported = "imported" Info;
+        Found = "found" Warn;
+        Activated = "activated" Good;
+        Retired = "retired" Quiet;
+        Succeeded = "succeeded" Quiet;
+        Restored = "restored" Good;
+        Destroyed = "destroyed" Bad;
+        Exported = "exported" Warn;
+        Replicated = "replicated" Info;
+    }
+    CampaignState "campaign-state" {
+        Planned = "planned" Info;
+        Open = "open" Good;
+        Ended = "ended" Quiet;
+    }
+    CardProgress "card-progress" {
+        Waiting = "waiting" Quiet;
+        Begun = "begun" Warn;
+        Done = "done" Good;
+        Stopped = "stopped" Bad;
     }
     OrderState "load" {
         Paid = "paid" Info;

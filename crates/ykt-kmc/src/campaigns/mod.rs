@@ -76,6 +76,12 @@ pub struct KeyChange {
 }
 
 impl KeyChange {
+    /// The key as the card has it.
+    #[must_use]
+    pub const fn earlier(&self) -> KeyRef {
+        KeyRef { kind: self.kind, index: self.index, version: self.from }
+    }
+
     /// The key the card gets.
     #[must_use]
     pub const fn later(&self) -> KeyRef {
@@ -212,6 +218,8 @@ impl Counts {
 /// A card of a campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignCard {
+    /// The campaign.
+    pub campaign: String,
     /// Card number.
     pub asn: Asn8,
     /// How far it is.
@@ -224,9 +232,11 @@ pub struct CampaignCard {
     pub note: String,
 }
 
-/// Which cards of a campaign a list shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Which cards of campaigns a list shows; what is `None` does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CardListFilter {
+    /// Only those of one campaign.
+    pub campaign: Option<String>,
     /// Only those that are so far.
     pub progress: Option<CardProgress>,
 }

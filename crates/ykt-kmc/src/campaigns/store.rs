@@ -190,31 +190,31 @@ pub fn progress(tx: &Tx<'_>, name: &str) -> Result<Counts, StoreError> {
     Ok(counts)
 }
 
-const CARD_COLUMNS: &str = "SELECT asn, progress, at, counter, note FROM kmc_campaign_card";
+const CARD_COLUMNS: &str = "SELECT campaign, asn, progress, at, counter, note FROM kmc_campaign_card";
 
 fn campaign_card(row: &Row<'_>) -> Result<CampaignCard, StoreError> {
     Ok(CampaignCard {
-        asn: row.get(0)?,
-        progress: row.get(1)?,
-        at: row.get(2)?,
-        counter: row.get(3)?,
-        note: row.get(4)?,
+        campaign: row.get(0)?,
+        asn: row.get(1)?,
+        progress: row.get(2)?,
+        at: row.get(3)?,
+        counter: row.get(4)?,
+        note: row.get(5)?,
     })
 }
 
-/// The cards of a campaign, by number.
+/// The cards of campaigns, by number.
 ///
 /// # Errors
 /// [`StoreError`].
 pub fn card_list(
     tx: &Tx<'_>,
-    name: &str,
     filter: &CardListFilter,
     paging: Paging,
 ) -> Result<Page<CampaignCard>, StoreError> {
     let mut conditions = Filter::default();
-    conditions.when("campaign =", Some(name)).when("progress =", filter.progress);
-    conditions.page(tx, CARD_COLUMNS, ("asn", Direction::Up), "asn", paging, campaign_card)
+    conditions.when("campaign =", filter.campaign.as_deref()).when("progress =", filter.progress);
+    conditions.page(tx, CARD_COLUMNS, ("asn", Direction::Up), "campaign", paging, campaign_card)
 }
 
 pub(super) fn card(tx: &Tx<'_>, name: &str, asn: &Asn8) -> Result<Option<CampaignCard>, StoreError> {

@@ -3,6 +3,7 @@
 use super::{KeyEvent, KeyEventKind, KeyRecord, Source, Word};
 use crate::place::PlaceName;
 use ykt_base::DateTime;
+use ykt_office::Act;
 use ykt_office::audit::{self, Outcome};
 use ykt_store::{Row, StoreError, Tx, Value, params};
 use ykt_vault::{KeyAlgorithm, KeyInfo, KeyPlace, KeyState};
@@ -191,9 +192,10 @@ fn happened(
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn note(tx: &Tx<'_>, place: &KeyPlace, note: &str) -> Result<(), StoreError> {
+pub fn note(tx: &Tx<'_>, place: &KeyPlace, note: &str, act: &Act) -> Result<(), StoreError> {
     let name = PlaceName(*place).to_string();
     tx.execute("UPDATE kmc_key SET note = $1 WHERE place = $2", params![note, &name])?;
+    audit::append(tx, act, "key/note", &name, Outcome::Done, note)?;
     Ok(())
 }
 

@@ -155,8 +155,9 @@ fn only_cards_of_the_campaign_in_use_are_touched() {
     world.centre.store.write(lose).unwrap();
     assert!(matches!(visit(&world, &mut lost), Err(VisitError::NotInUse { .. })));
     assert_eq!(visit(&world, &mut first).unwrap().written, [KeyRef::new(KeyKind::Load, 1, 2)]);
-    let filter = CardListFilter { progress: Some(CardProgress::Waiting) };
-    let waiting = world.centre.store.read(|tx| campaigns::card_list(tx, "second", &filter, Paging::first(9)));
+    let filter =
+        CardListFilter { campaign: Some("second".to_owned()), progress: Some(CardProgress::Waiting) };
+    let waiting = world.centre.store.read(|tx| campaigns::card_list(tx, &filter, Paging::first(9)));
     assert_eq!(waiting.unwrap().rows.iter().map(|card| card.asn).collect::<Vec<_>>(), [asn(3)]);
 }
 

@@ -61,7 +61,7 @@ pub(crate) async fn list<L: List>(
     let ask = Ask::parse::<L>(&asked.query)?;
     let look = asked.look();
     let (page, rows) = (ask.page, ask.rows);
-    let found = shared.read(move |tx| Ok(L::find(tx, &ask, look)?)).await?;
+    let (found, _) = crate::lists::find::<L>(&shared, ask, look).await?;
     let totals: Map<String, JsonValue> = L::columns()
         .iter()
         .filter_map(|column| {

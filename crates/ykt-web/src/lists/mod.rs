@@ -4,6 +4,7 @@ pub mod audit;
 pub mod books;
 pub mod cards;
 pub mod clearing;
+pub mod keys;
 pub mod loads;
 pub mod records;
 pub mod users;
@@ -14,7 +15,7 @@ use crate::list::{Ask, EXPORT_ROWS_MAX, Filter, Found, List, Look, Order, Shape}
 use crate::problem::{Code, Problem};
 use crate::view::frame::Frame;
 use crate::view::table::Table;
-use crate::web::{Asked, Shared, blocking};
+use crate::web::{App, Asked, Shared, blocking};
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
@@ -97,12 +98,22 @@ pub(crate) async fn page<L: List>(
     admit::<L>(&shared, &asked, Reading::Page).await?;
     let ask = Ask::parse::<L>(&asked.query)?;
     let look = asked.look();
-    let (found, ask) = shared.read(move |tx| Ok((L::find(tx, &ask, look)?, ask))).await?;
+    let (found, ask) = find::<L>(&shared, ask, look).await?;
     let f = asked.frame(&shared, asked.prefs.lang.t(L::TITLE), L::PATH);
     let table = Table::new::<L>(&ask, &found, look);
     let may = |needs: Permission| asked.signed.who.role.may(needs);
     let actions = L::ACTIONS.iter().filter(|(.., needs)| may(*needs)).map(|(key, href, _)| (*key, *href));
     Ok(render(&ListPage { f, lead: L::LEAD, actions: actions.collect(), table })?.into_response())
+}
+
+/// The wanted part of a list.
+pub(crate) async fn find<L: List>(
+    shared: &Arc<Shared>,
+    ask: Ask,
+    look: Look,
+) -> Result<(Found<L::Row>, Ask), Problem> {
+    let app = shared.app.clone();
+    shared.read(move |tx| Ok((L::find_in(&app, tx, &ask, look)?, ask))).await
 }
 
 /// The list as CSV.
@@ -138,16 +149,17 @@ fn file<L: List>(ending: &str, kind: &'static str, body: Vec<u8>) -> Response {
 async fn everything<L: List>(shared: &Arc<Shared>, asked: &Asked) -> Result<(Ask, Found<L::Row>), Problem> {
     let ask = Ask::parse::<L>(&asked.query)?;
     let look = asked.look();
-    shared.read(move |tx| Ok((ask.clone(), all::<L>(tx, &ask, look)?))).await
+    let app = shared.app.clone();
+    shared.read(move |tx| Ok((ask.clone(), all::<L>(&app, tx, &ask, look)?))).await
 }
 
 /// All rows of a list that pass the filter of `ask`.
 ///
 /// # Errors
 /// [`Code::ExportTooLong`] above [`EXPORT_ROWS_MAX`] rows.
-pub(crate) fn all<L: List>(tx: &Tx<'_>, ask: &Ask, look: Look) -> Result<Found<L::Row>, Problem> {
+pub(crate) fn all<L: List>(app: &App, tx: &Tx<'_>, ask: &Ask, look: Look) -> Result<Found<L::Row>, Problem> {
     let part = |page| ask.with(|a| (a.page, a.rows) = (page, EXPORT_BATCH_ROWS));
-    let mut found = L::find(tx, &part(1), look)?;
+    let mut found = L::find_in(app, tx, &part(1), look)?;
     if found.count > u64::from(EXPORT_ROWS_MAX) {
         let detail = format!("at most {EXPORT_ROWS_MAX} rows, found {}", found.count);
         return Err(Problem::new(Code::ExportTooLong, detail));
@@ -155,7 +167,7 @@ pub(crate) fn all<L: List>(tx: &Tx<'_>, ask: &Ask, look: Look) -> Result<Found<L
     let mut page = 1;
     while u64::try_from(found.rows.len()).unwrap_or(u64::MAX) < found.count {
         page += 1;
-        let more = L::find(tx, &part(page), look)?.rows;
+        let more = L::find_in(app, tx, &part(page), look)?.rows;
         if more.is_empty() {
             break;
         }
@@ -213,6 +225,10 @@ pub fn all_lists() -> Vec<Registered> {
         registered::<clearing::Payments>(),
         registered::<books::Trial>(),
         registered::<books::Entries>(),
+        registered::<keys::Keys>(),
+        registered::<keys::KeyRequests>(),
+        registered::<keys::Campaigns>(),
+        registered::<keys::CampaignCards>(),
         registered::<users::Users>(),
         registered::<audit::Audit>(),
     ]

@@ -2,10 +2,13 @@
 
 pub mod audit;
 pub mod bill;
+pub mod campaign;
 pub mod card;
 pub mod day;
 pub mod entry;
 pub mod file;
+pub mod key;
+pub mod key_request;
 pub mod merchant;
 pub mod order;
 pub mod person;
@@ -14,11 +17,24 @@ pub mod search;
 pub mod system;
 pub mod terminal;
 pub mod today;
+pub mod vault;
 
+use crate::act::Filled;
 use crate::i18n::Lang;
 use crate::list::List;
+use crate::view::cell::Tone;
+use crate::view::detail::Block;
 
 /// The crumb of a list: its title and its address.
 fn crumb<L: List>(lang: Lang) -> (String, String) {
     (lang.t(L::TITLE).to_owned(), L::PATH.to_owned())
+}
+
+/// Says at the top why an act was refused whose form is not on the page: one's own request has none to approve it.
+fn say_refusal(blocks: &mut Vec<Block>, filled: &Filled) {
+    let has_form =
+        blocks.iter().any(|block| matches!(block, Block::Form(form) if form.action == filled.action));
+    if let Some(words) = filled.words().filter(|_| !has_form) {
+        blocks.insert(0, Block::Note(Tone::Bad, words.to_owned()));
+    }
 }

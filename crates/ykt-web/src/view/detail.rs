@@ -39,6 +39,8 @@ pub enum Block {
     Raw(String, String),
     /// Words that matter.
     Note(Tone, String),
+    /// How far something is: so many of so many, in words.
+    Progress(String, Bar),
     /// A form.
     Form(Form),
 }
@@ -54,6 +56,17 @@ pub struct Figure {
     pub note: String,
     /// The list that sums to it.
     pub href: Option<String>,
+}
+
+/// How far something is.
+#[derive(Debug)]
+pub struct Bar {
+    /// What is done.
+    pub done: u64,
+    /// Of how many.
+    pub of: u64,
+    /// The same in words.
+    pub words: String,
 }
 
 /// A step of a way.

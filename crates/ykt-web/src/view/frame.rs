@@ -137,8 +137,9 @@ struct Section {
 }
 
 const READ: Option<Permission> = Some(Permission::ReadBusiness);
+const KEYS: Option<Permission> = Some(Permission::ReadKeys);
 
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     Section { title: "nav.today", icon: "today", below: &[("/", "nav.today", READ)] },
     Section {
         title: "nav.cards",
@@ -167,6 +168,16 @@ const SECTIONS: [Section; 5] = [
         title: "nav.books",
         icon: "books",
         below: &[("/trial", "nav.trial", READ), ("/entries", "nav.entries", READ)],
+    },
+    Section {
+        title: "nav.keys",
+        icon: "keys",
+        below: &[
+            ("/keys", "nav.key_tree", KEYS),
+            ("/key-requests", "nav.key_requests", KEYS),
+            ("/campaigns", "nav.campaigns", KEYS),
+            ("/vault", "nav.vault", KEYS),
+        ],
     },
     Section {
         title: "nav.system",
@@ -298,7 +309,9 @@ mod tests {
         assert!(hrefs(Role::Operator).contains(&"/cards"));
         assert!(!hrefs(Role::Operator).contains(&"/audit"));
         assert!(hrefs(Role::Auditor).contains(&"/audit"));
-        assert_eq!(hrefs(Role::Security), ["/system", "/users", "/account"]);
+        let keys = ["/keys", "/key-requests", "/campaigns", "/vault"];
+        let security: Vec<_> = keys.into_iter().chain(["/system", "/users", "/account"]).collect();
+        assert_eq!(hrefs(Role::Security), security);
     }
 
     #[test]

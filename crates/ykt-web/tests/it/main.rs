@@ -5,6 +5,7 @@ mod api;
 mod client;
 mod download;
 mod figures;
+mod keys;
 mod people;
 mod serving;
 mod signing_in;

@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use ykt_base::{Asn8, Clock, Date, DateTime, IssuerFactor, KeyVersion, MerchantCode, PosNo, Rng, TerminalId};
+use ykt_kmc::campaigns::{self, CardChoice, NewCampaign};
+use ykt_kmc::{Centre, Operation};
 use ykt_office::Act;
 use ykt_office::cards::{self, CardEvent, CardKind, NewCard};
 use ykt_office::merchants::{self, Contract, NewMerchant, PayeeAccount, PayeeKind};
 use ykt_office::people::{FirstPassword, HashCost, NewUser, Password, People, Role, SignInRules};
 use ykt_office::terminals::{self, NewTerminal, Pair, TerminalEvent};
 use ykt_store::{Store, StoreError, Tx};
+use ykt_vault::{KeyKind, KeyPlace, KeyRef, Levels, Origin, SoftVault};
 use ykt_web::{App, Config};
 
 /// The password of every person of this world.
@@ -72,9 +75,9 @@ pub fn card(no: u32) -> Asn8 {
 
 /// An application without any data but its people: one of each role, named by it.
 pub fn empty() -> App {
-    let store =
-        Store::in_memory(&[ykt_office::MODULE, ykt_ledger::MODULE, ykt_pay::MODULE, ykt_clearing::MODULE])
-            .unwrap();
+    let rooms = [ykt_office::MODULE, ykt_ledger::MODULE, ykt_pay::MODULE, ykt_clearing::MODULE];
+    let modules: Vec<_> = rooms.into_iter().chain(ykt_kmc::MODULES.iter().copied()).collect();
+    let store = Store::in_memory(&modules).unwrap();
     let seed = AtomicU64::new(1);
     let rng = move || -> Box<dyn Rng> { Box::new(Count(seed.fetch_add(1, Ordering::Relaxed) << 20)) };
     let rules = SignInRules { cost: HashCost::LEAST, ..SignInRules::default() };
@@ -120,6 +123,22 @@ pub fn full() -> App {
     app
 }
 
+/// The company with a vault of demonstration keys and a key management centre over it.
+pub fn with_keys() -> App {
+    let app = full();
+    let vault = Arc::new(SoftVault::generate(Levels::nation_city_card(), &mut Count(9), Origin::Demo));
+    let centre = centre(&app.store, &vault);
+    App { vault: Some(vault), centre: Some(Arc::new(centre)), ..app }
+}
+
+/// A centre over a vault, whose keys are registered.
+pub fn centre(store: &Store, vault: &Arc<SoftVault>) -> Centre {
+    let signer = vault.signer(KeyRef::new(KeyKind::Signing, 1, 1)).ok();
+    let centre = Centre::new(store.clone(), Arc::clone(vault) as _, signer);
+    centre.take_over(&Act::of_system("setup", at(5, 0))).unwrap();
+    centre
+}
+
 /// The company after two days of trade.
 pub fn traded() -> App {
     let app = empty();
@@ -128,7 +147,19 @@ pub fn traded() -> App {
     crate::trade::load(&app.store, &vault);
     app.store.write(misfortunes).unwrap();
     crate::trade::ride_and_clear(&app.store, &vault);
-    App { vault: Some(vault), ..app }
+    let centre = centre(&app.store, &vault);
+    let act = Act::of("keys1", "192.0.2.11", at(19, 0));
+    let load = KeyPlace::root(KeyRef::new(KeyKind::Load, 1, 1));
+    centre.ask(&act, "retire-load".parse().unwrap(), &Operation::Retire(load), "a rehearsal").unwrap();
+    let campaign = NewCampaign {
+        name: "second".to_owned(),
+        title: "Second generation".to_owned(),
+        profile: campaigns::profile_text("city-cpu").unwrap().to_owned(),
+        changes: vec!["load.1:1-2".parse().unwrap()],
+        cards: CardChoice::Listed((1..=30).map(card).collect()),
+    };
+    centre.store.write(|tx| campaigns::plan(tx, &campaign, &act)).unwrap();
+    App { vault: Some(vault), centre: Some(Arc::new(centre)), ..app }
 }
 
 fn registers(tx: &Tx<'_>) -> Result<(), StoreError> {
