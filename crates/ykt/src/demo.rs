@@ -123,6 +123,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         let signer = installation::signing_pair(city.vault())?;
         let centre = Centre::new(city.store().clone(), city.vault().clone(), signer);
+        installation::begin(&centre)?;
         let server = Server::bind(config, serve::app(city.store().clone(), Some(centre)))?;
         println!("\nserving on {}", server.url());
         for (name, full_name, role) in USERS {

@@ -8,11 +8,13 @@ use anyhow::bail;
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use ykt_base::Clock;
 use ykt_city::city::MODULES;
-use ykt_kmc::Centre;
 use ykt_kmc::pair_log::{self, PairLog};
+use ykt_kmc::{Centre, registry};
+use ykt_office::Act;
 use ykt_office::people::People;
-use ykt_store::Store;
+use ykt_store::{Store, StoreError};
 use ykt_vault::pair::PairEvent;
 use ykt_vault::{KeyKind, KeyState, Signer, SoftVault, Vault, VaultError};
 use ykt_web::{Config, Environment};
@@ -94,6 +96,29 @@ pub fn centre(store: &Store, vaults: &Vaults) -> Result<Centre, VaultError> {
         Some(pair) => centre.with_pair(Arc::clone(pair)),
         None => centre,
     })
+}
+
+/// Begins the work of a centre: at its first start it takes over the keys that the vault has already, and at each start
+/// it finishes what was approved before the last process ended. Both are said on stderr.
+///
+/// # Errors
+/// When the database does not answer. A vault that does not answer is no error: it may come back.
+pub fn begin(centre: &Centre) -> Result<(), StoreError> {
+    let now = SystemClock.now();
+    if centre.store.read(registry::records)?.is_empty() {
+        match centre.take_over(&Act::of_system("first start of the key registry", now)) {
+            Ok(0) => {}
+            Ok(taken) => eprintln!("{taken} keys of the vault are registered now"),
+            Err(error) => eprintln!("the keys of the vault are not registered yet: {error}"),
+        }
+    }
+    for (id, outcome) in centre.resume(now, &mut SystemRng)? {
+        match outcome {
+            Ok(request) => eprintln!("request {id} of before is {}", request.state),
+            Err(error) => eprintln!("request {id} of before is not finished: {error}"),
+        }
+    }
+    Ok(())
 }
 
 /// The newest pair of the sealed file that may sign: checkpoints of the audit log, protocols. `None` before a ceremony

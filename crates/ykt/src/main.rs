@@ -4,6 +4,7 @@
 
 mod audit;
 mod calc;
+mod campaign;
 mod card;
 mod ceremony;
 mod certify;
@@ -15,6 +16,7 @@ mod identity;
 mod installation;
 mod key_card;
 mod key_desk;
+mod keys;
 mod m1;
 mod machine;
 mod person;
@@ -51,6 +53,8 @@ enum Command {
     Ceremony(ceremony::Args),
     Audit(audit::Args),
     Vault(vault::Args),
+    Keys(keys::Args),
+    Campaign(campaign::Args),
     /// Cards in image files: make, show, talk to, and put into a virtual reader
     Card(card::Args),
     /// PSAMs: produce batches of them; in image files make, show, talk to, and put into a virtual reader
@@ -75,6 +79,8 @@ fn main() -> ExitCode {
         Command::Ceremony(args) => ceremony::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Vault(args) => vault::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Campaign(args) => campaign::run(&args),
         Command::Card(args) => card::run(&args),
         Command::Psam(args) => psam::run(&args),
         Command::KeyCard(args) => key_card::run(&args),

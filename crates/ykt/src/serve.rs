@@ -53,6 +53,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     installation::refuse_demonstration(&config, &store, vaults.as_ref())?;
     let centre = vaults.map(|vaults| installation::centre(&store, &vaults)).transpose()?;
+    centre.as_ref().map(installation::begin).transpose()?;
     let server = Server::bind(config, app(store, centre))?;
     eprintln!("serving on {}; stop with Ctrl-C", server.url());
     serve(server)?;
