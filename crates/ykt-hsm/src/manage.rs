@@ -9,12 +9,13 @@ use crate::record::KeyRecord;
 use crate::vault::{Desk, HsmVault};
 use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
+use std::sync::Arc;
 use ykt_base::Rng;
 use ykt_vault::manage::root_factor;
 use ykt_vault::table::{Entry, Use};
 use ykt_vault::{
-    ImportedKey, KeyAlgorithm, KeyInfo, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, KeyValue,
-    VaultError, WrappedKey, transport,
+    ImportedKey, KeyAlgorithm, KeyInfo, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, VaultError,
+    WrappedKey, transport,
 };
 
 /// A key that has come into the token and is not kept yet.
@@ -59,7 +60,7 @@ impl HsmVault {
     }
 
     /// A connection that answered just now.
-    fn fresh_desk(&self) -> Result<std::sync::Arc<Desk>, VaultError> {
+    fn fresh_desk(&self) -> Result<Arc<Desk>, VaultError> {
         let desk = self.desk()?;
         if desk.connection.probe().is_ok() {
             return Ok(desk);
@@ -84,9 +85,12 @@ impl Change<'_> {
     fn keep(&mut self, new: &Newcomer) -> Result<KeyInfo, Fault> {
         let before = self.shelf.clone();
         let kept = self.try_keep(new);
-        if kept.is_err() {
+        if let Err(fault) = &kept {
             self.shelf = before;
-            let _ = self.line.clear(&new.place);
+            // When the line broke, nobody knows whether the record was written: the next reading tells.
+            if !fault.is_lost_connection() {
+                let _ = self.line.clear(&new.place);
+            }
         }
         kept
     }
@@ -136,12 +140,6 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// The value of a key of this vault, for one encipherment under a transport key that the token cannot wrap with.
-    fn value(&self, entry: &Entry<ObjectHandle>) -> Result<KeyValue, Fault> {
-        let mechanisms = &self.vault.settings.mechanisms;
-        self.desk.hatch.take(self.line, mechanisms, entry)
-    }
-
     fn import(&mut self, key: &ImportedKey) -> Result<KeyInfo, Fault> {
         let ImportedKey { place, state, value, kcv } = key;
         let (algorithm, own) = (value.algorithm(), value.kcv());
@@ -164,7 +162,8 @@ impl Change<'_> {
             return Err(VaultError::WrongKcv { key: transport, expected, found }.into());
         }
         if under.algorithm != KeyAlgorithm::Aes256 {
-            let value = transport::decipher(cryptogram, algorithm, &self.value(&under)?);
+            let transport_key = self.desk.hatch.take(self.line, &self.vault.settings.mechanisms, &under)?;
+            let value = transport::decipher(cryptogram, algorithm, &transport_key);
             let value = value.ok_or_else(|| wrapped.changed())?;
             return self.import(&ImportedKey { place, state, value, kcv: Some(kcv) });
         }
@@ -284,18 +283,20 @@ impl KeyManagement for HsmVault {
     }
 
     fn wrap(&self, place: &KeyPlace, transport: KeyRef) -> Result<WrappedKey, VaultError> {
-        self.change(|change| {
-            let keys = &change.shelf.keys;
+        self.with(|desk, line| {
+            let shelf = desk.shelf();
+            let value = |entry| desk.hatch.take(line, &self.settings.mechanisms, entry);
+            let keys = &shelf.keys;
             let under = keys.centre_key_of(transport, KeyKind::KeyTransport, Use::Write)?;
             let entry = keys.leaving(place, transport)?;
             let cryptogram = match under.algorithm {
                 KeyAlgorithm::Aes256 => {
-                    let (calls, session) = (&change.line.module.calls, change.line.session);
+                    let (calls, session) = (&line.module.calls, line.session);
                     let wrap = self.settings.mechanisms.wrap;
                     let wrapped = calls.wrap(session, wrap, handle_of(under)?, handle_of(entry)?);
                     wrapped.map_err(|error| stays_inside(place, error))?
                 }
-                algorithm => transport::encipher(&change.value(entry)?, &change.value(under)?)
+                algorithm => transport::encipher(&value(entry)?, &value(under)?)
                     .ok_or_else(|| VaultError::lacks(BACKEND, algorithm))?,
             };
             Ok(WrappedKey {

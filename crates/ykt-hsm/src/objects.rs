@@ -195,7 +195,12 @@ impl Line<'_> {
         let mut shelf = Shelf { origin, levels, keys: KeyTable::default(), revision: 0 };
         for KeyRecord { revision, place, algorithm, state, kcv } in records.into_values() {
             shelf.revision = shelf.revision.max(revision);
-            let value = handles.get(&id(&place)).copied().filter(|_| state != KeyState::Destroyed);
+            let mut value = handles.get(&id(&place)).copied();
+            if state == KeyState::Destroyed
+                && let Some(left_by_a_cut) = value.take()
+            {
+                self.session.destroy_object(left_by_a_cut)?;
+            }
             shelf.keys.restore(Entry { place, algorithm, state, kcv, value });
         }
         Ok(Some(shelf))

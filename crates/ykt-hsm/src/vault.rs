@@ -38,7 +38,7 @@ pub enum OpenError {
     #[error(transparent)]
     Token(#[from] VaultError),
     /// There is no vault in it yet.
-    #[error("the {token} holds no vault; make one in it with `ykt vault create`")]
+    #[error("the {token} holds no vault; make one in it with `ykt vault init-token`")]
     NoVault {
         /// Which token.
         token: String,
@@ -229,7 +229,10 @@ impl HsmVault {
 
     /// Works with the token; when the connection turns out to be lost, again with a new one. For work that changes
     /// nothing in the token.
-    fn with<T>(&self, work: impl Fn(&Desk, &Line<'_>) -> Result<T, Fault>) -> Result<T, VaultError> {
+    pub(crate) fn with<T>(
+        &self,
+        work: impl Fn(&Desk, &Line<'_>) -> Result<T, Fault>,
+    ) -> Result<T, VaultError> {
         let mut attempts_left = ATTEMPTS_MAX;
         loop {
             let desk = self.desk()?;

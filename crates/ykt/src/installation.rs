@@ -19,7 +19,7 @@ use ykt_vault::pair::PairEvent;
 use ykt_vault::{KeyKind, KeyState, Signer, SoftVault, Vault, VaultError};
 use ykt_web::{Config, Environment};
 
-pub use vaults::{Vaults, open_sealed};
+pub use vaults::{Vaults, open_sealed, token};
 
 /// Which installation.
 #[derive(Debug, ClapArgs)]

@@ -22,6 +22,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Act {
     Init(init::Init),
+    InitToken(init::InitToken),
     Status(show::Status),
     List(show::List),
     #[command(subcommand)]
@@ -39,6 +40,7 @@ enum Act {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.act {
         Act::Init(init) => init.run(),
+        Act::InitToken(init) => init.run(),
         Act::Status(status) => status.run(),
         Act::List(list) => list.run(),
         Act::Passphrase(passphrase) => passphrase.run(),

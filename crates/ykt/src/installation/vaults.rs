@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ykt_hsm::{Export, HsmVault, Mechanisms, PinSource, SESSIONS_DEFAULT, SESSIONS_MAX, Settings, TokenName};
 use ykt_vault::pair::{PairSink, Side};
 use ykt_vault::remote::{Endpoint, TlsFiles};
-use ykt_vault::{Health, KeyManagement, Origin, Pair, RemoteVault, SoftVault, Unlock, Vault};
+use ykt_vault::{Health, KeyManagement, Origin, Pair, RemoteVault, SoftVault, Unlock, VaultStatus};
 use ykt_web::Config;
 use ykt_web::config::{ExportConfig, Pkcs11Config, RemoteConfig, VaultBackend, VaultConfig};
 use zeroize::Zeroizing;
@@ -27,16 +27,23 @@ impl Vaults {
     /// # Errors
     /// When none of them answers, so that nobody knows.
     pub fn of_demonstration(&self) -> anyhow::Result<bool> {
-        let mut statuses = match &self.pair {
-            Some(pair) => vec![pair.member(Side::Primary).status(), pair.member(Side::Backup).status()],
-            None => vec![self.keys.status()],
+        let vaults = match &self.pair {
+            Some(pair) => vec![pair.member(Side::Primary), pair.member(Side::Backup)],
+            None => vec![&self.keys],
         };
-        statuses.extend(self.sealed.as_ref().map(|sealed| sealed.status()));
-        let mut answers = statuses.iter().filter(|status| status.health == Health::Ready).peekable();
-        if answers.peek().is_none() {
-            bail!("the vault does not answer: {:?}", self.keys.status().health);
+        let mut silent = String::new();
+        let mut origins: Vec<Origin> = self.sealed.iter().map(|sealed| sealed.origin()).collect();
+        for VaultStatus { backend, origin, health, .. } in vaults.iter().map(|vault| vault.status()) {
+            match health {
+                Health::Ready => origins.push(origin),
+                Health::Locked => silent = format!("the {backend} vault is locked"),
+                Health::Gone { reason } => silent = format!("the {backend} vault does not answer: {reason}"),
+            }
         }
-        Ok(answers.any(|status| status.origin == Origin::Demo))
+        if self.sealed.iter().count() == origins.len() {
+            bail!("nobody knows whose keys these are: {silent}");
+        }
+        Ok(origins.contains(&Origin::Demo))
     }
 }
 
@@ -73,6 +80,10 @@ pub fn open(config: &Config, acting: Side, sink: Arc<dyn PairSink>) -> anyhow::R
 /// When it cannot be opened, or it is named and what opens it is not.
 pub fn open_sealed(config: &Config) -> anyhow::Result<Option<Arc<SoftVault>>> {
     let file = config.vault_file();
+    let is_beside = config.vault.backend != VaultBackend::Software;
+    if is_beside && config.vault.file.is_none() && !file.exists() {
+        return Ok(None);
+    }
     let unlock = match (config.vault_passphrase()?, &config.vault.credential_file) {
         (Some(passphrase), _) => Unlock::passphrase(&passphrase),
         (None, Some(credential)) => Unlock::credential_file(credential)?,
@@ -84,6 +95,26 @@ pub fn open_sealed(config: &Config) -> anyhow::Result<Option<Arc<SoftVault>>> {
         (None, None) => return Ok(None),
     };
     Ok(Some(Arc::new(SoftVault::open(&file, &unlock)?)))
+}
+
+/// The token of a configuration: the vault itself, or one of a pair; `of` says which when both are tokens.
+///
+/// # Errors
+/// When it names none, or two.
+pub fn token(config: &Config, of: Option<Side>) -> anyhow::Result<Settings> {
+    config.vault.check("vault")?;
+    if let Some(token) = &config.vault.pkcs11 {
+        return token_settings(token, pin_of_environment());
+    }
+    let member = |member: &Option<Box<VaultConfig>>| member.as_ref().and_then(|member| member.pkcs11.clone());
+    let (primary, backup) = (member(&config.vault.primary), member(&config.vault.backup));
+    let token = match (primary, backup, of) {
+        (Some(_), Some(_), None) => bail!("primary and backup are both tokens: say whose with --of"),
+        (primary, _, Some(Side::Primary)) => primary,
+        (_, backup, Some(Side::Backup)) => backup,
+        (primary, backup, None) => primary.or(backup),
+    };
+    token_settings(&token.context("the configuration names no such token: set [vault.pkcs11]")?, None)
 }
 
 /// One of a pair. A token or another process need not answer yet: the other one may.

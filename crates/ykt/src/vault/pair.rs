@@ -56,9 +56,12 @@ pub struct Switch {
     as_it_is: bool,
 }
 
+/// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum SideName {
+pub enum SideName {
+    /// The first.
     Primary,
+    /// The second.
     Backup,
 }
 

@@ -10,6 +10,7 @@ mod certify;
 mod consoles;
 #[cfg(feature = "pcsc")]
 mod foreign;
+mod hsm;
 mod identity;
 mod image_cards;
 #[cfg(feature = "pcsc")]
