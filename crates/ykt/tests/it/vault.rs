@@ -220,9 +220,13 @@ fn a_primary_that_is_killed_under_load_loses_no_request() {
 
 /// `ykt vault …` with these lines typed.
 fn typed(folder: &Path, args: &[&str], lines: &str) -> (i32, String) {
+    typed_to(folder, &[&["vault"], args].concat(), lines)
+}
+
+/// `ykt …` with these lines typed.
+fn typed_to(folder: &Path, args: &[&str], lines: &str) -> (i32, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ykt"))
         .current_dir(folder)
-        .arg("vault")
         .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -274,4 +278,54 @@ fn a_sealed_file_is_made_opened_and_given_other_passphrases() {
     assert!(
         ok(at, &["vault", "list", "--file", "k.sealed", "--credential", "m.credential"]).contains("load\n")
     );
+}
+
+const CONFIG: &str = "data = \"data\"\n[vault]\nbackend = \"pair\"\n\
+    [vault.primary]\nfile = \"primary.sealed\"\ncredential_file = \"machine.credential\"\n\
+    [vault.backup]\nfile = \"backup.sealed\"\ncredential_file = \"machine.credential\"\n";
+
+#[test]
+fn primary_and_backup_are_compared_replicated_and_switched_by_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    sealed_twice(at);
+    std::fs::write(at.join("ykt.toml"), CONFIG).unwrap();
+    let configured = ["--config", "ykt.toml"];
+    let vault = |args: &[&str], lines: &str| typed(at, &[args, &configured].concat(), lines);
+    let user = |args: &[&str], lines: &str| typed_to(at, &[&["user"], args, &configured].concat(), lines);
+    for (name, number) in [("keys1", "K1"), ("keys2", "K2")] {
+        let add = ["add", name, "--role", "key-administrator", "--staff-number", number];
+        let (code, said) = user(&add, "First-Pass-1 ");
+        assert_eq!(code, 0, "{said}");
+        let (code, said) = user(&["change-password", name], "First-Pass-1 First-Pass-1 Other-Pass-2 ");
+        assert_eq!(code, 0, "{said}");
+    }
+
+    let (code, said) = vault(&["compare"], "");
+    assert!(code == 0 && said.contains("in step, takes over") && said.ends_with("in step\n"), "{said}");
+    let unlock = Unlock::credential_file(&at.join("machine.credential")).unwrap();
+    let primary = SoftVault::open(&at.join("primary.sealed"), &unlock).unwrap();
+    let place = KeyPlace::root(KeyRef::new(KeyKind::Load, 7, 1));
+    primary.generate(place, KeyAlgorithm::Tdes, &mut Counting(3)).unwrap();
+    drop(primary);
+    let (code, said) = vault(&["compare"], "");
+    assert!(code == 1 && said.contains("the backup does not have it"), "{said}");
+
+    let switch = ["switch", "--to", "backup", "--as", "keys1", "--with", "keys2"];
+    let both = "Other-Pass-2 Other-Pass-2 ";
+    let (code, said) = vault(&switch, both);
+    assert!(code == 1 && said.contains("replicate first"), "{said}");
+    let replicate = ["replicate", "--from", "primary", "--as", "keys1"];
+    let (code, said) = vault(&replicate, "Wrong-Pass-3 ");
+    assert_eq!(code, 1, "{said}");
+    let (code, said) = vault(&replicate, "Other-Pass-2 ");
+    assert!(code == 0 && said.contains("load key, index 7, version 1, level 0: brought over"), "{said}");
+    let alone = ["switch", "--to", "backup", "--as", "keys1", "--with", "keys1"];
+    let (code, said) = vault(&alone, both);
+    assert!(code == 1 && said.contains("two people"), "{said}");
+    let (code, said) = vault(&switch, both);
+    assert!(code == 0 && said.contains("the backup vault acts"), "{said}");
+    assert_eq!(pair_log::acting(&at.join("data")).unwrap(), Side::Backup);
+    let (_, said) = vault(&["status"], "");
+    assert!(said.contains("pair backup software"), "the next program begins with it: {said}");
 }
