@@ -1,8 +1,9 @@
 //! The vault: where keys live, and the only room that sees them in clear.
 //!
-//! [`Vault`] is what the house asks, [`KeyManagement`] what the key centre does; [`SoftVault`] holds the keys in this process and in one sealed file. Levels
-//! between root and card are data ([`Levels`]); every key has kind, index and version ([`KeyRef`]), a check value,
-//! a state and an origin. A key leaves only as a cryptogram.
+//! [`Vault`] is what the house asks, [`KeyManagement`] what the key centre does. [`SoftVault`] holds the keys in this
+//! process and in one sealed file, [`RemoteVault`] asks a vault in another process ([`remote`]), [`Pair`] makes one of two.
+//! Levels between root and card are data ([`Levels`]); every key has kind, index and version ([`KeyRef`]), a check
+//! value, a state and an origin. A key leaves only as a cryptogram.
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
 
