@@ -259,6 +259,22 @@ impl Doing {
         needs: Permission,
         work: impl FnOnce(&Work<'_>) -> Result<Done, Fault> + Send + 'static,
     ) -> Result<Acted, Problem> {
+        Ok(match self.answer(needs, work).await? {
+            Ok(done) => Acted::Done(self.onward(&done)),
+            Err(filled) => Acted::Refused(filled),
+        })
+    }
+
+    /// As [`Doing::run`], for an act that answers with something else than the way to the next page: a paper that is
+    /// shown once.
+    ///
+    /// # Errors
+    /// As [`Doing::run`].
+    pub(crate) async fn answer<T: Send + 'static>(
+        &self,
+        needs: Permission,
+        work: impl FnOnce(&Work<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Result<T, Filled>, Problem> {
         self.asked.signed.must(needs)?;
         let (shared, fields) = (Arc::clone(&self.shared), Arc::clone(&self.fields));
         let (asked, lang) = (self.asked.clone(), self.asked.prefs.lang);
@@ -271,14 +287,11 @@ impl Doing {
             }
         })
         .await?;
-        Ok(match done {
-            Ok(done) => Acted::Done(self.onward(&done)),
-            Err(refusal) => Acted::Refused(Filled {
-                action: self.asked.path.clone(),
-                fields: Some(Arc::clone(&self.fields)),
-                refusal: Some(refusal),
-            }),
-        })
+        Ok(done.map_err(|refusal| Filled {
+            action: self.asked.path.clone(),
+            fields: Some(Arc::clone(&self.fields)),
+            refusal: Some(refusal),
+        }))
     }
 
     /// The way to the next page, with the words it shows.

@@ -11,13 +11,14 @@ struct Asset {
     content: &'static str,
 }
 
-const ASSETS: [Asset; 3] = [
+const ASSETS: [Asset; 4] = [
     Asset { name: "app.css", kind: "text/css; charset=utf-8", content: include_str!("../assets/app.css") },
     Asset {
         name: "app.js",
         kind: "text/javascript; charset=utf-8",
         content: include_str!("../assets/app.js"),
     },
+    Asset { name: "sheet.css", kind: "text/css; charset=utf-8", content: ykt_vault::ceremony::SHEET_STYLE },
     Asset { name: "sign.svg", kind: "image/svg+xml", content: include_str!("../assets/sign.svg") },
 ];
 

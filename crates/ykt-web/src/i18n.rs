@@ -142,12 +142,14 @@ mod tests {
     use std::path::Path;
 
     /// Sections whose keys are looked up by a code from the database, such as `verdict.E01`.
-    const BY_CODE: [&str; 35] = [
+    const BY_CODE: [&str; 37] = [
         "action",
         "bill-state",
         "campaign-state",
         "card-progress",
         "cause",
+        "ceremony-purpose",
+        "ceremony-state",
         "channel",
         "clause",
         "day",

@@ -5,6 +5,7 @@ use crate::i18n::Lang;
 use crate::view::cell::{Cell, Tone};
 use ykt_clearing::{BillState, Cause, FileState, PaymentState, Phase, State};
 use ykt_kmc::campaigns::{CampaignState, CardProgress};
+use ykt_kmc::ceremonies::CeremonyState;
 use ykt_kmc::registry::tree::Family;
 use ykt_kmc::registry::{KeyEventKind, Source};
 use ykt_office::audit::Outcome;
@@ -127,6 +128,12 @@ words! {
         Done = "done" Good;
         Failed = "failed" Bad;
         Expired = "expired" Quiet;
+    }
+    CeremonyState "ceremony-state" {
+        Open = "open" Warn;
+        Finished = "finished" Good;
+        Aborted = "aborted" Quiet;
+        Failed = "failed" Bad;
     }
     KeyState "key-state" {
         Generated = "generated" Info;

@@ -5,19 +5,22 @@ mod paper;
 
 use crate::installation::{self, Place};
 use crate::machine::{SystemClock, SystemRng};
+use crate::token::screen::{Words, say};
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, Subcommand};
 use paper::Paper;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use ykt_base::hex::{self, Hex};
 use ykt_base::{Clock, DateTime};
 use ykt_kmc::ceremonies::{self, NewCeremony};
-use ykt_kmc::{Centre, PlaceName};
+use ykt_kmc::registry::{self, Source, Word};
+use ykt_office::people::{People, Permission};
 use ykt_store::{Paging, Store};
 use ykt_vault::ceremony::{Ceremony, Component, Person, Plan, Protocol, Purpose, Way};
-use ykt_vault::{KeyAlgorithm, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, Signer, SoftVault, Vault};
+use ykt_vault::{
+    KeyAlgorithm, KeyInfo, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, SoftVault, Vault,
+};
 
 /// Key ceremonies: components of custodians become keys, at one keyboard, one person after the other
 #[derive(Debug, ClapArgs)]
@@ -126,6 +129,11 @@ struct NewKey {
 /// When somebody is not let in, the ceremony is aborted, or the installation cannot be used.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.act {
+        Act::New { shares: Some(_), paper, .. } if !paper.is_there() => {
+            bail!(
+                "recovery shares are handed out on paper: say where sheets go, --print COMMAND or --sheets DIR"
+            )
+        }
         Act::New { meeting, key, shares, paper } => {
             hold(&args.place, meeting, Purpose::New { shares: *shares }, &key.roots, Some(paper))
         }
@@ -159,7 +167,7 @@ fn hold(
     roots: &str,
     paper: Option<&Paper>,
 ) -> anyhow::Result<ExitCode> {
-    let roots = roots_of(roots, meeting.key)?;
+    let roots = ceremonies::roots(roots, meeting.key)?;
     let new = NewCeremony {
         place: meeting.room.clone(),
         custodians: meeting.custodians.clone(),
@@ -174,10 +182,19 @@ fn hold(
         bail!("a ceremony needs the vault its key goes into: configure it and what opens it");
     };
     installation::refuse_demonstration(&config, &store, Some(&vault))?;
-    let signer = vault.sealed.as_ref().map(signer).transpose()?;
-    let centre = Centre::new(store.clone(), vault.keys, signer);
-    centre.ceremonies.forget(SystemClock.now())?;
-    let held = dialogue::hold(&config, &centre, &meeting.administrator, new, paper)?;
+    let people = People::new(store.clone(), config.sign_in_rules(), &mut SystemRng)?;
+    say(format_args!(
+        "{}: {}",
+        meeting.administrator,
+        Words("the key administrator begins", "密钥管理员开始仪式")
+    ));
+    let act = dialogue::enter(&people, &meeting.administrator, Permission::ManageKeys)?;
+    if let Some(sealed) = &vault.sealed {
+        has_its_pair(sealed, &store, &act)?;
+    }
+    let centre = installation::centre(&store, &vault)?;
+    centre.ceremonies.forget(act.at)?;
+    let held = dialogue::hold(people, &centre, &act, new, paper)?;
     let text = store.read(|tx| ceremonies::protocol(tx, &held.number))?.unwrap_or_default();
     if let Some(file) = &meeting.protocol {
         std::fs::write(file, &text).with_context(|| format!("protocol {}", file.display()))?;
@@ -186,21 +203,20 @@ fn hold(
     Ok(if held.right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The pair that signs the centre's protocols. The first ceremony makes it: so many people are never together again.
-fn signer(vault: &Arc<SoftVault>) -> anyhow::Result<Arc<dyn Signer>> {
-    let pairs = vault.list()?.into_iter();
-    let active = pairs.filter(|info| info.key.kind == KeyKind::Signing && info.state == KeyState::Active);
-    let key = match active.map(|info| info.key).max() {
-        Some(key) => key,
-        None => {
-            let place = KeyPlace::root(KeyRef::new(KeyKind::Signing, 1, 1));
-            vault.generate(place, KeyAlgorithm::Sm2, &mut SystemRng)?;
-            vault.change_state(&place, KeyState::Active)?;
-            eprintln!("the centre has its signing pair now");
-            place.key
-        }
-    };
-    Ok(vault.signer(key)?)
+/// Sees to the pair that signs the centre's protocols. The first ceremony makes it: so many people are never together
+/// again.
+fn has_its_pair(vault: &SoftVault, store: &Store, act: &ykt_office::Act) -> anyhow::Result<()> {
+    let is_pair = |info: &KeyInfo| info.key.kind == KeyKind::Signing && info.state == KeyState::Active;
+    if vault.list()?.iter().any(is_pair) {
+        return Ok(());
+    }
+    let place = KeyPlace::root(KeyRef::new(KeyKind::Signing, 1, 1));
+    let made = vault.generate(place, KeyAlgorithm::Sm2, &mut SystemRng)?;
+    vault.change_state(&place, KeyState::Active)?;
+    let made = KeyInfo { state: KeyState::Active, ..made };
+    store.write(|tx| registry::came(tx, &made, (Source::Generated, ""), Word::of(act)))?;
+    say(format_args!("{} {made}", Words("the centre has its signing pair now:", "中心签名密钥对已生成：")));
+    Ok(())
 }
 
 fn list(store: &Store) -> anyhow::Result<ExitCode> {
@@ -264,29 +280,5 @@ fn algorithm(text: &str) -> Result<KeyAlgorithm, String> {
 }
 
 fn root(text: &str) -> Result<KeyRef, String> {
-    let PlaceName(place) = text.parse().map_err(|error: ykt_kmc::place::PlaceNameError| error.to_string())?;
-    if place == KeyPlace::root(place.key) { Ok(place.key) } else { Err("expected a root key".to_owned()) }
-}
-
-/// The root keys of a list. `all` are all that come from a seed: not the transport keys of blank cards, which their maker
-/// gives, and not the centre's own.
-fn roots_of(list: &str, key: KeyRef) -> anyhow::Result<Vec<KeyRef>> {
-    match list {
-        "all" if key.kind != KeyKind::Seed => Ok(Vec::new()),
-        "none" => Ok(Vec::new()),
-        "all" => Ok(KeyKind::ALL
-            .iter()
-            .filter(|kind| !kind.is_of_blanks() && !kind.is_of_centre())
-            .map(|kind| KeyRef::new(*kind, key.index.0, key.version.0))
-            .collect()),
-        list => list
-            .split(',')
-            .map(|word| match KeyKind::from_name(word.trim()) {
-                Some(kind) => Ok(KeyRef::new(kind, key.index.0, key.version.0)),
-                None => root(word.trim())
-                    .map_err(anyhow::Error::msg)
-                    .with_context(|| format!("root key `{word}`")),
-            })
-            .collect(),
-    }
+    ceremonies::root(text).map_err(|error| error.to_string())
 }

@@ -5,8 +5,10 @@
 //! of one process: when that ends, its components are gone, and the ceremony is begun again.
 
 pub mod cards;
+mod roots;
 mod store;
 
+pub use roots::{RootsError, root, roots};
 pub use store::{MODULE, custodians, list, one, protocol};
 
 use crate::Centre;
@@ -330,6 +332,7 @@ impl Ceremonies {
         ceremony.abort(&act.who, act.at);
         let protocol = ceremony.protocol(SOFTWARE, status).text().to_owned();
         let kept = self.store.write(|tx| {
+            register(tx, act, ceremony)?;
             keep(tx, act, ceremony, CeremonyState::Aborted, (&protocol, false))?;
             audit::append(tx, act, "ceremony/finish", number, Outcome::Refused, "aborted")
         });

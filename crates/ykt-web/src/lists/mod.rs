@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod books;
 pub mod cards;
+pub mod ceremonies;
 pub mod clearing;
 pub mod keys;
 pub mod loads;
@@ -227,6 +228,7 @@ pub fn all_lists() -> Vec<Registered> {
         registered::<books::Entries>(),
         registered::<keys::Keys>(),
         registered::<keys::KeyRequests>(),
+        registered::<ceremonies::Ceremonies>(),
         registered::<keys::Campaigns>(),
         registered::<keys::CampaignCards>(),
         registered::<users::Users>(),

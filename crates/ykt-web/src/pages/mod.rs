@@ -4,6 +4,7 @@ pub mod audit;
 pub mod bill;
 pub mod campaign;
 pub mod card;
+pub mod ceremony;
 pub mod day;
 pub mod entry;
 pub mod file;

@@ -175,6 +175,7 @@ const SECTIONS: [Section; 6] = [
         below: &[
             ("/keys", "nav.key_tree", KEYS),
             ("/key-requests", "nav.key_requests", KEYS),
+            ("/ceremonies", "nav.ceremonies", KEYS),
             ("/campaigns", "nav.campaigns", KEYS),
             ("/vault", "nav.vault", KEYS),
         ],
@@ -309,7 +310,7 @@ mod tests {
         assert!(hrefs(Role::Operator).contains(&"/cards"));
         assert!(!hrefs(Role::Operator).contains(&"/audit"));
         assert!(hrefs(Role::Auditor).contains(&"/audit"));
-        let keys = ["/keys", "/key-requests", "/campaigns", "/vault"];
+        let keys = ["/keys", "/key-requests", "/ceremonies", "/campaigns", "/vault"];
         let security: Vec<_> = keys.into_iter().chain(["/system", "/users", "/account"]).collect();
         assert_eq!(hrefs(Role::Security), security);
     }

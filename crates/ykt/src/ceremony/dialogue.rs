@@ -14,16 +14,14 @@ use std::io::{self, BufRead, Write};
 use std::path::Path;
 use ykt_base::hex::{self, Hex};
 use ykt_base::{CardChannel, Clock};
-use ykt_crypto::Key16;
 use ykt_issue::Profile;
 use ykt_kmc::Centre;
 use ykt_kmc::ceremonies::{CeremoniesError, NewCeremony, cards};
 use ykt_office::Act;
-use ykt_office::people::People;
+use ykt_office::people::{People, Permission};
 use ykt_purse::write_key::Pin;
+use ykt_vault::KeyAlgorithm;
 use ykt_vault::ceremony::{CeremonyError, Component, Purpose, Sheet, SheetKind, Way};
-use ykt_vault::{DEMO_TRANSPORT_KEY, KeyAlgorithm};
-use ykt_web::Config;
 use zeroize::Zeroizing;
 
 /// How a ceremony ended.
@@ -49,23 +47,20 @@ struct Room<'a> {
 /// # Errors
 /// When somebody is not let in or breaks off; the ceremony is aborted then.
 pub fn hold(
-    config: &Config,
+    people: People,
     centre: &Centre,
-    administrator: &str,
+    act: &Act,
     new: NewCeremony,
     paper: Option<&Paper>,
 ) -> anyhow::Result<Ended> {
-    let people = People::new(centre.store.clone(), config.sign_in_rules(), &mut SystemRng)?;
-    say(format_args!("{administrator}: {}", Words("the key administrator begins", "密钥管理员开始仪式")));
-    let act = enter(&people, administrator)?;
     let (algorithm, custodians) = (new.algorithm, new.custodians.clone());
     let shares_come = matches!(new.purpose, Purpose::Recovery { .. });
-    let number = centre.ceremonies.begin(&act, new)?;
+    let number = centre.ceremonies.begin(act, new)?;
     say(format_args!("{} {number}", Words("ceremony", "仪式编号")));
     let room = Room { centre, people, number: number.clone(), algorithm, shares_come, paper };
-    let held = room.go(administrator, &custodians);
+    let held = room.go(&act.who, &custodians);
     if held.is_err() && centre.ceremonies.view(&number).is_some() {
-        centre.ceremonies.abort(&act, &number, &centre.vault.status())?;
+        centre.ceremonies.abort(act, &number, &centre.vault.status())?;
         say(format_args!(
             "{number}: {}",
             Words("aborted, everything given is wiped", "已中止，全部分量已清除")
@@ -74,12 +69,18 @@ pub fn hold(
     Ok(Ended { number, right: held? })
 }
 
-/// Signs somebody in for one part of the ceremony.
-fn enter(people: &People, name: &str) -> anyhow::Result<Act> {
+/// Signs somebody in for one part of the ceremony, whose role may do `needs`.
+///
+/// # Errors
+/// When the person is not let in, must change the password first, or may not do it.
+pub fn enter(people: &People, name: &str, needs: Permission) -> anyhow::Result<Act> {
     let (token, session) = who::enter(people, name)?;
     people.sign_out(&token, FROM, SystemClock.now())?;
     if session.must_change_password {
         bail!("{name}: change the password first, with `ykt user change-password {name}`");
+    }
+    if !session.role.may(needs) {
+        bail!("{name} is {}, whose role may not {needs}", session.role);
     }
     Ok(Act::of(name, FROM, SystemClock.now()))
 }
@@ -108,19 +109,26 @@ impl Room<'_> {
             "{administrator}: {}",
             Words("the key administrator finishes", "密钥管理员结束仪式")
         ));
-        let act = enter(&self.people, administrator)?;
-        match self.centre.ceremonies.finish(&act, &self.number, self.centre, &mut SystemRng) {
-            Ok(keys) => {
-                keys.iter().for_each(say);
-                Ok(true)
+        let act = enter(&self.people, administrator, Permission::ManageKeys)?;
+        loop {
+            let finished = self.centre.ceremonies.finish(&act, &self.number, self.centre, &mut SystemRng);
+            match finished {
+                Ok(keys) => {
+                    keys.iter().for_each(say);
+                    return Ok(true);
+                }
+                Err(CeremoniesError::Rule(error @ CeremonyError::WrongKey { .. }))
+                    if self.centre.ceremonies.view(&self.number).is_none() =>
+                {
+                    say(error);
+                    return Ok(false);
+                }
+                Err(CeremoniesError::Rule(CeremonyError::Vault(error))) if error.is_outage() => {
+                    say(error);
+                    next(Words("Enter tries again", "回车重试"))?;
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(CeremoniesError::Rule(error @ CeremonyError::WrongKey { .. }))
-                if self.centre.ceremonies.view(&self.number).is_none() =>
-            {
-                say(error);
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -134,7 +142,7 @@ impl Room<'_> {
             "{name}: {}",
             Words("to the keyboard; everybody else looks away", "请到键盘前；其他人请回避")
         ));
-        enter(&self.people, name)
+        enter(&self.people, name, Permission::GiveComponent)
     }
 
     /// Takes one custodian's part; slips are typed again.
@@ -223,6 +231,7 @@ impl Room<'_> {
             if line("is it good? y, or n for another try / 码单可用？y 或 n:")? == "y" {
                 break;
             }
+            paper.take_back(sheet)?;
         }
         loop {
             let place =
@@ -230,32 +239,33 @@ impl Room<'_> {
             if place.is_empty() {
                 return Ok(());
             }
-            match write_card(&place, sheet) {
+            match self.write_card(&place, sheet) {
                 Ok(()) => return Ok(say(Words("the card is written", "卡片已写入"))),
                 Err(error) if error.is::<Gone>() => return Err(broken_off()),
                 Err(error) => say(format_args!("{error:#}")),
             }
         }
     }
-}
 
-fn write_card(place: &str, sheet: &Sheet) -> anyhow::Result<()> {
-    let chosen = pin()?;
-    if chosen.as_bytes() != pin()?.as_bytes() {
-        bail!("the two PINs are not the same / 两次密码不一致");
+    fn write_card(&self, place: &str, sheet: &Sheet) -> anyhow::Result<()> {
+        let chosen = pin()?;
+        if chosen.as_bytes() != pin()?.as_bytes() {
+            bail!("the two PINs are not the same / 两次密码不一致");
+        }
+        let transport = self.paper.map_or_else(|| Ok(Paper::own_transport()), Paper::transport)?;
+        let today = SystemClock.now().date;
+        let write = |card: &mut dyn CardChannel| {
+            let rng: &mut dyn ykt_base::Rng = &mut SystemRng;
+            cards::write(card, &transport, sheet, chosen.clone(), (rng, today), &mut |_| {})
+        };
+        if Path::new(place).extension().is_some_and(|ending| ending == "img") {
+            let profile =
+                Profile::named(cards::PROFILE).context("the profile of component cards is missing")?;
+            let serial = [0, 0, 0, 0, 0, 0, 0, sheet.position()];
+            return make_image(Path::new(place), &profile, serial, |card| Ok(write(card)?));
+        }
+        Ok(write(&mut Slot::open(place)?)?)
     }
-    let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
-    let today = SystemClock.now().date;
-    let write = |card: &mut dyn CardChannel| {
-        let rng: &mut dyn ykt_base::Rng = &mut SystemRng;
-        cards::write(card, &transport, sheet, chosen.clone(), (rng, today), &mut |_| {})
-    };
-    if Path::new(place).extension().is_some_and(|ending| ending == "img") {
-        let profile = Profile::named(cards::PROFILE).context("the profile of component cards is missing")?;
-        let serial = [0, 0, 0, 0, 0, 0, 0, sheet.position()];
-        return make_image(Path::new(place), &profile, serial, |card| Ok(write(card)?));
-    }
-    Ok(write(&mut Slot::open(place)?)?)
 }
 
 /// The person is gone: no more lines come.

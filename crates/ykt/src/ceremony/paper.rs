@@ -3,9 +3,11 @@
 use anyhow::{Context, bail, ensure};
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use ykt_crypto::{CardKey, Key16};
 use ykt_vault::ceremony::{Sheet, SheetKind, SheetStyle};
+use ykt_vault::{DEMO_TRANSPORT_KEY, DeskKeys, KeyAddress, KeyKind, KeyRef, KeysFile};
 
 /// Where sheets go.
 #[derive(Debug, Clone, clap::Args)]
@@ -17,12 +19,35 @@ pub struct Paper {
     /// Write each sheet into a file of its own in this folder, readable by its owner only
     #[arg(long, value_name = "DIR")]
     sheets: Option<PathBuf>,
+    /// Key file with the transport key (card-transport) of the blank component cards; without it they are this program's
+    /// own
+    #[arg(long, value_name = "FILE")]
+    card_keys: Option<PathBuf>,
 }
 
 impl Paper {
     /// Whether there is a way for sheets.
     pub const fn is_there(&self) -> bool {
         self.print.is_some() || self.sheets.is_some()
+    }
+
+    /// The transport key of this program's own blank cards.
+    pub const fn own_transport() -> Key16 {
+        Key16::from_bytes(DEMO_TRANSPORT_KEY)
+    }
+
+    /// The transport key of the blank component cards.
+    ///
+    /// # Errors
+    /// When the key file cannot be read, or has none.
+    pub fn transport(&self) -> anyhow::Result<Key16> {
+        let Some(path) = &self.card_keys else { return Ok(Paper::own_transport()) };
+        let keys = DeskKeys::from_keys(KeysFile::read(path)?)?;
+        let address = KeyAddress::Shared(KeyRef::new(KeyKind::CardTransport, 1, 1));
+        match keys.key(&address).with_context(|| format!("key file {}", path.display()))? {
+            CardKey::Tdes(key) => Ok(key),
+            _ => bail!("key file {}: the transport key of component cards is one of 3DES", path.display()),
+        }
     }
 
     /// Puts one sheet out; answers in words where it is.
@@ -42,11 +67,7 @@ impl Paper {
                 Ok("printed / 已打印".to_owned())
             }
             (None, Some(folder)) => {
-                let kind = match sheet.kind() {
-                    SheetKind::Component => "component",
-                    SheetKind::Share { .. } => "share",
-                };
-                let path = folder.join(format!("{}-{kind}-{}.html", sheet.number(), sheet.position()));
+                let path = file_of(folder, sheet);
                 let mut options = OpenOptions::new();
                 options.write(true).create_new(true);
                 #[cfg(unix)]
@@ -59,4 +80,25 @@ impl Paper {
             (None, None) => bail!("say where sheets go: --print COMMAND or --sheets DIR"),
         }
     }
+
+    /// Takes a sheet back that was not good, before another try.
+    ///
+    /// # Errors
+    /// When its file cannot be removed.
+    pub fn take_back(&self, sheet: &Sheet) -> anyhow::Result<()> {
+        let Some(folder) = &self.sheets else { return Ok(()) };
+        let path = file_of(folder, sheet);
+        if path.exists() {
+            std::fs::remove_file(&path).with_context(|| format!("sheet {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn file_of(folder: &Path, sheet: &Sheet) -> PathBuf {
+    let kind = match sheet.kind() {
+        SheetKind::Component => "component",
+        SheetKind::Share { .. } => "share",
+    };
+    folder.join(format!("{}-{kind}-{}.html", sheet.number(), sheet.position()))
 }
