@@ -2,7 +2,6 @@
 
 use crate::world::{Seeded, act, at, id, root, world};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use ykt_kmc::registry::{self, KeyEventKind};
 use ykt_kmc::{Centre, Operation, OperationError};
 use ykt_office::audit::Outcome;
@@ -168,14 +167,14 @@ fn without_its_vault_nothing_is_half_done_and_a_retry_works() {
     let new = root(KeyKind::Load, 2);
     world.done("r1", &make(new));
     world.ask("r2", &Operation::Activate(new)).unwrap();
-    world.present.store(false, Ordering::Relaxed);
+    world.line.cut();
     let gone = world.approve("r2").unwrap_err();
-    assert!(matches!(gone, OperationError::Vault(VaultError::Locked)), "{gone}");
+    assert!(matches!(gone, OperationError::Vault(VaultError::Unavailable { .. })), "{gone}");
     let now = |name| world.centre.store.read(|tx| requests::one(tx, &id(name), at(3))).unwrap().unwrap();
     assert_eq!(now("r2").state, RequestState::Approved);
     assert!(matches!(world.ask("r3", &Operation::Retire(new)), Err(OperationError::Vault(_))));
     assert!(world.centre.resume(at(4), &mut Seeded(1)).unwrap()[0].1.is_err());
-    world.present.store(true, Ordering::Relaxed);
+    world.line.mend();
     assert_eq!(world.state(&new), Some(KeyState::Generated));
     assert_eq!(world.approve("r2").unwrap().state, RequestState::Done, "approved again by the same person");
     assert_eq!(world.state(&new), Some(KeyState::Active));

@@ -3,14 +3,12 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use ykt_base::{
-    Asn8, CardChannel, ChannelError, Clock, DateTime, KeyIndex, KeyVersion, Mac4, PsamSerial, Response, Rng,
+    Asn8, CardChannel, ChannelError, Clock, DateTime, KeyIndex, KeyVersion, PsamSerial, Response, Rng,
     StatusWord, TerminalId,
 };
 use ykt_card::{ArrayMemory, Blank, Card, CardKind, IMAGE_LEN_DEMO};
 use ykt_crypto::Key16;
-use ykt_crypto::sm::CommandBytes;
 use ykt_issue::profile::{Action, Step};
 use ykt_issue::{CardData, Profile, PsamData, personalise_card, personalise_psam};
 use ykt_kmc::{Centre, Operation, OperationError};
@@ -19,16 +17,14 @@ use ykt_office::audit::{self, AuditFilter, AuditRow};
 use ykt_office::cards::{self, NewCard};
 use ykt_office::people::{FirstPassword, HashCost, NewUser, Password, People, Role, SignInRules};
 use ykt_office::requests::{Request, RequestId};
-use ykt_purse::PurseFen;
 use ykt_purse::files::city_factor;
-use ykt_purse::load::Load;
 use ykt_purse::psam::SamUsage;
 use ykt_purse::write_key::Pin;
 use ykt_store::{Paging, Store};
+use ykt_vault::behaviour::Switched;
 use ykt_vault::{
-    DEMO_TRANSPORT_KEY, ImportedKey, KeyAddress, KeyAlgorithm, KeyInfo, KeyKind, KeyManagement, KeyPlace,
-    KeyRef, KeyState, KeysFile, LoadSession, MacVerdict, PresetJob, SecureMessage, Signer, SoftVault, TacJob,
-    TacVerdict, Vault, VaultError, VaultStatus, WrappedKey, WriteKeyJob,
+    DEMO_TRANSPORT_KEY, KeyAlgorithm, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, KeysFile, Signer,
+    SoftVault, Vault,
 };
 
 pub const CITY: [u8; 2] = [0x21, 0x44];
@@ -81,8 +77,8 @@ pub struct World {
     psam: RefCell<Option<Hand>>,
     pub centre: Centre,
     pub vault: Arc<SoftVault>,
-    /// Whether the vault answers.
-    pub present: Arc<AtomicBool>,
+    /// Between the centre and its vault.
+    pub line: Arc<Switched>,
 }
 
 pub fn world() -> World {
@@ -97,7 +93,8 @@ fn over(vault: Arc<SoftVault>) -> World {
         vault.change_state(&KeyPlace::root(signing), KeyState::Active).unwrap();
     }
     let signer: Arc<dyn Signer> = vault.signer(signing).unwrap();
-    let store = Store::in_memory(&[ykt_office::MODULE, ykt_kmc::MODULE]).unwrap();
+    let modules = [&[ykt_office::MODULE], ykt_kmc::MODULES].concat();
+    let store = Store::in_memory(&modules).unwrap();
     let rules = SignInRules { cost: HashCost::LEAST, ..SignInRules::default() };
     let people = People::new(store.clone(), rules, &mut Seeded(1)).unwrap();
     for (name, role) in
@@ -112,11 +109,10 @@ fn over(vault: Arc<SoftVault>) -> World {
         };
         people.add(&new, &Password::from("Linjiang-2026"), &mut Seeded(2), &act("setup", -60)).unwrap();
     }
-    let present = Arc::new(AtomicBool::new(true));
-    let away = Away { vault: Arc::clone(&vault), present: Arc::clone(&present) };
-    let centre = Centre::new(store, Arc::new(away), Some(signer));
+    let line = Arc::new(Switched::new(Arc::clone(&vault)));
+    let centre = Centre::new(store, line.clone(), Some(signer));
     centre.take_over(&act("setup", -59)).unwrap();
-    World { psam: RefCell::new(None), centre, vault, present }
+    World { psam: RefCell::new(None), centre, vault, line }
 }
 
 impl World {
@@ -297,88 +293,5 @@ impl CardChannel for Hand {
         }
         self.card.reset();
         Ok(())
-    }
-}
-
-/// A vault that can be taken away.
-struct Away {
-    vault: Arc<SoftVault>,
-    present: Arc<AtomicBool>,
-}
-
-impl Away {
-    fn there(&self) -> Result<&SoftVault, VaultError> {
-        match self.present.load(Ordering::Relaxed) {
-            true => Ok(&self.vault),
-            false => Err(VaultError::Locked),
-        }
-    }
-}
-
-impl Vault for Away {
-    fn status(&self) -> VaultStatus {
-        self.vault.status()
-    }
-    fn list(&self) -> Result<Vec<KeyInfo>, VaultError> {
-        self.there()?.list()
-    }
-    fn kcv(&self, key: &KeyAddress) -> Result<[u8; 3], VaultError> {
-        self.there()?.kcv(key)
-    }
-    fn write_key(&self, job: &WriteKeyJob<'_>) -> Result<CommandBytes, VaultError> {
-        self.there()?.write_key(job)
-    }
-    fn preset(&self, job: &PresetJob) -> Result<CommandBytes, VaultError> {
-        self.there()?.preset(job)
-    }
-    fn external_authenticate(&self, key: &KeyAddress, challenge: [u8; 8]) -> Result<[u8; 8], VaultError> {
-        self.there()?.external_authenticate(key, challenge)
-    }
-    fn sm_mac(&self, key: &KeyAddress, iv: [u8; 8], parts: &[&[u8]]) -> Result<Mac4, VaultError> {
-        self.there()?.sm_mac(key, iv, parts)
-    }
-    fn secure_message(&self, message: &SecureMessage<'_>) -> Result<CommandBytes, VaultError> {
-        self.there()?.secure_message(message)
-    }
-    fn check_load_mac1(
-        &self,
-        session: &LoadSession,
-        load: &Load,
-        balance: PurseFen,
-        mac1: &Mac4,
-    ) -> Result<MacVerdict, VaultError> {
-        self.there()?.check_load_mac1(session, load, balance, mac1)
-    }
-    fn load_mac2(&self, session: &LoadSession, load: &Load, at: DateTime) -> Result<Mac4, VaultError> {
-        self.there()?.load_mac2(session, load, at)
-    }
-    fn verify_tacs(&self, jobs: &[TacJob]) -> Result<Vec<TacVerdict>, VaultError> {
-        self.there()?.verify_tacs(jobs)
-    }
-}
-
-impl KeyManagement for Away {
-    fn generate(
-        &self,
-        place: KeyPlace,
-        algorithm: KeyAlgorithm,
-        rng: &mut dyn Rng,
-    ) -> Result<KeyInfo, VaultError> {
-        self.there()?.generate(place, algorithm, rng)
-    }
-    fn import(&self, key: ImportedKey) -> Result<KeyInfo, VaultError> {
-        self.there()?.import(key)
-    }
-    fn derive_root(&self, seed: KeyRef, key: KeyRef) -> Result<KeyInfo, VaultError> {
-        self.there()?.derive_root(seed, key)
-    }
-    fn change_state(&self, place: &KeyPlace, to: KeyState) -> Result<(), VaultError> {
-        self.there()?.change_state(place, to)
-    }
-    fn wrap(&self, place: &KeyPlace, transport: KeyRef) -> Result<WrappedKey, VaultError> {
-        self.there()?.wrap(place, transport)
-    }
-    fn import_wrapped(&self, wrapped: &WrappedKey, transport: KeyRef) -> Result<KeyInfo, VaultError> {
-        self.there()?.import_wrapped(wrapped, transport)
     }
 }

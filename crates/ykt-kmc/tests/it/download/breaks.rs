@@ -73,19 +73,19 @@ fn a_bad_card_stops_alone() {
 #[test]
 fn a_vault_that_is_gone_costs_nothing() {
     let world = World::new();
-    world.vault.switch(true);
+    world.vault.cut();
     let refused = world.open(LINE, "op-1", None, listed(&[1])).unwrap_err();
     assert_eq!(refused.code(), "vault-unavailable");
-    assert!(refused.to_string().contains("the wire is cut"), "{refused}");
+    assert!(refused.to_string().contains("the line is cut"), "{refused}");
     assert_eq!(world.used(LINE), 0);
-    world.vault.switch(false);
+    world.vault.mend();
     let opened = world.open(LINE, "op-1", None, listed(&[1])).unwrap();
-    world.vault.switch(true);
+    world.vault.cut();
     let request = StepRequest { step: 2, block: None, iv: [1; 8], data: &[] };
     let call = [CommandCall { card: opened.open[0].id(), request }];
     assert_eq!(world.download.commands(&call, &caller(LINE)).err().unwrap().code(), "vault-unavailable");
     assert!(world.audit("download/refused").is_empty(), "a fault is no refusal");
-    world.vault.switch(false);
+    world.vault.mend();
     world.make(LINE, &opened.open[0], TRANSPORT).unwrap();
 }
 

@@ -2,11 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use ykt_base::{Asn8, CardChannel, Date, DateTime, Mac4, Rng, Time};
+use ykt_base::{Asn8, CardChannel, Date, DateTime, Rng, Time};
 use ykt_card::{ArrayMemory, Blank, Card, IMAGE_LEN_DEMO};
 use ykt_crypto::Key16;
-use ykt_crypto::sm::CommandBytes;
 use ykt_issue::{CardData, IssueError, Personalisation, Profile, Stage, Subject};
 use ykt_kmc::download::{
     Caller, CommandCall, Download, Ending, LineKind, NewLine, NewRight, OpenCall, OpenCard, Opened, Refusal,
@@ -14,88 +12,18 @@ use ykt_kmc::download::{
 };
 use ykt_office::Act;
 use ykt_office::audit::{self, AuditFilter, AuditRow};
-use ykt_purse::PurseFen;
 use ykt_purse::files::city_factor;
-use ykt_purse::load::Load;
 use ykt_purse::write_key::Pin;
 use ykt_store::{Module, Paging, Store};
 use ykt_terminal::transport::in_process::InProcess;
-use ykt_vault::{
-    DEMO_TRANSPORT_KEY, Health, KeyAddress, KeyInfo, KeysFile, LoadSession, MacVerdict, PresetJob,
-    SecureMessage, SoftVault, TacJob, TacVerdict, Vault, VaultError, VaultStatus, WriteKeyJob,
-};
+use ykt_vault::behaviour::Switched;
+use ykt_vault::{DEMO_TRANSPORT_KEY, KeysFile, SoftVault};
 
 pub const CITY: [u8; 2] = [0x21, 0x44];
 pub const LINE: &str = "line-1";
 pub const OTHER: &str = "line-2";
 pub const APPLICATION: &str = "city-cpu";
 const MODULES: &[Module] = &[ykt_office::MODULE, ykt_kmc::download::MODULE];
-
-/// The documented keys behind a switch.
-pub struct Switched {
-    vault: SoftVault,
-    gone: AtomicBool,
-}
-
-impl Switched {
-    pub fn switch(&self, gone: bool) {
-        self.gone.store(gone, Ordering::SeqCst);
-    }
-
-    fn ask(&self) -> Result<&SoftVault, VaultError> {
-        if self.gone.load(Ordering::SeqCst) {
-            let (backend, reason) = ("test".to_owned(), "the wire is cut".to_owned());
-            return Err(VaultError::Unavailable { backend, reason });
-        }
-        Ok(&self.vault)
-    }
-}
-
-impl Vault for Switched {
-    fn status(&self) -> VaultStatus {
-        let health = match self.ask() {
-            Ok(_) => Health::Ready,
-            Err(error) => Health::Gone { reason: error.to_string() },
-        };
-        VaultStatus { health, ..self.vault.status() }
-    }
-    fn list(&self) -> Result<Vec<KeyInfo>, VaultError> {
-        self.ask()?.list()
-    }
-    fn kcv(&self, key: &KeyAddress) -> Result<[u8; 3], VaultError> {
-        self.ask()?.kcv(key)
-    }
-    fn write_key(&self, job: &WriteKeyJob<'_>) -> Result<CommandBytes, VaultError> {
-        self.ask()?.write_key(job)
-    }
-    fn preset(&self, job: &PresetJob) -> Result<CommandBytes, VaultError> {
-        self.ask()?.preset(job)
-    }
-    fn external_authenticate(&self, key: &KeyAddress, challenge: [u8; 8]) -> Result<[u8; 8], VaultError> {
-        self.ask()?.external_authenticate(key, challenge)
-    }
-    fn sm_mac(&self, key: &KeyAddress, iv: [u8; 8], parts: &[&[u8]]) -> Result<Mac4, VaultError> {
-        self.ask()?.sm_mac(key, iv, parts)
-    }
-    fn secure_message(&self, message: &SecureMessage<'_>) -> Result<CommandBytes, VaultError> {
-        self.ask()?.secure_message(message)
-    }
-    fn check_load_mac1(
-        &self,
-        session: &LoadSession,
-        load: &Load,
-        balance: PurseFen,
-        mac1: &Mac4,
-    ) -> Result<MacVerdict, VaultError> {
-        self.ask()?.check_load_mac1(session, load, balance, mac1)
-    }
-    fn load_mac2(&self, session: &LoadSession, load: &Load, at: DateTime) -> Result<Mac4, VaultError> {
-        self.ask()?.load_mac2(session, load, at)
-    }
-    fn verify_tacs(&self, jobs: &[TacJob]) -> Result<Vec<TacVerdict>, VaultError> {
-        self.ask()?.verify_tacs(jobs)
-    }
-}
 
 /// Different bytes for every card, the same in every run.
 pub struct Counting(pub u64);
@@ -127,7 +55,7 @@ impl World {
     fn over(store: Store) -> World {
         let keys = KeysFile::parse(include_str!("../../../../../docs/keys.toml")).unwrap();
         let vault = SoftVault::from_keys(keys).unwrap();
-        let vault = Arc::new(Switched { vault, gone: AtomicBool::new(false) });
+        let vault = Arc::new(Switched::new(Arc::new(vault)));
         let profiles =
             ["city-cpu", "t-union", "psam", "ticket-addon"].map(|name| Profile::named(name).unwrap());
         let world = World { download: Download::new(store, vault.clone(), profiles), vault };
