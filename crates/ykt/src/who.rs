@@ -45,7 +45,7 @@ impl Person {
             bail!("{}: change the password first, with `ykt user change-password {0}`", self.name);
         }
         if !session.role.may(needs) {
-            bail!("{} is {}, whose role may not {needs}", self.name, session.role);
+            bail!("{} may not {needs}: the role {} does not allow it", self.name, session.role);
         }
         Ok(Act::of(&self.name, FROM, SystemClock.now()))
     }

@@ -80,7 +80,7 @@ impl fmt::Display for ChainReport {
                         let keys: Vec<String> = signers.iter().map(ToString::to_string).collect();
                         write!(
                             f,
-                            "{checkpoints} checkpoints sign the first {covered}, by {}",
+                            "checkpoints: {checkpoints}, over the first {covered}, by {}",
                             keys.join(", ")
                         )
                     }

@@ -75,8 +75,10 @@ fn judge(rows: &[AuditRow], checkpoints: &[Checkpoint], trust: Trust<'_>) -> Cha
     verifier.report()
 }
 
+type Flip = fn(&mut AuditRow);
+
 /// Every way to alter one field of a record, its link too.
-fn flips() -> Vec<(&'static str, fn(&mut AuditRow))> {
+fn flips() -> Vec<(&'static str, Flip)> {
     vec![
         ("at", |row| row.at = row.at.plus_seconds(1).unwrap()),
         ("who", |row| row.who.push('x')),

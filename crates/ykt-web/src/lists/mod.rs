@@ -53,9 +53,9 @@ pub(crate) async fn admit<L: List>(
         Reading::Export => format!("{room}/export"),
     };
     let (shared, act) = (Arc::clone(shared), asked.act(shared.app.clock.now()));
-    let query = masked(&asked.query);
+    let (path, query) = (asked.path.clone(), masked(&asked.query));
     blocking(move || {
-        let write = |tx: &Tx<'_>| audit_log::append(tx, &act, &what, L::PATH, Outcome::Done, &query);
+        let write = |tx: &Tx<'_>| audit_log::append(tx, &act, &what, &path, Outcome::Done, &query);
         shared.app.store.write(write)?;
         Ok(())
     })
