@@ -183,7 +183,8 @@ mod tests {
         std::fs::write(folder.path().join("protocol.txt"), file).unwrap();
         let document = include_str!("../../../docs/keys.md");
         let blocks = document.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
-        let commands = blocks.filter(|block| block.contains("pkeyutl -verify")).collect::<String>();
+        let of_protocols = |block: &&str| block.contains("pkeyutl -verify") && block.contains("protocol.txt");
+        let commands = blocks.filter(of_protocols).collect::<String>();
         Command::new("sh").args(["-ec", &commands]).current_dir(folder.path()).output().unwrap()
     }
 
