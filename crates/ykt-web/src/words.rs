@@ -8,6 +8,8 @@ use ykt_kmc::campaigns::{CampaignState, CardProgress};
 use ykt_kmc::ceremonies::CeremonyState;
 use ykt_kmc::registry::tree::Family;
 use ykt_kmc::registry::{KeyEventKind, Source};
+use ykt_kmc::key_cards::{KeyCardEvent, KeyCardState};
+use ykt_kmc::psams::{BatchState, PsamState, Stage};
 use ykt_office::audit::Outcome;
 use ykt_office::blacklist::ListKind;
 use ykt_office::cards::{CardEvent, CardKind, CardState};
@@ -255,6 +257,50 @@ words! {
         Conflict = "conflict" Warn;
         GreyBooked = "grey-booked" Warn;
         LostCard = "lost-card" Bad;
+    }
+    KeyCardState "state" {
+        Blank = "blank" Quiet;
+        BeingMade = "being-made" Warn;
+        Initialised = "initialised" Info;
+        Loaded = "loaded" Good;
+        Given = "given" Info;
+        Returned = "returned" Info;
+        UsedUp = "used-up" Warn;
+        Blocked = "blocked" Bad;
+    }
+    KeyCardEvent "action" {
+        Registered = "registered" Quiet;
+        Initialised = "initialised" Good;
+        Loaded = "keys-loaded" Good;
+        Attributes = "attributes" Info;
+        Password = "password" Info;
+        Queried = "queried" Quiet;
+        Given = "given" Info;
+        Returned = "returned" Info;
+        Issued = "card-issued" Good;
+        Refused = "card-refused" Bad;
+        Blocked = "blocked" Bad;
+        Interrupted = "interrupted" Warn;
+    }
+    BatchState "state" {
+        Open = "open" Info;
+        Closed = "closed" Quiet;
+    }
+    PsamState "state" {
+        Waiting = "waiting" Quiet;
+        InWork = "in-work" Info;
+        Produced = "produced" Good;
+        Stopped = "stopped" Bad;
+    }
+    Stage "step" {
+        Initialisation = "psam-1" Info;
+        Master = "psam-2" Info;
+        Maintenance = "psam-3" Info;
+        CardFiles = "psam-4" Info;
+        ApplicationMaster = "psam-5" Info;
+        ApplicationMaintenance = "psam-6" Info;
+        ApplicationFiles = "psam-7" Info;
+        WorkingKeys = "psam-8" Info;
     }
     Role "role" {
         Operator = "operator" Quiet;

@@ -7,6 +7,7 @@ pub mod ceremonies;
 pub mod clearing;
 pub mod keys;
 pub mod loads;
+pub mod production;
 pub mod records;
 pub mod users;
 
@@ -218,6 +219,9 @@ pub fn all_lists() -> Vec<Registered> {
         registered::<cards::Terminals>(),
         registered::<cards::Merchants>(),
         registered::<cards::Blacklist>(),
+        registered::<production::KeyCards>(),
+        registered::<production::PsamBatches>(),
+        registered::<production::Psams>(),
         registered::<clearing::Days>(),
         registered::<clearing::Files>(),
         registered::<records::Records>(),

@@ -13,6 +13,7 @@ pub mod key_request;
 pub mod merchant;
 pub mod order;
 pub mod person;
+pub mod production;
 pub mod record;
 pub mod search;
 pub mod system;

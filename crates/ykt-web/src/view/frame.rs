@@ -150,6 +150,8 @@ const SECTIONS: [Section; 6] = [
             ("/terminals", "nav.terminals", READ),
             ("/merchants", "nav.merchants", READ),
             ("/blacklist", "nav.blacklist", READ),
+            ("/key-cards", "nav.key_cards", READ),
+            ("/psam-batches", "nav.psam_batches", READ),
         ],
     },
     Section {
