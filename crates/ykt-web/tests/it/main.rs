@@ -8,6 +8,7 @@ mod download;
 mod figures;
 mod keys;
 mod people;
+mod production;
 mod serving;
 mod signing_in;
 mod trade;

@@ -145,6 +145,7 @@ pub fn traded() -> App {
     app.store.write(registers).unwrap();
     let vault = Arc::new(crate::trade::vault());
     crate::trade::load(&app.store, &vault);
+    crate::production::order(&app.store);
     app.store.write(misfortunes).unwrap();
     crate::trade::ride_and_clear(&app.store, &vault);
     let centre = centre(&app.store, &vault);
