@@ -123,6 +123,10 @@ impl List for Keys {
             C::new("key", "keys.key", Shape::Code, |row, _| {
                 row.cell(|leaf| Cell::text(PlaceName(leaf.place).to_string()).to(key::href(&leaf.place)))
             }),
+            C::new("state", "keys.state", Shape::Text, |row, look| {
+                state_cell(look.lang, row.leaf.as_ref().and_then(Leaf::state))
+            }),
+            C::new("kcv", "keys.kcv", Shape::Code, |row, _| row.cell(|leaf| Cell::text(kcv_text(leaf)))),
             C::new("family", "keys.family", Shape::Text, |row, look| {
                 let family = Family::of(row.kind);
                 Cell::named(look.lang, Family::SECTION, family.slug())
@@ -139,16 +143,13 @@ impl List for Keys {
             }),
             C::new("index", "keys.index", Shape::Number, |row, _| {
                 row.cell(|leaf| Cell::serial(leaf.place.key.index.0))
-            }),
+            })
+            .on_demand(),
             C::new("version", "keys.version", Shape::Number, |row, _| {
                 row.cell(|leaf| Cell::serial(leaf.place.key.version.0))
             }),
             C::new("algorithm", "keys.algorithm", Shape::Text, |row, _| {
                 row.cell(|leaf| Cell::text(leaf.algorithm().map_or("", |algorithm| algorithm.name())))
-            }),
-            C::new("kcv", "keys.kcv", Shape::Code, |row, _| row.cell(|leaf| Cell::text(kcv_text(leaf)))),
-            C::new("state", "keys.state", Shape::Text, |row, look| {
-                state_cell(look.lang, row.leaf.as_ref().and_then(Leaf::state))
             }),
             C::new("difference", "keys.difference", Shape::Text, |row, look| {
                 difference_cell(look.lang, row.leaf.as_ref().and_then(Leaf::difference))

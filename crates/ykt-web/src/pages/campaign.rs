@@ -69,7 +69,7 @@ async fn view(
     let is_planned = campaign.state == CampaignState::Planned;
     let manages = asked.signed.who.role.may(MANAGES);
     let mut blocks = vec![Block::Progress(lang.t("campaigns.progress").to_owned(), bar(lang, &counts))];
-    blocks.push(Block::Figures(figures(lang, &name, &counts)));
+    blocks.push(Block::Figures(figures(&name, &counts)));
     blocks.push(Block::Facts(lang.t("campaigns.facts").to_owned(), facts(&campaign)));
     if manages && is_planned {
         let centre = shared.centre()?;
@@ -99,11 +99,11 @@ fn bar(lang: Lang, counts: &Counts) -> Bar {
     Bar { done: counts.done, of: counts.all().max(1), words }
 }
 
-fn figures(lang: Lang, name: &str, counts: &Counts) -> Vec<Figure> {
+fn figures(name: &str, counts: &Counts) -> Vec<Figure> {
     let figure = |title, count: u64, progress: CardProgress| Figure {
         title,
         value: Value::Number(i64::try_from(count).unwrap_or(i64::MAX)),
-        note: progress.in_words(lang).to_owned(),
+        note: String::new(),
         href: Some(cards_href(name, Some(progress))),
     };
     vec![
