@@ -139,7 +139,7 @@ struct Sight {
     row: CeremonyRow,
     custodians: Vec<CustodianRow>,
     held: Option<Held>,
-    has_protocol: bool,
+    protocol: Option<String>,
 }
 
 fn see(shared: &Shared, number: &str) -> Result<Sight, Problem> {
@@ -148,7 +148,7 @@ fn see(shared: &Shared, number: &str) -> Result<Sight, Problem> {
         Ok::<_, Problem>((row, ceremonies::custodians(tx, number)?, ceremonies::protocol(tx, number)?))
     })?;
     let held = shared.centre()?.ceremonies.view(number);
-    Ok(Sight { row, custodians, held, has_protocol: protocol.is_some() })
+    Ok(Sight { row, custodians, held, protocol })
 }
 
 /// A ceremony with what the reader can do in it.
@@ -180,11 +180,15 @@ async fn view(
         blocks.insert(0, Block::Note(Tone::Bad, words.to_owned()));
     }
     blocks.extend(forms.into_iter().map(|form| Block::Form(form.filled(filled))));
+    // It tells every step, and each key that was made with its KCV.
+    let text =
+        sight.protocol.iter().map(|text| Block::Raw(lang.t("ceremonies.steps").to_owned(), text.clone()));
+    blocks.extend(text);
     let protocol = (lang.t("ceremonies.protocol").to_owned(), format!("{}/protocol", href(&row.number)));
     filled.page(&Detail {
         crumbs: vec![crumb::<Ceremonies>(lang)],
         tag: Some(row.state.cell(lang)),
-        actions: Some(protocol).into_iter().filter(|_| sight.has_protocol).collect(),
+        actions: Some(protocol).into_iter().filter(|_| sight.protocol.is_some()).collect(),
         blocks,
         f: asked.frame(shared, format!("{} {}", lang.t("ceremonies.title"), row.number), Ceremonies::PATH),
     })

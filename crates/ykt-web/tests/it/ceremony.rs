@@ -4,7 +4,7 @@ use crate::client::{Answer, Client};
 use crate::world;
 use axum::http::StatusCode;
 use ykt_vault::ceremony::{Component, Protocol};
-use ykt_vault::{KeyAlgorithm, KeyKind, KeyState, Vault};
+use ykt_vault::{KeyAlgorithm, KeyKind, KeyState};
 use ykt_web::App;
 
 const NUMBER: &str = "C20261122-01";
@@ -84,6 +84,7 @@ async fn custodians_give_each_in_his_own_browser() {
     assert_eq!(step(&mut keys, "finish", &[]).await.status, StatusCode::SEE_OTHER);
     let page = keys.get(&page).await.text();
     assert!(page.contains("Ceremony C20261122-01 is finished") && page.contains("signed by the centre"));
+    assert!(page.contains("the vault holds: purchase key, index 2, version 1"), "the derived roots are told");
     let protocol = keys.get(&format!("/ceremonies/{NUMBER}/protocol")).await;
     assert!(Protocol::verify(&protocol.text()).is_ok() && !protocol.text().contains(&TYPED[..8]));
     let made = app.vault.as_ref().unwrap().list().unwrap();
