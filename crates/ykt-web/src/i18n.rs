@@ -142,7 +142,7 @@ mod tests {
     use std::path::Path;
 
     /// Sections whose keys are looked up by a code from the database, such as `verdict.E01`.
-    const BY_CODE: [&str; 37] = [
+    const BY_CODE: [&str; 41] = [
         "action",
         "bill-state",
         "campaign-state",
@@ -171,6 +171,10 @@ mod tests {
         "request-state",
         "role",
         "state",
+        "download-state",
+        "line-kind",
+        "line-state",
+        "right-state",
         "step",
         "subject",
         "summary",

@@ -6,6 +6,7 @@ use crate::view::cell::{Cell, Tone};
 use ykt_clearing::{BillState, Cause, FileState, PaymentState, Phase, State};
 use ykt_kmc::campaigns::{CampaignState, CardProgress};
 use ykt_kmc::ceremonies::CeremonyState;
+use ykt_kmc::download::{CardState as DownloadState, LineKind, LineState};
 use ykt_kmc::key_cards::{KeyCardEvent, KeyCardState};
 use ykt_kmc::psams::{BatchState, PsamState, Stage};
 use ykt_kmc::registry::tree::Family;
@@ -77,6 +78,20 @@ macro_rules! words {
 }
 
 words! {
+    DownloadState "download-state" {
+        Waiting = "waiting" Quiet;
+        UnderWay = "under-way" Warn;
+        Done = "done" Good;
+        Failed = "failed" Bad;
+    }
+    LineKind "line-kind" {
+        Personalisation = "personalisation" Quiet;
+        Counter = "counter" Quiet;
+    }
+    LineState "line-state" {
+        Active = "active" Good;
+        Stopped = "stopped" Bad;
+    }
     CardState "state" {
         NotEnabled = "not-enabled" Quiet;
         Normal = "normal" Good;

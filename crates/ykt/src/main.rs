@@ -12,6 +12,7 @@ mod chip;
 mod clearing;
 mod demo;
 mod desk;
+mod download;
 mod identity;
 mod installation;
 mod key_card;
@@ -49,6 +50,7 @@ enum Command {
     Demo(demo::Args),
     Serve(serve::Args),
     Clearing(clearing::Args),
+    Download(download::Args),
     User(user::Args),
     Ceremony(ceremony::Args),
     Audit(audit::Args),
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Clearing(args) => clearing::run(&args),
+        Command::Download(args) => download::run(&args),
         Command::User(args) => user::run(&args),
         Command::Ceremony(args) => ceremony::run(&args),
         Command::Audit(args) => audit::run(&args),

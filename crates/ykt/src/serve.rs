@@ -55,6 +55,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let centre = vaults.map(|vaults| installation::centre(&store, &vaults)).transpose()?;
     centre.as_ref().map(installation::begin).transpose()?;
     let server = Server::bind(config, app(store, centre))?;
+    if let Some(address) = server.download_address() {
+        eprintln!("key download for lines on https://{address}");
+    }
     eprintln!("serving on {}; stop with Ctrl-C", server.url());
     serve(server)?;
     Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@ pub mod books;
 pub mod cards;
 pub mod ceremonies;
 pub mod clearing;
+pub mod download;
 pub mod keys;
 pub mod loads;
 pub mod production;
@@ -235,6 +236,10 @@ pub fn all_lists() -> Vec<Registered> {
         registered::<ceremonies::Ceremonies>(),
         registered::<keys::Campaigns>(),
         registered::<keys::CampaignCards>(),
+        registered::<download::Batches>(),
+        registered::<download::DownloadCards>(),
+        registered::<download::Lines>(),
+        registered::<download::Rights>(),
         registered::<users::Users>(),
         registered::<audit::Audit>(),
     ]

@@ -152,6 +152,10 @@ const SECTIONS: [Section; 6] = [
             ("/blacklist", "nav.blacklist", READ),
             ("/key-cards", "nav.key_cards", READ),
             ("/psam-batches", "nav.psam_batches", READ),
+            ("/download-batches", "nav.download_batches", READ),
+            ("/download-cards", "nav.download_cards", READ),
+            ("/download-lines", "nav.download_lines", READ),
+            ("/download-rights", "nav.download_rights", READ),
         ],
     },
     Section {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use ykt_base::{Asn8, Clock, Date, DateTime, IssuerFactor, KeyVersion, MerchantCode, PosNo, Rng, TerminalId};
 use ykt_kmc::campaigns::{self, CardChoice, NewCampaign};
+use ykt_kmc::download::{Download, LineKind, NewLine, NewRight, fingerprint};
 use ykt_kmc::{Centre, Operation};
 use ykt_office::Act;
 use ykt_office::cards::{self, CardEvent, CardKind, NewCard};
@@ -73,11 +74,22 @@ pub fn card(no: u32) -> Asn8 {
     format!("17000101{no:08}").parse().unwrap()
 }
 
+/// The rooms whose tables the pages read.
+pub const MODULES: &[ykt_store::Module] = &[
+    ykt_office::MODULE,
+    ykt_ledger::MODULE,
+    ykt_pay::MODULE,
+    ykt_clearing::MODULE,
+    ykt_kmc::MODULE,
+    ykt_kmc::ceremonies::MODULE,
+    ykt_kmc::download::MODULE,
+    ykt_kmc::key_cards::MODULE,
+    ykt_kmc::psams::MODULE,
+];
+
 /// An application without any data but its people: one of each role, named by it.
 pub fn empty() -> App {
-    let rooms = [ykt_office::MODULE, ykt_ledger::MODULE, ykt_pay::MODULE, ykt_clearing::MODULE];
-    let modules: Vec<_> = rooms.into_iter().chain(ykt_kmc::MODULES.iter().copied()).collect();
-    let store = Store::in_memory(&modules).unwrap();
+    let store = Store::in_memory(MODULES).unwrap();
     let seed = AtomicU64::new(1);
     let rng = move || -> Box<dyn Rng> { Box::new(Count(seed.fetch_add(1, Ordering::Relaxed) << 20)) };
     let rules = SignInRules { cost: HashCost::LEAST, ..SignInRules::default() };
@@ -120,6 +132,7 @@ pub fn full() -> App {
     let app = empty();
     app.store.write(registers).unwrap();
     app.store.write(misfortunes).unwrap();
+    lines(&app.store);
     app
 }
 
@@ -160,7 +173,26 @@ pub fn traded() -> App {
         cards: CardChoice::Listed((1..=30).map(card).collect()),
     };
     centre.store.write(|tx| campaigns::plan(tx, &campaign, &act)).unwrap();
+    lines(&app.store);
     App { vault: Some(vault), centre: Some(Arc::new(centre)), ..app }
+}
+
+/// A line that downloads keys, its right, and a batch that waits for it.
+fn lines(store: &Store) {
+    let act = Act::of("operator", "192.0.2.10", at(6, 0));
+    let download = Download::office(store.clone(), [ykt_issue::Profile::city_cpu()]);
+    let (kind, certificate) = (LineKind::Personalisation, fingerprint(b"a certificate"));
+    download.add_line(&NewLine { name: "line-1".to_owned(), kind, certificate }, &act).unwrap();
+    download.load_batch("b1", "city-cpu", "card,city\n1700010100009901,2150\n", &act).unwrap();
+    let right = NewRight {
+        line: "line-1".to_owned(),
+        application: "city-cpu".to_owned(),
+        batch: None,
+        quota: 100,
+        from: day(),
+        until: day(),
+    };
+    download.give_right(&right, &act).unwrap();
 }
 
 fn registers(tx: &Tx<'_>) -> Result<(), StoreError> {

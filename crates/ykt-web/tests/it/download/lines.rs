@@ -24,15 +24,6 @@ use ykt_terminal::transport::in_process::InProcess;
 use ykt_vault::{DEMO_TRANSPORT_KEY, KeysFile, SoftVault, Vault};
 use ykt_web::{App, ConfigError, ServeError, Server};
 
-const MODULES: &[ykt_store::Module] = &[
-    ykt_office::MODULE,
-    ykt_ledger::MODULE,
-    ykt_pay::MODULE,
-    ykt_clearing::MODULE,
-    ykt_kmc::MODULE,
-    ykt_kmc::download::MODULE,
-];
-
 fn day(text: &str) -> Date {
     text.parse().unwrap()
 }
@@ -44,7 +35,7 @@ fn act() -> Act {
 fn app() -> (App, Download) {
     let keys = KeysFile::parse(include_str!("../../../../../docs/keys.toml")).unwrap();
     let vault: Arc<dyn Vault> = Arc::new(SoftVault::from_keys(keys).unwrap());
-    let store = Store::in_memory(MODULES).unwrap();
+    let store = Store::in_memory(world::MODULES).unwrap();
     let download = Download::new(store.clone(), vault.clone(), [Profile::city_cpu()]);
     (App { store, vault: Some(vault), ..world::empty() }, download)
 }
