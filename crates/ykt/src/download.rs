@@ -51,8 +51,8 @@ enum LinesAct {
     Add {
         #[command(flatten)]
         person: Person,
-        /// Name: letters, digits, `.`, `_`, `-`
-        name: String,
+        /// Its name: letters, digits, `.`, `_`, `-`
+        line: String,
         /// Its certificate, PEM
         #[arg(long, value_name = "FILE")]
         certificate: PathBuf,
@@ -64,15 +64,15 @@ enum LinesAct {
     Stop {
         #[command(flatten)]
         person: Person,
-        /// Name
-        name: String,
+        /// Its name
+        line: String,
     },
     /// Let a stopped line work again
     Start {
         #[command(flatten)]
         person: Person,
-        /// Name
-        name: String,
+        /// Its name
+        line: String,
     },
 }
 
@@ -129,8 +129,8 @@ struct Batch {
     #[command(flatten)]
     person: Person,
     /// Name of the batch
-    #[arg(long)]
-    name: String,
+    #[arg(long = "name", value_name = "NAME")]
+    batch: String,
     /// Which application its cards get
     #[arg(long, default_value = "city-cpu")]
     application: String,
@@ -207,7 +207,7 @@ fn lines(args: &Lines) -> anyhow::Result<ExitCode> {
                 println!("{name:<20} {kind:<22} {state:<8} {}", Hex(line.certificate.as_bytes()));
             }
         }
-        Some(LinesAct::Add { person, name, certificate, counter }) => {
+        Some(LinesAct::Add { person, line: name, certificate, counter }) => {
             let chain = certificates("certificate", certificate)?;
             let own = chain.first().context("a certificate")?;
             let kind = if *counter { LineKind::Counter } else { LineKind::Personalisation };
@@ -215,11 +215,11 @@ fn lines(args: &Lines) -> anyhow::Result<ExitCode> {
             office.download.add_line(&line, &office.act(person)?)?;
             println!("took in {name}, {kind}, certificate {}", Hex(line.certificate.as_bytes()));
         }
-        Some(LinesAct::Stop { person, name }) => {
+        Some(LinesAct::Stop { person, line: name }) => {
             office.download.set_line(name, LineState::Stopped, &office.act(person)?)?;
             println!("stopped {name}");
         }
-        Some(LinesAct::Start { person, name }) => {
+        Some(LinesAct::Start { person, line: name }) => {
             office.download.set_line(name, LineState::Active, &office.act(person)?)?;
             println!("{name} may work");
         }
@@ -268,8 +268,8 @@ fn bring(args: &Batch) -> anyhow::Result<ExitCode> {
     let office = Office::open(&args.place)?;
     let text = std::fs::read_to_string(&args.file).with_context(|| args.file.display().to_string())?;
     let act = office.act(&args.person)?;
-    let cards = office.download.load_batch(&args.name, &args.application, &text, &act)?;
-    println!("batch {}: {cards} cards for {}", args.name, args.application);
+    let cards = office.download.load_batch(&args.batch, &args.application, &text, &act)?;
+    println!("batch {}: {cards} cards for {}", args.batch, args.application);
     Ok(ExitCode::SUCCESS)
 }
 
