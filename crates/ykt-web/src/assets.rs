@@ -3,7 +3,7 @@
 
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 
 struct Asset {
     name: &'static str,
@@ -49,6 +49,11 @@ pub(crate) async fn serve(Path(name): Path<String>) -> Response {
             .into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// Answers browsers that ask for an icon by themselves, as they do on pages that name none.
+pub(crate) async fn icon() -> Redirect {
+    Redirect::permanent(&href("sign.svg"))
 }
 
 #[cfg(test)]

@@ -236,6 +236,7 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
         .merge(pages)
         .nest("/api/v1", api)
         .route("/assets/{name}", get(assets::serve))
+        .route("/favicon.ico", get(assets::icon))
         .route("/healthz", get(health::healthz))
         .route("/metrics", get(health::metrics))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

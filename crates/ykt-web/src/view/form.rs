@@ -50,8 +50,10 @@ impl Weight {
 /// A field of a form.
 #[derive(Debug)]
 pub struct Field {
-    /// Its name in the body of the request, and its id.
+    /// Its name in the body of the request.
     pub name: &'static str,
+    /// Its id on the page, where several forms may have a field of this name.
+    pub id: String,
     /// Words before it.
     pub label: String,
     /// What it takes.
@@ -157,7 +159,9 @@ impl Form {
 
     /// The same with one more field.
     #[must_use]
-    pub fn field(mut self, field: Field) -> Form {
+    pub fn field(mut self, mut field: Field) -> Form {
+        let act = self.action.rsplit('/').next().unwrap_or_default();
+        field.id = format!("{act}-{}", field.name);
         self.fields.push(field);
         self
     }
@@ -186,6 +190,7 @@ impl Field {
     pub fn new(name: &'static str, label: &str, kind: FieldKind) -> Field {
         Field {
             name,
+            id: name.to_owned(),
             label: label.to_owned(),
             kind,
             value: String::new(),

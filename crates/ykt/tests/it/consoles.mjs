@@ -3,7 +3,7 @@
 // For each language: sign in, find a refused record and read its reason, open a bill, follow a figure to the
 // records that sum to it, walk a record's way back to the bill, take the list home as CSV, and sign out. Nothing may
 // be asked of another host, no script may complain, and nothing may stick out sideways on a phone.
-import { chromium } from "playwright-core";
+import { fitsPhone, inBrowser, must, newPage, signIn } from "./browser.mjs";
 
 const [url, name, password] = process.argv.slice(2);
 const WORDS = {
@@ -11,29 +11,12 @@ const WORDS = {
   zh: { reason: "原因", total: "合计", signOut: "退出登录" },
 };
 
-function must(truth, words) {
-  if (!truth) throw new Error(words);
-}
-
 async function walk(browser, lang) {
   const words = WORDS[lang];
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
-  const page = await context.newPage();
   const complaints = [];
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("request", (request) => {
-    if (!request.url().startsWith(url)) complaints.push(`asked of another host: ${request.url()}`);
-  });
-
-  // Sign in; the page asked for first is the page shown.
-  await page.goto(`${url}/refusals?lang=${lang}`);
-  must(page.url().includes("/sign-in?back="), `no sign-in at ${page.url()}`);
-  await page.fill("#name", name);
-  await page.fill("#password", password);
-  await page.click("button.primary");
-  await page.waitForURL("**/refusals**");
-  must((await page.locator("html").getAttribute("lang")).startsWith(lang), "the language is not remembered");
+  const page = await newPage(browser, url, complaints);
+  // The page asked for first is the page shown.
+  await signIn(page, url, "/refusals", lang, name, password);
 
   // A refused record and its reason.
   await page.selectOption("#f-verdict", "refused");
@@ -86,14 +69,7 @@ async function walk(browser, lang) {
   await page.reload();
   must((await theme()) === after, "the theme is not remembered");
 
-  // On a phone nothing sticks out sideways.
-  await page.setViewportSize({ width: 360, height: 740 });
-  for (const path of ["/", "/cards", "/records", bill, "/trial", "/system"]) {
-    await page.goto(url + path);
-    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    must(over <= 0, `${path} is ${over} px too wide for a phone`);
-  }
-  await page.setViewportSize({ width: 1280, height: 900 });
+  await fitsPhone(page, url, ["/", "/cards", "/records", bill, "/trial", "/system"]);
 
   await page.click(".who summary");
   await page.getByRole("button", { name: words.signOut }).click();
@@ -101,24 +77,10 @@ async function walk(browser, lang) {
   await page.goto(`${url}/cards`);
   must(page.url().includes("/sign-in"), "still signed in");
   must(complaints.length === 0, complaints.join("\n"));
-  await context.close();
+  await page.context().close();
   console.log(`${lang}: all ways ok`);
 }
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
-try {
+await inBrowser(async (browser) => {
   for (const lang of Object.keys(WORDS)) await walk(browser, lang);
-} finally {
-  await browser.close();
-}
+});

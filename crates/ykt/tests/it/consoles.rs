@@ -1,5 +1,6 @@
-//! The consoles in a real browser: a small city is served, and Chromium signs in, finds a refused record and
-//! follows a bill to its records, in both languages. What it does is in `consoles.mjs`.
+//! The consoles in a real browser: a small city is served, and Chromium does what people do there, in both languages.
+//! `consoles.mjs` finds a refused record and follows a bill to its records; `keys_console.mjs` holds a key ceremony,
+//! activates a key by two people and searches the audit log.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -46,20 +47,36 @@ fn serve() -> Served {
     Served { url: told(url, "address"), password: told(password, "sign-in"), child }
 }
 
-#[test]
-fn the_main_ways_are_clickable_in_chromium_in_both_languages() {
+/// Runs a script beside this file; what it prints comes back.
+fn drive(script: &str, args: &[&str]) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let driver = folder.join("node_modules/playwright-core");
     assert!(driver.is_dir(), "{} is missing: run scripts/setup, which installs it", driver.display());
-    let served = serve();
     let run = Command::new("node")
-        .arg(folder.join("consoles.mjs"))
-        .args([&served.url, "operator", &served.password])
+        .arg(folder.join(script))
+        .args(args)
         .output()
         .expect("node is missing: run scripts/setup, which installs it");
     let (out, err) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     assert!(run.status.success(), "{out}\n{err}");
+    out.into_owned()
+}
+
+#[test]
+fn the_main_ways_are_clickable_in_chromium_in_both_languages() {
+    let served = serve();
+    let out = drive("consoles.mjs", &[&served.url, "operator", &served.password]);
     for lang in ["en", "zh"] {
-        assert!(out.contains(&format!("{lang}: all ways ok")), "{out}\n{err}");
+        assert!(out.contains(&format!("{lang}: all ways ok")), "{out}");
+    }
+}
+
+/// Ceremony, activation by two people, refused self-approval, audit search.
+#[test]
+fn keys_are_kept_by_several_people_in_chromium_in_both_languages() {
+    let served = serve();
+    let out = drive("keys_console.mjs", &[&served.url, &served.password]);
+    for lang in ["en", "zh"] {
+        assert!(out.contains(&format!("{lang}: ceremony, activation, audit ok")), "{out}");
     }
 }
