@@ -99,7 +99,7 @@ fn token(folder: &std::path::Path) -> HsmVault {
     let keys = KeysFile::parse(DOCUMENTED).and_then(KeysFile::into_keys).unwrap();
     let vault = HsmVault::create(settings, keys.levels, keys.origin).unwrap();
     let able = vault.capabilities();
-    for key in keys.keys.into_iter().filter(|key| able.contains(&key.value.algorithm())) {
+    for key in keys.keys.filter(|key| able.contains(&key.value.algorithm())) {
         vault.import(key).unwrap();
     }
     vault

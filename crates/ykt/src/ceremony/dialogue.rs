@@ -152,7 +152,7 @@ impl Room<'_> {
             let asked = format!("t = type{drawn}, c = card / 录入、生成或读卡:");
             let taken = match line(&asked)?.as_str() {
                 "t" => self.typed().and_then(|part| self.take(act, part, Way::Typed)),
-                "c" => self.from_card().and_then(|part| self.take(act, part, Way::Card)),
+                "c" => self.read_card().and_then(|part| self.take(act, part, Way::Card)),
                 "d" if self.can_draw() => {
                     Ok(self.centre.ceremonies.draw(act, &self.number, &mut SystemRng)?)
                 }
@@ -200,7 +200,7 @@ impl Room<'_> {
         Ok((share, Component::parse(self.algorithm, &typed, kcv)?))
     }
 
-    fn from_card(&self) -> anyhow::Result<(u8, Component)> {
+    fn read_card(&self) -> anyhow::Result<(u8, Component)> {
         let mut slot = Slot::open(&line("reader, or image file of the card / 读卡器或卡片文件:")?)?;
         slot.reset()?;
         let part = cards::read(slot, &pin()?)?;
@@ -240,7 +240,10 @@ impl Room<'_> {
                 return Ok(());
             }
             match self.write_card(&place, sheet) {
-                Ok(()) => return Ok(say(Words("the card is written", "卡片已写入"))),
+                Ok(()) => {
+                    say(Words("the card is written", "卡片已写入"));
+                    return Ok(());
+                }
                 Err(error) if error.is::<Gone>() => return Err(broken_off()),
                 Err(error) => say(format_args!("{error:#}")),
             }
