@@ -60,7 +60,7 @@ enum CampaignAct {
         #[arg(long, group = "cards", value_name = "FILE")]
         listed: Option<PathBuf>,
         /// Its name: 1 to 32 of a-z 0-9 -
-        name: String,
+        campaign: String,
     },
     /// Ask to start a planned campaign; another key administrator approves it
     Start {
@@ -73,7 +73,7 @@ enum CampaignAct {
         #[arg(long, value_name = "ID")]
         id: Option<RequestId>,
         /// Its name
-        name: String,
+        campaign: String,
     },
     /// Give cards their keys at this counter
     Run {
@@ -83,7 +83,7 @@ enum CampaignAct {
         #[arg(long, default_value = "command line")]
         counter: String,
         /// Its name
-        name: String,
+        campaign: String,
         /// The cards: readers (number or part of the name) or image files
         #[arg(required = true, value_name = "READER|FILE")]
         cards: Vec<String>,
@@ -93,7 +93,7 @@ enum CampaignAct {
         #[command(flatten)]
         person: Person,
         /// Its name
-        name: String,
+        campaign: String,
         /// The card's number, 16 digits
         card: Asn8,
     },
@@ -102,7 +102,7 @@ enum CampaignAct {
         #[command(flatten)]
         person: Person,
         /// Its name
-        name: String,
+        campaign: String,
     },
 }
 
@@ -131,7 +131,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         }
         CampaignAct::Status { name } => status(centre, name)?,
-        CampaignAct::New { person, title, profile, change, all: _, city, main_type, listed, name } => {
+        CampaignAct::New {
+            person,
+            title,
+            profile,
+            change,
+            all: _,
+            city,
+            main_type,
+            listed,
+            campaign: name,
+        } => {
             let (profile, _) = open_profile_text(profile)?;
             let cards = match (city, main_type, listed) {
                 (Some(factor), ..) => CardChoice::City(*factor),
@@ -145,11 +155,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             centre.store.write(|tx| campaigns::plan(tx, &new, &act))?;
             println!("campaign {name} is planned; start it with `ykt campaign start`");
         }
-        CampaignAct::Start { person, reason, id, name } => {
+        CampaignAct::Start { person, reason, id, campaign: name } => {
             let operation = Operation::StartCampaign { campaign: name.clone() };
             return keys::ask(&desk, (person, reason, id.clone()), &operation);
         }
-        CampaignAct::Run { person, counter, name, cards } => {
+        CampaignAct::Run { person, counter, campaign: name, cards } => {
             let act = person.act(config, &centre.store, Permission::ProduceCards)?;
             let mut all_done = true;
             for place in cards {
@@ -173,12 +183,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             println!("{}", so_far(&counts));
             return Ok(if all_done { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        CampaignAct::Release { person, name, card } => {
+        CampaignAct::Release { person, campaign: name, card } => {
             let act = manages(person)?;
             centre.store.write(|tx| campaigns::release(tx, name, card, &act))?;
             println!("card {} may be tried again", card.masked());
         }
-        CampaignAct::End { person, name } => {
+        CampaignAct::End { person, campaign: name } => {
             let act = manages(person)?;
             let counts = centre.store.write(|tx| campaigns::end(tx, name, &act))?;
             println!("campaign {name} is ended: {}", so_far(&counts));

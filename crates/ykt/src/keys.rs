@@ -240,7 +240,7 @@ enum GroupAct {
         #[arg(long)]
         title: String,
         /// Its name: 1 to 32 of a-z 0-9 -
-        name: String,
+        group: String,
         /// Its keys
         keys: Vec<PlaceName>,
     },
@@ -366,7 +366,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        KeysAct::Groups { act: Some(GroupAct::Set { person, title, name, keys }) } => {
+        KeysAct::Groups { act: Some(GroupAct::Set { person, title, group: name, keys }) } => {
             let places = keys.iter().map(|key| key.0).collect();
             let group = Group { name: name.clone(), title: title.clone(), places };
             let act = act(person)?;

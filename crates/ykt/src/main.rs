@@ -103,3 +103,15 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    /// Two arguments of one name, a group without members: found here, not by the first who types the command.
+    #[test]
+    fn every_command_can_be_given() {
+        Cli::command().debug_assert();
+    }
+}

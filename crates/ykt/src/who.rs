@@ -22,7 +22,7 @@ pub const FROM: &str = "command line";
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Person {
     /// Sign-in name of who gives this command; password and code are asked for, or read as lines of standard input
-    #[arg(long = "as", value_name = "NAME")]
+    #[arg(id = "person", long = "as", value_name = "NAME")]
     name: String,
 }
 
