@@ -36,7 +36,7 @@ use ykt_office::Act;
 use ykt_purse::write_key::Pin;
 use ykt_store::Store;
 use ykt_terminal::transport::in_process::{InProcess, SystemRng};
-use ykt_vault::{DEMO_TRANSPORT_KEY, KeyManagement, KeysFile, SoftVault, Vault};
+use ykt_vault::{DEMO_TRANSPORT_KEY, ImportedKey, KeyManagement, KeysFile, SoftVault, Vault};
 use ykt_web::{App, Config, Server};
 
 /// Length of each measurement.
@@ -99,7 +99,9 @@ fn token(folder: &std::path::Path) -> HsmVault {
     let keys = KeysFile::parse(DOCUMENTED).and_then(KeysFile::into_keys).unwrap();
     let vault = HsmVault::create(settings, keys.levels, keys.origin).unwrap();
     let able = vault.capabilities();
-    for key in keys.keys.filter(|key| able.contains(&key.value.algorithm())) {
+    // A token retires the earlier of two versions of a key; the cards here have the first.
+    let first = |key: &ImportedKey| key.place.key.version.0 == 1 && able.contains(&key.value.algorithm());
+    for key in keys.keys.filter(first) {
         vault.import(key).unwrap();
     }
     vault
@@ -224,7 +226,8 @@ fn twelve_keys(client: &mut Client, line: &str, made: usize) -> usize {
         keys += 1;
         let request = StepRequest { step, block: None, iv: [0xA1, 0xB2, 0xC3, 0xD4, 0, 0, 0, 0], data };
         let calls: Vec<_> = open.iter().map(|card| CommandCall { card: card.id, request }).collect();
-        assert!(client.commands(&calls).unwrap().iter().all(Result::is_ok));
+        let refused = client.commands(&calls).unwrap().into_iter().find_map(Result::err);
+        assert_eq!(refused, None);
     }
     assert_eq!(keys, 12);
     finish(client, open.iter().map(|card| (card.id, Ending::Made)).collect())
