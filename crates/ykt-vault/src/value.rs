@@ -2,7 +2,7 @@
 
 use aes_gcm::aes::Aes256;
 use aes_gcm::aes::cipher::{BlockCipherEncrypt, KeyInit};
-use core::fmt;
+use core::{fmt, mem};
 use ykt_base::Rng;
 use ykt_crypto::sm2::PrivateKey;
 use ykt_crypto::{CardKey, Key16, chain};
@@ -88,7 +88,16 @@ pub enum KeyValue {
     Sm2(PrivateKey),
 }
 
-/// Every part wipes itself.
+/// Every part wipes itself. A short value has room behind it, into which a move may have copied what stood beside it on
+/// the stack, another copy of the key perhaps: so a short one gives its place to a long one, which wipes all of it.
+impl Drop for KeyValue {
+    fn drop(&mut self) {
+        let (KeyValue::Tdes(key) | KeyValue::Sm4(key)) = self else { return };
+        drop(mem::replace(key, Key16::from_bytes([0; Key16::LEN])));
+        mem::forget(mem::replace(self, KeyValue::Aes256(Zeroizing::new([0; 32]))));
+    }
+}
+
 impl ZeroizeOnDrop for KeyValue {}
 
 impl KeyValue {

@@ -116,8 +116,9 @@ pub fn make_image<T>(
     serial: [u8; 8],
     personalise: impl FnOnce(&mut ImageCard) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let made =
-        blank_image(path, profile, serial, Access::STATE_1).and_then(|mut card| personalise(&mut card));
+    // An old card of this name is in the way before anything is made: it stays.
+    let memory = new_memory(path, profile)?;
+    let made = blank_in(memory, profile, serial, Access::STATE_1).and_then(|mut card| personalise(&mut card));
     if made.is_err() {
         std::fs::remove_file(path).with_context(|| format!("remove the unfinished {}", path.display()))?;
     }
@@ -126,12 +127,20 @@ pub fn make_image<T>(
 
 /// Makes a blank chip of the profile in a new image file, in whose MF files may be made by this right.
 pub fn make_blank(path: &Path, profile: &Profile, serial: [u8; 8], create: Access) -> anyhow::Result<()> {
-    blank_image(path, profile, serial, create).map(drop)
+    blank_in(new_memory(path, profile)?, profile, serial, create).map(drop)
 }
 
-fn blank_image(path: &Path, profile: &Profile, serial: [u8; 8], create: Access) -> anyhow::Result<ImageCard> {
-    let memory = FileMemory::create(path, profile.memory_len)
-        .context("a card is made in a new file; give another name or move the old card away")?;
+fn new_memory(path: &Path, profile: &Profile) -> anyhow::Result<FileMemory> {
+    FileMemory::create(path, profile.memory_len)
+        .context("a card is made in a new file; give another name or move the old card away")
+}
+
+fn blank_in(
+    memory: FileMemory,
+    profile: &Profile,
+    serial: [u8; 8],
+    create: Access,
+) -> anyhow::Result<ImageCard> {
     let transport = Key16::from_bytes(DEMO_TRANSPORT_KEY);
     let kind = profile.kind;
     let blank = Blank { kind, atr: &profile.atr, mf_create: create, ..Blank::user_card(serial, &transport) };

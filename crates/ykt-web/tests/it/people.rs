@@ -78,7 +78,7 @@ async fn what_is_wrong_with_a_new_user_stands_beside_the_field() {
         let answer = act(&mut security, "/new-user", "/new-user", &fields).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{field} {value}");
         let text = answer.text();
-        let error = format!("id=\"{field}-error\" role=\"alert\">");
+        let error = format!("id=\"new-user-{field}-error\" role=\"alert\">");
         let (_, said) = text.split_once(&error).unwrap_or_else(|| panic!("{field} {value}: {text}"));
         assert!(said.split("</p>").next().unwrap().contains(words), "{field} {value}: {said}");
         assert!(!text.contains(FIRST), "a secret is not filled in again");

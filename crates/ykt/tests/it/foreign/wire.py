@@ -127,10 +127,10 @@ def city_factor(city):
 
 
 def master_keys(file):
-    """Those of index and version 1; the file shows other levels and versions too."""
+    """Those of index and version 1 and of 16 bytes; the file shows other levels, versions and algorithms too."""
     with open(file, "rb") as opened:
         entries = tomllib.load(opened)["key"]
-    first = [key for key in entries if not {"level", "index", "version"} & key.keys()]
+    first = [key for key in entries if not {"level", "index", "version"} & key.keys() and len(key["value"]) == 32]
     return {key["kind"]: bytes.fromhex(key["value"]) for key in first}
 
 
