@@ -130,7 +130,6 @@ impl Fault {
     }
 
     /// A step of a request for two people was refused.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn of_request(lang: Lang, error: &RequestError) -> Fault {
         let id = |id: &RequestId| ("id", id.to_string());
         let said = |key: &str, places: &[(&str, String)]| {

@@ -41,6 +41,32 @@ pub(crate) struct Factor {
     pub last_step: u64,
 }
 
+/// What the second step of a sign-in is.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The code of an authenticator that is known.
+    Code,
+    /// The first code of a new one.
+    Enrolment,
+}
+
+impl Step {
+    /// The word of the audit log.
+    const fn what(self) -> &'static str {
+        match self {
+            Step::Code => "sign-in",
+            Step::Enrolment => "user/enrol",
+        }
+    }
+
+    fn takes(self, factor: &Factor) -> bool {
+        match self {
+            Step::Code => factor.confirmed_at.is_some(),
+            Step::Enrolment => factor.confirmed_at.is_none(),
+        }
+    }
+}
+
 impl People {
     /// Lets a user in by the code after the password. A code is taken once.
     ///
@@ -56,34 +82,20 @@ impl People {
     ) -> Result<Result<(Token, Session), Refusal>, StoreError> {
         let token = Token::new(rng);
         self.store.write(|tx| {
-            let Some((mut account, act)) = self.half(tx, half, from, now)? else {
-                return Ok(Err(Refusal::SessionEnded));
+            let (mut account, act, factor) = match self.second_step(tx, Step::Code, half, from, now)? {
+                Ok(step) => step,
+                Err(refusal) => return Ok(Err(refusal)),
             };
-            let Some(factor) = store::factor(tx, &act.who)?.filter(|factor| factor.confirmed_at.is_some())
-            else {
-                return Ok(Err(Refusal::SessionEnded));
+            let (refusal, detail) = match factor.secret.step_of(code, now, self.rules.utc_offset_s) {
+                Some(step) if step > factor.last_step => {
+                    store::set_step(tx, &act.who, step)?;
+                    return self.enter(tx, account, &act, token.clone(), Some(half));
+                }
+                Some(_) => (Refusal::CodeUsed, "code used before"),
+                None => (Refusal::WrongCode, "wrong code"),
             };
-            if let Err(refusal) = self.may_try(tx, &mut account.user, &act, "sign-in")? {
-                return Ok(Err(refusal));
-            }
-            let step = factor.secret.step_of(code, now, self.rules.utc_offset_s);
-            let refusal = match step {
-                Some(step) if step > factor.last_step => None,
-                Some(_) => Some((Refusal::CodeUsed, "code used before")),
-                None => Some((Refusal::WrongCode, "wrong code")),
-            };
-            if let Some((refusal, detail)) = refusal {
-                return Ok(Err(self.count_failure(
-                    tx,
-                    &mut account.user,
-                    &act,
-                    "sign-in",
-                    detail,
-                    refusal,
-                )?));
-            }
-            store::set_step(tx, &act.who, step.unwrap_or_default())?;
-            self.enter(tx, account, &act, token.clone(), Some(half))
+            let what = Step::Code.what();
+            Ok(Err(self.count_failure(tx, &mut account.user, &act, what, detail, refusal)?))
         })
     }
 
@@ -126,23 +138,17 @@ impl People {
     ) -> Result<Result<(Token, Session), Refusal>, StoreError> {
         let token = Token::new(rng);
         self.store.write(|tx| {
-            let Some((mut account, act)) = self.half(tx, half, from, now)? else {
-                return Ok(Err(Refusal::SessionEnded));
+            let (mut account, act, factor) = match self.second_step(tx, Step::Enrolment, half, from, now)? {
+                Ok(step) => step,
+                Err(refusal) => return Ok(Err(refusal)),
             };
-            let Some(factor) = store::factor(tx, &act.who)?.filter(|factor| factor.confirmed_at.is_none())
-            else {
-                return Ok(Err(Refusal::SessionEnded));
-            };
-            if let Err(refusal) = self.may_try(tx, &mut account.user, &act, "user/enrol")? {
-                return Ok(Err(refusal));
-            }
+            let what = Step::Enrolment.what();
             let Some(step) = factor.secret.step_of(code, now, self.rules.utc_offset_s) else {
-                let (what, detail) = ("user/enrol", "wrong code");
-                let refusal = Refusal::WrongCode;
+                let (detail, refusal) = ("wrong code", Refusal::WrongCode);
                 return Ok(Err(self.count_failure(tx, &mut account.user, &act, what, detail, refusal)?));
             };
             store::confirm_factor(tx, &act.who, step, now)?;
-            audit::append(tx, &act, "user/enrol", &act.who, Outcome::Done, "")?;
+            audit::append(tx, &act, what, &act.who, Outcome::Done, "")?;
             self.enter(tx, account, &act, token.clone(), Some(half))
         })
     }
@@ -156,6 +162,25 @@ impl People {
             store::drop_factor(tx, name)?;
             Ok(store::end_other_sessions(tx, name, None)?)
         })
+    }
+
+    /// Who is at this step with which authenticator, when a code may be tried.
+    fn second_step(
+        &self,
+        tx: &Tx,
+        step: Step,
+        half: &Token,
+        from: &str,
+        now: DateTime,
+    ) -> Result<Result<(Account, Act, Factor), Refusal>, StoreError> {
+        let Some((mut account, act)) = self.half(tx, half, from, now)? else {
+            return Ok(Err(Refusal::SessionEnded));
+        };
+        let Some(factor) = store::factor(tx, &act.who)?.filter(|factor| step.takes(factor)) else {
+            return Ok(Err(Refusal::SessionEnded));
+        };
+        let may_try = self.may_try(tx, &mut account.user, &act, step.what())?;
+        Ok(may_try.map(|()| (account, act, factor)))
     }
 
     /// Where the right password leads: in, to the code, or to the enrolment.
