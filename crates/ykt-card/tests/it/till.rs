@@ -227,6 +227,8 @@ pub struct Model {
     pub online: u16,
     pub offline: u16,
     pub stage: Stage,
+    /// Wrong GMACs in a row, while it is locked.
+    pub wrong_gmacs: u8,
 }
 
 impl Model {
@@ -249,7 +251,8 @@ impl Model {
             Kind::Unlock(_) => Stage::Free,
             _ => self.stage,
         };
-        Model { balance, limit, online, offline, stage }
+        let wrong_gmacs = if stage == self.stage { self.wrong_gmacs } else { 0 };
+        Model { balance, limit, online, offline, stage, wrong_gmacs }
     }
 }
 
@@ -267,7 +270,8 @@ pub fn purses(bench: &Bench) -> [Model; 2] {
             _ => Stage::Debited,
         };
         let (online, offline) = (counter(COUNTERS_AT), counter(COUNTERS_AT + 2));
-        Model { balance: number(0, 4), limit: number(8, 3), online, offline, stage }
+        let wrong_gmacs = if stage == Stage::Locked { image[LOCK_AT + WRONG_GMACS_AT] } else { 0 };
+        Model { balance: number(0, 4), limit: number(8, 3), online, offline, stage, wrong_gmacs }
     })
 }
 
@@ -275,6 +279,8 @@ pub fn purses(bench: &Bench) -> [Model; 2] {
 pub const COUNTERS_AT: usize = 4;
 pub const LOCK_STATE_AT: usize = 11;
 const LOCK_AT: usize = 23;
+/// In a lock: the wrong GMACs in a row.
+const WRONG_GMACS_AT: usize = 39;
 
 /// Where the body of the last file begins whose header has these bytes.
 pub fn body_of(bench: &Bench, header: &[u8]) -> usize {
