@@ -102,7 +102,7 @@ pub fn write(tx: &Tx, now: DateTime, out: &mut dyn Write) -> Result<u64, FileErr
         signers,
     };
     put(out, &manifest)?;
-    store::for_each(tx, |row| put(out, &Line::Record(record_line(row))))?;
+    store::for_each_behind(tx, 0, |row| put(out, &Line::Record(record_line(row))))?;
     for checkpoint in &checkpoints {
         put(out, &Line::Checkpoint(checkpoint_line(checkpoint)))?;
     }

@@ -16,7 +16,8 @@ use ykt_crypto::chain::{self, Hash32};
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointSigner, Fingerprint, SignerGone};
 pub use store::{
-    append, checkpoint_over, checkpoints, head, last_checkpoint, list, record, verify, verify_trusting,
+    append, checkpoint_over, checkpoints, head, last_checkpoint, list, record, verify, verify_behind,
+    verify_trusting,
 };
 pub use verify::{ChainReport, Trust, Verifier};
 

@@ -6,8 +6,6 @@ use ykt_crypto::chain::Hash32;
 use ykt_crypto::sm2::Signature;
 use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, contains, params};
 
-/// Records that one step of a verification reads.
-const VERIFY_BATCH_ROWS: u32 = 10_000;
 const COLUMNS: &str =
     "SELECT seq, at, who, from_where, what, object, outcome, detail, link FROM office_audit";
 const CHECKPOINT: &str = "SELECT no, records, at, link, public_key, signature FROM office_audit_checkpoint";
@@ -111,19 +109,14 @@ pub fn record(tx: &Tx, seq: u64) -> Result<Option<AuditRow>, StoreError> {
     tx.query_one(&format!("{COLUMNS} WHERE seq = $1"), params![seq], audit_row)
 }
 
-/// Runs `each` on every record in order.
-pub(super) fn for_each<E: From<StoreError>>(
+/// Runs `each` on every record behind `seq`, in order.
+pub(super) fn for_each_behind<E: From<StoreError>>(
     tx: &Tx,
+    seq: u64,
     mut each: impl FnMut(AuditRow) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut seq = 0_u64;
-    loop {
-        let sql = format!("{COLUMNS} WHERE seq > $1 ORDER BY seq LIMIT {VERIFY_BATCH_ROWS}");
-        let batch = tx.query(&sql, params![i64::try_from(seq).unwrap_or(i64::MAX)], audit_row)?;
-        let Some(last) = batch.last() else { return Ok(()) };
-        seq = last.seq;
-        batch.into_iter().try_for_each(&mut each)?;
-    }
+    let sql = format!("{COLUMNS} WHERE seq > $1 ORDER BY seq");
+    tx.for_each(&sql, params![i64::try_from(seq).unwrap_or(i64::MAX)], |row| each(audit_row(row)?))
 }
 
 fn checkpoint_row(row: &Row) -> Result<Checkpoint, StoreError> {
@@ -195,8 +188,31 @@ pub fn verify(tx: &Tx) -> Result<ChainReport, StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub fn verify_trusting(tx: &Tx, trust: Trust<'_>) -> Result<ChainReport, StoreError> {
-    let mut verifier = Verifier::new(checkpoints(tx)?, trust);
-    for_each(tx, |row| {
+    run(tx, Verifier::new(checkpoints(tx)?, trust), 0)
+}
+
+/// Verifies what came after `start`, a checkpoint that an earlier verification found good: its signature, the record it
+/// names, then every link and every checkpoint behind it. What lies before is not read, so this takes as long as what
+/// is new, however long the log is; an alteration before `start` shows in a whole verification only.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn verify_behind(tx: &Tx, start: &Checkpoint, trust: Trust<'_>) -> Result<ChainReport, StoreError> {
+    let sql = format!("{CHECKPOINT} WHERE no >= $1 ORDER BY no");
+    let verifier = Verifier::behind(start, tx.query(&sql, params![start.no], checkpoint_row)?, trust);
+    match record(tx, start.records)? {
+        _ if !verifier.goes_on() => Ok(verifier.report()),
+        None => Ok(ChainReport::Missing { seq: start.records }),
+        Some(last) if last.link != start.link => {
+            Ok(ChainReport::Rewritten { from: 1, until: start.records, no: start.no })
+        }
+        Some(_) => run(tx, verifier, start.records),
+    }
+}
+
+/// Gives the verifier the records behind `seq`.
+fn run(tx: &Tx, mut verifier: Verifier, seq: u64) -> Result<ChainReport, StoreError> {
+    for_each_behind(tx, seq, |row| {
         verifier.take(&row);
         Ok::<(), StoreError>(())
     })?;

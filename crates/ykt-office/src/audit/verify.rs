@@ -12,6 +12,8 @@ pub enum ChainReport {
     /// Every record is there and unchanged, and every checkpoint fits. What came after the last checkpoint is
     /// proved by the chain alone: compare `last` with a link written down elsewhere, or make a checkpoint.
     Whole {
+        /// The first record that was looked at: 1, or the one behind the checkpoint a verification began at.
+        from: u64,
         /// Records of the log.
         records: u64,
         /// The link of the last one.
@@ -72,8 +74,12 @@ impl ChainReport {
 impl fmt::Display for ChainReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ChainReport::Whole { records, last, checkpoints, covered, signers } => {
-                write!(f, "{records} records are whole, last link {last}; ")?;
+            ChainReport::Whole { from, records, last, checkpoints, covered, signers } => {
+                match from {
+                    1 => write!(f, "{records} records are whole, last link {last}; ")?,
+                    from if from > records => write!(f, "nothing follows record {records}, link {last}; ")?,
+                    from => write!(f, "records {from} to {records} are whole, last link {last}; ")?,
+                }
                 match signers.as_slice() {
                     [] => f.write_str("no checkpoint signs them"),
                     signers => {
@@ -114,6 +120,7 @@ pub enum Trust<'k> {
 
 /// A verification under way: give it the records in order, then ask for the report.
 pub struct Verifier {
+    from: u64,
     checkpoints: VecDeque<Checkpoint>,
     checked: u32,
     covered: u64,
@@ -127,8 +134,9 @@ impl Verifier {
     /// Begins with the checkpoints, in the order of their numbers; each is judged by its signature at once.
     #[must_use]
     pub fn new(checkpoints: Vec<Checkpoint>, trust: Trust<'_>) -> Verifier {
-        let found = judge(&checkpoints, trust);
+        let found = judge(1, &checkpoints, trust);
         Verifier {
+            from: 1,
             checkpoints: checkpoints.into(),
             checked: 0,
             covered: 0,
@@ -139,11 +147,40 @@ impl Verifier {
         }
     }
 
+    /// Begins behind `start`, a checkpoint that an earlier verification found good: what it covers is taken as it was
+    /// then, and only the records after it are asked for. `checkpoints` are those from `start.no` on, as they are now.
+    #[must_use]
+    pub fn behind(start: &Checkpoint, checkpoints: Vec<Checkpoint>, trust: Trust<'_>) -> Verifier {
+        let found = judge(start.no, &checkpoints, trust).or_else(|| match checkpoints.first() {
+            None => Some(ChainReport::CheckpointMissing { no: start.no }),
+            Some(now) if now != start => Some(ChainReport::CheckpointForged { no: start.no }),
+            Some(_) => None,
+        });
+        let mut checkpoints = VecDeque::from(checkpoints);
+        checkpoints.pop_front();
+        Verifier {
+            from: start.records.saturating_add(1),
+            checkpoints,
+            checked: 1,
+            covered: start.records,
+            signers: vec![start.fingerprint()],
+            last: start.link,
+            records: start.records,
+            found,
+        }
+    }
+
     /// Takes the next record; whether it is worth going on.
     pub fn take(&mut self, record: &AuditRow) -> bool {
         if self.found.is_none() {
             self.found = self.judge(record);
         }
+        self.goes_on()
+    }
+
+    /// Whether nothing wrong was found yet, so that the next record matters.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
         self.found.is_none()
     }
 
@@ -180,6 +217,7 @@ impl Verifier {
             return ChainReport::Missing { seq: self.records.saturating_add(1) };
         }
         ChainReport::Whole {
+            from: self.from,
             records: self.records,
             last: self.last,
             checkpoints: self.checked,
@@ -189,10 +227,10 @@ impl Verifier {
     }
 }
 
-/// The first checkpoint that cannot be one, before any record is looked at.
-fn judge(checkpoints: &[Checkpoint], trust: Trust<'_>) -> Option<ChainReport> {
+/// The first checkpoint that cannot be one, before any record is looked at; they are numbered from `first` on.
+fn judge(first: u32, checkpoints: &[Checkpoint], trust: Trust<'_>) -> Option<ChainReport> {
     let mut covered = 0;
-    for (no, checkpoint) in (1_u32..).zip(checkpoints) {
+    for (no, checkpoint) in (first..).zip(checkpoints) {
         if checkpoint.no != no {
             return Some(ChainReport::CheckpointMissing { no });
         }

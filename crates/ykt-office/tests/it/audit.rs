@@ -107,7 +107,7 @@ fn a_log_as_it_was_written_is_whole() {
     let key = Key::new(1);
     let (rows, checkpoints) = signed(&key);
     let (last, signers) = (rows[9].link, vec![key.fingerprint()]);
-    let whole = ChainReport::Whole { records: 10, last, checkpoints: 3, covered: 10, signers };
+    let whole = ChainReport::Whole { from: 1, records: 10, last, checkpoints: 3, covered: 10, signers };
     assert_eq!(judge(&rows, &checkpoints, Trust::Named), whole);
     assert_eq!(judge(&rows, &checkpoints, Trust::Keys(&[key.fingerprint()])), whole);
     let unsigned = judge(&rows, &[], Trust::Named);
@@ -391,16 +391,91 @@ fn what_goes_round_the_database_is_found_all_the_same() {
     ] {
         let (store, key) = (log_of(3), Key::new(1));
         sign(&store, &key, 3);
-        store
-            .write(|tx| {
-                for trigger in ["_stays", "_is_kept", "_checkpoint_stays", "_checkpoint_is_kept"] {
-                    tx.execute(&format!("DROP TRIGGER office_audit{trigger}"), &[])?;
-                }
-                tx.execute(sql, params![])
-            })
-            .unwrap();
+        tamper(&store, sql);
         assert_eq!(read(&store, audit::verify), report, "{sql}");
     }
+}
+
+/// Goes round the triggers, as somebody does who has the database file.
+fn tamper(store: &Store, sql: &str) {
+    store
+        .write(|tx| {
+            for trigger in ["_stays", "_is_kept", "_checkpoint_stays", "_checkpoint_is_kept"] {
+                tx.execute(&format!("DROP TRIGGER office_audit{trigger}"), &[])?;
+            }
+            tx.execute(sql, params![])
+        })
+        .unwrap();
+}
+
+/// Ten records, signed after the third, the sixth and the ninth.
+fn nine_of_ten_signed(key: &Key) -> (Store, Vec<Checkpoint>) {
+    let store = log_of(3);
+    for no in [3, 6, 9] {
+        sign(&store, key, no);
+        let more = if no == 9 { 1 } else { 3 };
+        (no..no + more).for_each(|no| append(&store, no, at(no)));
+    }
+    let checkpoints = read(&store, audit::checkpoints);
+    (store, checkpoints)
+}
+
+#[test]
+fn a_verification_goes_on_behind_a_checkpoint() {
+    let key = Key::new(1);
+    let (store, checkpoints) = nine_of_ten_signed(&key);
+    let behind = |start: &Checkpoint| read(&store, |tx| audit::verify_behind(tx, start, Trust::Named));
+    for (start, left) in checkpoints.iter().zip([3, 2, 1]) {
+        let last = read(&store, audit::head).unwrap().link;
+        let signers = vec![key.fingerprint()];
+        let from = start.records + 1;
+        let whole = ChainReport::Whole { from, records: 10, last, checkpoints: left, covered: 9, signers };
+        assert_eq!(behind(start), whole);
+        assert!(whole.to_string().starts_with(&format!("records {from} to 10 are whole")), "{whole}");
+    }
+    let last = sign(&store, &key, 10).unwrap();
+    let report = behind(&last);
+    assert!(matches!(report, ChainReport::Whole { from: 11, records: 10, covered: 10, .. }), "{report}");
+    assert!(report.to_string().starts_with("nothing follows record 10"), "{report}");
+    let stranger = [Key::new(2).fingerprint()];
+    let report = read(&store, |tx| audit::verify_behind(tx, &last, Trust::Keys(&stranger)));
+    assert_eq!(report, ChainReport::CheckpointBySomebodyElse { no: 4, found: key.fingerprint() });
+}
+
+#[test]
+fn what_was_altered_behind_a_checkpoint_is_found_from_there() {
+    // The second checkpoint was verified once; it covers records 1 to 6.
+    for (sql, report) in [
+        ("UPDATE office_audit SET detail = 'no' WHERE seq = 7", Some(ChainReport::Changed { seq: 7 })),
+        ("DELETE FROM office_audit WHERE seq = 8", Some(ChainReport::Missing { seq: 8 })),
+        ("DELETE FROM office_audit WHERE seq > 7", Some(ChainReport::Missing { seq: 8 })),
+        ("DELETE FROM office_audit WHERE seq > 4", Some(ChainReport::Missing { seq: 6 })),
+        (
+            "UPDATE office_audit SET link = zeroblob(32) WHERE seq = 6",
+            Some(ChainReport::Rewritten { from: 1, until: 6, no: 2 }),
+        ),
+        ("DELETE FROM office_audit_checkpoint WHERE no = 2", Some(ChainReport::CheckpointMissing { no: 2 })),
+        ("DELETE FROM office_audit_checkpoint WHERE no > 1", Some(ChainReport::CheckpointMissing { no: 2 })),
+        (
+            "UPDATE office_audit_checkpoint SET signature = zeroblob(64) WHERE no = 3",
+            Some(ChainReport::CheckpointForged { no: 3 }),
+        ),
+        ("UPDATE office_audit SET detail = 'no' WHERE seq = 6", None),
+    ] {
+        let (store, checkpoints) = nine_of_ten_signed(&Key::new(1));
+        tamper(&store, sql);
+        let found = read(&store, |tx| audit::verify_behind(tx, &checkpoints[1], Trust::Named));
+        match report {
+            Some(report) => assert_eq!(found, report, "{sql}"),
+            // Before the checkpoint nobody looks: the whole verification does.
+            None => assert!(found.is_whole() && !read(&store, audit::verify).is_whole(), "{sql}: {found}"),
+        }
+    }
+    // The house has another checkpoint of this number now, well signed: it is not the one that was verified.
+    let (store, _) = nine_of_ten_signed(&Key::new(1));
+    let (_, others) = nine_of_ten_signed(&Key::new(2));
+    let found = read(&store, |tx| audit::verify_behind(tx, &others[1], Trust::Named));
+    assert_eq!(found, ChainReport::CheckpointForged { no: 2 });
 }
 
 #[test]
