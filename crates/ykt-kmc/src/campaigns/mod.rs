@@ -10,6 +10,7 @@
 //! TAC keys stay as they are. Receipts travel for days and are checked with the version that the card register
 //! names; changing it under them would refuse honest money. A card that needs another TAC key is exchanged.
 
+pub mod dialogue;
 mod plan;
 mod store;
 pub mod visit;

@@ -45,6 +45,10 @@ CREATE TABLE kmc_card_key (
     campaign TEXT NOT NULL,
     PRIMARY KEY (asn, kind, idx)
 );
+CREATE TABLE kmc_card_visit (
+    asn BLOB NOT NULL PRIMARY KEY,
+    number INTEGER NOT NULL
+);
 CREATE INDEX kmc_card_key_version ON kmc_card_key (kind, idx, version);
 ";
 
@@ -273,6 +277,26 @@ pub(super) fn put_card_key(
         params![asn, kind.code(), index, version, pending, spent, at, campaign],
     )?;
     Ok(())
+}
+
+/// Numbers a new visit of a card: every earlier one of it is overtaken by that.
+pub(super) fn next_visit(tx: &Tx<'_>, asn: &Asn8) -> Result<u32, StoreError> {
+    let number = visit_of(tx, asn)?.saturating_add(1);
+    tx.execute(
+        "INSERT INTO kmc_card_visit (asn, number) VALUES ($1, $2) ON CONFLICT (asn) DO UPDATE SET number = $2",
+        params![asn, number],
+    )?;
+    Ok(number)
+}
+
+/// Whether no later visit of the card has begun.
+pub(super) fn is_last_visit(tx: &Tx<'_>, asn: &Asn8, number: u32) -> Result<bool, StoreError> {
+    Ok(visit_of(tx, asn)? == number)
+}
+
+fn visit_of(tx: &Tx<'_>, asn: &Asn8) -> Result<u32, StoreError> {
+    let sql = "SELECT number FROM kmc_card_visit WHERE asn = $1";
+    Ok(tx.query_one(sql, params![asn], |row| row.get(0))?.unwrap_or(0))
 }
 
 /// Cards that are known to hold another version of a key, and not to be between the two.

@@ -10,26 +10,26 @@
 //! is never risked. Such a card is stopped, and a person decides. A proof with a version that is certain costs nothing; if
 //! the card refuses that one as well, it is stopped at once, and nothing is tried again by itself.
 
+mod stated;
 mod talk;
 
+use super::dialogue::{Dialogue, Mail, Next, carry};
 use super::plan::{self, Located, MASTER_FILE, Name};
 use super::{
     Campaign, CampaignError, CampaignState, CardKey, CardProgress, KeyChange, in_state, required, store,
 };
 use crate::Centre;
+use crate::download::Refusal;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use talk::{Stop, Talk};
-use ykt_base::{Asn8, CardChannel, ChannelError, IssuerFactor, KeyIndex, KeyVersion, StatusWord, TerminalId};
+use ykt_base::{Asn8, CardChannel, ChannelError, IssuerFactor, KeyVersion, StatusWord};
 use ykt_issue::profile::Action;
 use ykt_issue::{DownloadError, Subject};
 use ykt_office::audit::{self, Outcome};
 use ykt_office::{Act, cards};
-use ykt_purse::load::{InitializeForLoad, Load, LoadAnswer};
-use ykt_purse::purchase::{InitializeForPurchase, Purchase, PurchaseAnswer, PurchaseKind};
-use ykt_purse::{Purse, PurseFen};
-use ykt_store::StoreError;
-use ykt_terminal::card::{self, CardError};
-use ykt_vault::{CardKeyRef, KeyKind, KeyRef, LoadSession, MacVerdict};
+use ykt_store::{Store, StoreError, Tx};
+use ykt_vault::{KeyRef, Vault};
 
 /// What a visit did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,55 +46,151 @@ pub enum VisitError {
     /// There is no such campaign, or it is not open.
     #[error(transparent)]
     Campaign(#[from] CampaignError),
+    /// Whoever serves the card has no right to it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The card cannot be read.
-    #[error("the card cannot be read: {0}; put it on the reader again")]
-    Unreadable(#[from] CardError),
+    #[error("the card cannot be read: {why}; put it on the reader again")]
+    Unreadable {
+        /// What it answered, or to what it gave no answer.
+        why: String,
+    },
     /// The reader failed.
     #[error("the reader does not answer: {0}")]
     Reader(#[from] ChannelError),
     /// The card is not one of the campaign's.
-    #[error("card {asn} is not in campaign {campaign}: give it back as it is")]
+    #[error("card {} is not in campaign {campaign}: give it back as it is", asn.masked())]
     NotOfCampaign {
-        /// Card number, masked.
-        asn: String,
+        /// Card number.
+        asn: Asn8,
         /// The campaign.
         campaign: String,
     },
     /// The card is lost, locked or cancelled.
-    #[error("card {asn} is {state} in the register: keep it, and see the card desk")]
+    #[error("card {} is {state} in the register: keep it, and see the card desk", asn.masked())]
     NotInUse {
-        /// Card number, masked.
-        asn: String,
+        /// Card number.
+        asn: Asn8,
         /// Its state.
         state: cards::CardState,
     },
     /// The card answered wrongly, now or before.
-    #[error("card {asn} is stopped: {why}; a person must look at it (`ykt campaign release`)")]
+    #[error("card {} is stopped: {why}; a person must look at it (`ykt campaign release`)", asn.masked())]
     Stopped {
-        /// Card number, masked.
-        asn: String,
+        /// Card number.
+        asn: Asn8,
         /// What was wrong.
         why: String,
     },
     /// The card went away in between.
-    #[error("card {asn} gave no answer to {at}: put it on the reader again, it goes on where it was cut")]
+    #[error("card {} gave no answer to {at}: put it on the reader again, it goes on where it was cut", asn.masked())]
     Cut {
-        /// Card number, masked.
-        asn: String,
+        /// Card number.
+        asn: Asn8,
         /// The command.
         at: String,
     },
+    /// The card was shown again, here or elsewhere: only the later visit goes on.
+    #[error("card {} is served by a later visit, here or elsewhere: show it again when that has ended", asn.masked())]
+    Overtaken {
+        /// Card number.
+        asn: Asn8,
+    },
     /// No command came for it.
-    #[error("no command for card {asn}: {source}; show it again later")]
+    #[error("no command for card {}: {source}; show it again later", asn.masked())]
     NoKey {
-        /// Card number, masked.
-        asn: String,
+        /// Card number.
+        asn: Asn8,
         /// Why.
         source: DownloadError,
     },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Whether a card that waits for its keys may get them from whoever has it; said inside the transaction that admits it.
+pub(crate) type Permit = Box<dyn Fn(&Tx<'_>, &Asn8) -> Result<(), Refusal> + Send>;
+
+/// One showing of a card: to which campaign, by whom, and where.
+pub(crate) struct Showing {
+    pub(crate) store: Store,
+    pub(crate) vault: Arc<dyn Vault>,
+    /// The campaign.
+    pub(crate) campaign: String,
+    /// Name of the counter, for the list of cards.
+    pub(crate) counter: String,
+    /// Who answers for it in the audit log.
+    pub(crate) act: Act,
+    pub(crate) permit: Permit,
+}
+
+impl Showing {
+    /// The dialogue with the card that is on the counter's reader.
+    pub(crate) fn dialogue(self) -> Dialogue {
+        Dialogue::new(self.act.at, |mail| self.visit(mail))
+    }
+
+    async fn visit(self, mail: Mail) -> Result<Visited, VisitError> {
+        let read = talk::identify(&mail).await;
+        let (application, public) = read.map_err(|stop| match stop {
+            Stop::Store(error) => error.into(),
+            Stop::Wrong(why) => VisitError::Unreadable { why },
+            Stop::Cut(at) => VisitError::Unreadable { why: format!("no answer to {at}") },
+            // Nothing is asked of vault or database yet.
+            Stop::NoKey(_) | Stop::Overtaken => VisitError::Unreadable { why: String::new() },
+        })?;
+        let (asn, factor) = (public.asn, public.factor());
+        let Some((campaign, keys, number)) = self.admit(&asn, &mail)? else {
+            return Ok(Visited { asn, written: Vec::new() });
+        };
+        let located = plan::keys_of(&campaign.profile);
+        let talk = Talk {
+            mail,
+            vault: Arc::clone(&self.vault),
+            profile: campaign.profile.clone(),
+            subject: Subject::Card { asn, factor, banks: Vec::new() },
+            application,
+            directory: None,
+        };
+        let known = plan::known(&located, &keys);
+        let mut visit = Visit { showing: self, campaign, asn, factor, number, talk, located, known };
+        let outcome = visit.go().await;
+        visit.conclude(outcome)
+    }
+
+    /// What is known of a card that may get its keys now, and the number of its visit; nothing when it has them. A
+    /// card that must not be served is told in the audit log.
+    fn admit(&self, asn: &Asn8, mail: &Mail) -> Result<Option<(Campaign, Vec<CardKey>, u32)>, VisitError> {
+        let name = &*self.campaign;
+        let admitted = self.store.write(|tx| {
+            let campaign = required(tx, name)?;
+            in_state(&campaign, CampaignState::Open)?;
+            let not_of = || VisitError::NotOfCampaign { asn: *asn, campaign: name.to_owned() };
+            let row = store::card(tx, name, asn)?.ok_or_else(not_of)?;
+            let registered = cards::card(tx, asn)?.ok_or_else(not_of)?;
+            if !matches!(registered.state, cards::CardState::Normal | cards::CardState::NotEnabled) {
+                return Err(VisitError::NotInUse { asn: *asn, state: registered.state });
+            }
+            match row.progress {
+                CardProgress::Done => Ok(None),
+                CardProgress::Stopped => Err(VisitError::Stopped { asn: *asn, why: row.note }),
+                CardProgress::Waiting | CardProgress::Begun => {
+                    (self.permit)(tx, asn)?;
+                    let number = store::next_visit(tx, asn)?;
+                    Ok(Some((campaign, store::card_keys(tx, asn)?, number)))
+                }
+            }
+        });
+        if let Err(refused @ (VisitError::NotOfCampaign { .. } | VisitError::NotInUse { .. })) = &admitted {
+            let act = Act { at: mail.at(), ..self.act.clone() };
+            let object = format!("{} in {name}", asn.masked());
+            let detail = refused.to_string();
+            self.store
+                .write(|tx| audit::append(tx, &act, "campaign/card", &object, Outcome::Refused, &detail))?;
+        }
+        admitted
+    }
 }
 
 impl Centre {
@@ -110,46 +206,22 @@ impl Centre {
         act: &Act,
     ) -> Result<Visited, VisitError> {
         channel.reset()?;
-        let public = card::open(channel)?;
-        let (asn, factor) = (public.asn, public.factor());
-        let (campaign, keys) = self.admit(campaign, &asn)?;
-        let Some(keys) = keys else { return Ok(Visited { asn, written: Vec::new() }) };
-        let located = plan::keys_of(&campaign.profile);
-        let subject = Subject::Card { asn, factor, banks: Vec::new() };
-        let talk = Talk {
-            channel,
-            vault: &*self.vault,
-            profile: &campaign.profile,
-            subject: &subject,
-            directory: None,
+        let showing = Showing {
+            store: self.store.clone(),
+            vault: Arc::clone(&self.vault) as Arc<dyn Vault>,
+            campaign: campaign.to_owned(),
+            counter: counter.to_owned(),
+            act: act.clone(),
+            permit: Box::new(|_, _| Ok(())),
         };
-        let known = plan::known(&located, &keys);
-        let mut visit =
-            Visit { centre: self, campaign: &campaign, asn, factor, act, counter, talk, located, known };
-        let outcome = visit.go();
-        visit.conclude(outcome)
-    }
-
-    /// What is known of a card that may get its keys now; no keys when it has them.
-    fn admit(&self, name: &str, asn: &Asn8) -> Result<(Campaign, Option<Vec<CardKey>>), VisitError> {
-        let masked = || asn.masked().to_string();
-        self.store.read(|tx| {
-            let campaign = required(tx, name)?;
-            in_state(&campaign, CampaignState::Open)?;
-            let not_of = || VisitError::NotOfCampaign { asn: masked(), campaign: name.to_owned() };
-            let row = store::card(tx, name, asn)?.ok_or_else(not_of)?;
-            let registered = cards::card(tx, asn)?.ok_or_else(not_of)?;
-            if !matches!(registered.state, cards::CardState::Normal | cards::CardState::NotEnabled) {
-                return Err(VisitError::NotInUse { asn: masked(), state: registered.state });
-            }
-            match row.progress {
-                CardProgress::Done => Ok((campaign, None)),
-                CardProgress::Stopped => Err(VisitError::Stopped { asn: masked(), why: row.note }),
-                CardProgress::Waiting | CardProgress::Begun => {
-                    Ok((campaign, Some(store::card_keys(tx, asn)?)))
-                }
-            }
-        })
+        let mut dialogue = showing.dialogue();
+        let mut next = dialogue.begin();
+        loop {
+            next = match next {
+                Next::Commands(commands) => dialogue.go_on(carry(&commands, channel), act.at),
+                Next::Ended(ended) => return ended,
+            };
+        }
     }
 }
 
@@ -160,41 +232,41 @@ enum Proof {
     Wrong(u8),
 }
 
-struct Visit<'a, C: ?Sized> {
-    centre: &'a Centre,
-    campaign: &'a Campaign,
+struct Visit {
+    showing: Showing,
+    campaign: Campaign,
     asn: Asn8,
     factor: IssuerFactor,
-    act: &'a Act,
-    counter: &'a str,
-    talk: Talk<'a, C>,
+    /// Which visit of the card it is: one with a later number ends it.
+    number: u32,
+    talk: Talk,
     located: Vec<Located>,
     known: BTreeMap<Name, CardKey>,
 }
 
-impl<C: CardChannel + ?Sized> Visit<'_, C> {
-    fn go(&mut self) -> Result<Vec<KeyRef>, Stop> {
-        self.hear()?;
+impl Visit {
+    async fn go(&mut self) -> Result<Vec<KeyRef>, Stop> {
+        self.hear().await?;
         let master = plan::master_of(&self.located, MASTER_FILE);
         let master = master.ok_or_else(|| Stop::Wrong("its profile has no card master key".to_owned()))?;
-        self.settle(&master)?;
+        self.settle(&master).await?;
         let targets = self.targets()?;
         if targets.is_empty() {
             return Ok(Vec::new());
         }
-        self.prove_certain(&master)?;
+        self.prove_certain(&master).await?;
         self.mark(&targets, &master)?;
         let mut written = Vec::new();
         for directory in self.directories(&targets) {
-            self.update_directory(directory, &master, &targets, &mut written)?;
+            self.update_directory(directory, &master, &targets, &mut written).await?;
         }
         if let Some(version) = targets.get(&master.name()) {
             self.mark_one(&master, *version)?;
             let control = self.current(&master);
-            self.write(&master, *version, control, &mut written)?;
-            self.prove_certain(&master)?;
+            self.write(&master, *version, control, &mut written).await?;
+            self.prove_certain(&master).await?;
         }
-        self.verify(&targets)?;
+        self.verify(&targets).await?;
         Ok(written)
     }
 
@@ -233,7 +305,7 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
     }
 
     /// Steps 1 and 2 of [`super::plan`] for one directory.
-    fn update_directory(
+    async fn update_directory(
         &mut self,
         directory: [u8; 2],
         card_master: &Located,
@@ -247,14 +319,14 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
         if directory != MASTER_FILE {
             if let Some(version) = targets.get(&master.name()) {
                 let control = self.current(card_master);
-                self.write(&master, *version, control, written)?;
+                self.write(&master, *version, control, written).await?;
             }
-            self.prove_certain(&master)?;
+            self.prove_certain(&master).await?;
         }
         for key in keys.iter().filter(|key| !key.is_master()) {
             if let Some(version) = targets.get(&key.name()) {
                 let control = self.current(&master);
-                self.write(key, *version, control, written)?;
+                self.write(key, *version, control, written).await?;
             }
         }
         Ok(())
@@ -266,7 +338,7 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
         KeyRef { version, ..key.new.key }
     }
 
-    fn write(
+    async fn write(
         &mut self,
         key: &Located,
         version: KeyVersion,
@@ -274,7 +346,7 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
         written: &mut Vec<KeyRef>,
     ) -> Result<(), Stop> {
         let new = key.replaced(version, control);
-        let answer = self.talk.act(key.directory, Action::WriteKey(new))?;
+        let answer = self.talk.act(key.directory, Action::WriteKey(new)).await?;
         if !answer.sw().is_ok() {
             return Err(Stop::Wrong(format!(
                 "WRITE KEY of the {} under the {control}: expected 9000, found {}",
@@ -297,9 +369,20 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
         self.known.insert((key.kind, key.index), key);
     }
 
-    fn keep(&self, key: &CardKey) -> Result<(), StoreError> {
-        let from = (self.act.at, self.campaign.name.as_str());
-        self.centre.store.write(|tx| store::put_card_key(tx, &self.asn, key, from))
+    /// Writes of this card what `write` says, as long as no later visit has it.
+    fn record(&self, write: impl Fn(&Tx<'_>) -> Result<(), StoreError>) -> Result<(), Stop> {
+        self.showing.store.write(|tx| {
+            if store::is_last_visit(tx, &self.asn, self.number)? {
+                write(tx).map_err(Stop::Store)
+            } else {
+                Err(Stop::Overtaken)
+            }
+        })
+    }
+
+    fn keep(&self, key: &CardKey) -> Result<(), Stop> {
+        let from = (self.talk.mail.at(), self.campaign.name.as_str());
+        self.record(|tx| store::put_card_key(tx, &self.asn, key, from))
     }
 
     /// Writes down, before the card gets anything, what it may be after: all but the CCK, which comes last.
@@ -326,10 +409,11 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
         &self,
         (progress, note): (CardProgress, &str),
         told: Option<(Outcome, &str)>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Stop> {
         let name = self.campaign.name.as_str();
-        let at = self.act.at;
-        self.centre.store.write(|tx| {
+        let at = self.talk.mail.at();
+        let act = Act { at, ..self.showing.act.clone() };
+        self.record(|tx| {
             for change in &self.campaign.changes {
                 if let Some(key) = self.known.get(&(change.kind, change.index)) {
                     store::put_card_key(tx, &self.asn, key, (at, name))?;
@@ -339,10 +423,10 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
             for key in self.known.values().filter(|key| self.was_open(key)) {
                 store::put_card_key(tx, &self.asn, key, (at, name))?;
             }
-            store::set_card(tx, name, &self.asn, progress, at, (self.counter, note))?;
+            store::set_card(tx, name, &self.asn, progress, at, (&self.showing.counter, note))?;
             if let Some((outcome, detail)) = told {
                 let object = format!("{} in {name}", self.asn.masked());
-                audit::append(tx, self.act, "campaign/card", &object, outcome, detail)?;
+                audit::append(tx, &act, "campaign/card", &object, outcome, detail)?;
             }
             Ok(())
         })
@@ -356,7 +440,7 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
     }
 
     /// Finds out which CCK the card has, when its replacement had no answer.
-    fn settle(&mut self, master: &Located) -> Result<(), Stop> {
+    async fn settle(&mut self, master: &Located) -> Result<(), Stop> {
         let entry = self.entry(master);
         let Some(pending) = entry.pending else { return Ok(()) };
         let allowed = master.new.tries.allowed();
@@ -370,7 +454,7 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
         let asked = CardKey { spent: entry.spent.saturating_add(u8::from(is_counted)), ..entry };
         self.keep(&asked)?;
         self.learn(asked);
-        let found = match self.prove(master, pending)? {
+        let found = match self.prove(master, pending).await? {
             Proof::Right => CardKey { version: pending, pending: None, spent: 0, ..entry },
             Proof::Wrong(left) => CardKey { pending: None, spent: allowed.saturating_sub(left), ..entry },
         };
@@ -380,13 +464,13 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
     }
 
     /// Proves a master key whose version is certain: its rights are had, and all its tries are back.
-    fn prove_certain(&mut self, master: &Located) -> Result<(), Stop> {
+    async fn prove_certain(&mut self, master: &Located) -> Result<(), Stop> {
         let entry = self.entry(master);
         let allowed = master.new.tries.allowed();
         if allowed != 0 && entry.spent > 0 && allowed.saturating_sub(entry.spent) < 2 {
             return Err(Stop::Wrong(format!("its {} key has one try left", entry.kind)));
         }
-        match self.prove(master, entry.version)? {
+        match self.prove(master, entry.version).await? {
             Proof::Right if entry.spent > 0 => {
                 let restored = CardKey { spent: 0, ..entry };
                 self.keep(&restored)?;
@@ -406,9 +490,9 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
         }
     }
 
-    fn prove(&mut self, master: &Located, version: KeyVersion) -> Result<Proof, Stop> {
+    async fn prove(&mut self, master: &Located, version: KeyVersion) -> Result<Proof, Stop> {
         let key = KeyRef { version, ..master.new.key };
-        let answer = self.talk.act(master.directory, Action::Authenticate { key, id: master.new.id })?;
+        let answer = self.talk.act(master.directory, Action::Authenticate { key, id: master.new.id }).await?;
         match answer.sw() {
             StatusWord::OK => Ok(Proof::Right),
             StatusWord(wrong @ 0x63C0..=0x63CF) => {
@@ -419,121 +503,28 @@ impl<C: CardChannel + ?Sized> Visit<'_, C> {
         }
     }
 
-    /// Takes the card's own word for the versions it states.
-    fn hear(&mut self) -> Result<(), Stop> {
-        for change in &self.campaign.changes {
-            let Some(key) = self.known.get(&(change.kind, change.index)).copied() else { continue };
-            match self.stated(change.kind, change.index)? {
-                Some(version) if version == key.version || key.pending == Some(version) => {}
-                Some(version) if version == change.to || version == change.from => {
-                    self.learn(CardKey { version, pending: None, ..key });
-                }
-                Some(version) => {
-                    let KeyChange { kind, from, to, .. } = change;
-                    return Err(Stop::Wrong(format!(
-                        "it states version {} of its {kind} key, expected {} or {}",
-                        version.0, from.0, to.0
-                    )));
-                }
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Holds the new keys against what the card says with them: the version it states, and for the load key a MAC1
-    /// that only this key makes.
-    fn verify(&mut self, targets: &BTreeMap<Name, KeyVersion>) -> Result<(), Stop> {
-        for ((kind, index), version) in targets {
-            if let Some(stated) = self.stated(*kind, *index)?
-                && stated != *version
-            {
-                let (expected, found) = (version.0, stated.0);
-                return Err(Stop::Wrong(format!(
-                    "its {kind} key was written: expected it to state version {expected}, found {found}"
-                )));
-            }
-            if *kind == KeyKind::Load {
-                self.verify_load(KeyRef { kind: *kind, index: *index, version: *version })?;
-            }
-        }
-        Ok(())
-    }
-
-    fn verify_load(&mut self, key: KeyRef) -> Result<(), Stop> {
-        let load = Load { purse: Purse::Ep, amount: one_fen(), terminal: NO_TERMINAL };
-        let Some(offer) = self.offer_of_load(key.index, load)? else { return Ok(()) };
-        let key = CardKeyRef { key, factor: self.factor, asn: self.asn };
-        let session = LoadSession { key, random: offer.random, counter: offer.counter };
-        let verdict = self.centre.vault.check_load_mac1(&session, &load, offer.balance, &offer.mac1);
-        match verdict.map_err(|error| Stop::NoKey(error.into()))? {
-            MacVerdict::Right => Ok(()),
-            MacVerdict::Wrong => Err(Stop::Wrong("its load key was written: its MAC1 is wrong".to_owned())),
-        }
-    }
-
-    /// The version the card states of a key, where it does.
-    fn stated(&mut self, kind: KeyKind, index: KeyIndex) -> Result<Option<KeyVersion>, Stop> {
-        match kind {
-            KeyKind::Purchase => {
-                let kind = PurchaseKind::Purchase(Purse::Ep);
-                let purchase = Purchase { kind, amount: one_fen(), terminal: NO_TERMINAL };
-                let key_index = self.id_of(KeyKind::Purchase, index);
-                let ask = InitializeForPurchase { key_index, purchase }.to_apdu();
-                let answer = self.talk.in_application(&ask)?;
-                Ok(PurchaseAnswer::from_bytes(answer.data()).map(|offer| offer.key_version))
-            }
-            KeyKind::Load => {
-                let load = Load { purse: Purse::Ep, amount: one_fen(), terminal: NO_TERMINAL };
-                Ok(self.offer_of_load(index, load)?.map(|offer| offer.key_version))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn offer_of_load(&mut self, index: KeyIndex, load: Load) -> Result<Option<LoadAnswer>, Stop> {
-        let key_index = self.id_of(KeyKind::Load, index);
-        let answer = self.talk.in_application(&InitializeForLoad { key_index, load }.to_apdu())?;
-        Ok(LoadAnswer::from_bytes(answer.data()))
-    }
-
-    /// The index by which commands name a key on these cards.
-    fn id_of(&self, kind: KeyKind, index: KeyIndex) -> KeyIndex {
-        let key = self.located.iter().find(|key| key.name() == (kind, index));
-        key.map_or(index, |key| KeyIndex(key.new.id))
-    }
-
     /// Writes down how it ended.
     fn conclude(&self, outcome: Result<Vec<KeyRef>, Stop>) -> Result<Visited, VisitError> {
-        let asn = self.asn.masked().to_string();
-        match outcome {
+        let asn = self.asn;
+        let kept = match &outcome {
             Ok(written) => {
                 let names: Vec<String> = written.iter().map(|key| crate::place::key_name(*key)).collect();
                 let detail = format!("done: {}", names.join(" "));
-                self.keep_all((CardProgress::Done, ""), Some((Outcome::Done, &detail)))?;
-                Ok(Visited { asn: self.asn, written })
+                self.keep_all((CardProgress::Done, ""), Some((Outcome::Done, &detail)))
             }
-            Err(Stop::Cut(at)) => {
-                self.keep_all((CardProgress::Begun, ""), None)?;
-                Err(VisitError::Cut { asn, at })
-            }
+            Err(Stop::Cut(_) | Stop::NoKey(_)) => self.keep_all((CardProgress::Begun, ""), None),
             Err(Stop::Wrong(why)) => {
-                self.keep_all((CardProgress::Stopped, &why), Some((Outcome::Refused, &why)))?;
-                Err(VisitError::Stopped { asn, why })
+                self.keep_all((CardProgress::Stopped, why), Some((Outcome::Refused, why)))
             }
-            Err(Stop::NoKey(source)) => {
-                self.keep_all((CardProgress::Begun, ""), None)?;
-                Err(VisitError::NoKey { asn, source })
-            }
+            Err(Stop::Overtaken | Stop::Store(_)) => Ok(()),
+        };
+        match kept.and(outcome) {
+            Ok(written) => Ok(Visited { asn, written }),
+            Err(Stop::Cut(at)) => Err(VisitError::Cut { asn, at }),
+            Err(Stop::Wrong(why)) => Err(VisitError::Stopped { asn, why }),
+            Err(Stop::NoKey(source)) => Err(VisitError::NoKey { asn, source }),
+            Err(Stop::Overtaken) => Err(VisitError::Overtaken { asn }),
             Err(Stop::Store(error)) => Err(error.into()),
         }
     }
 }
-
-/// The smallest amount: questions about keys name it, and nothing is paid.
-fn one_fen() -> PurseFen {
-    PurseFen::from_bytes([0, 0, 0, 1]).unwrap_or(PurseFen::ZERO)
-}
-
-/// No terminal asks.
-const NO_TERMINAL: TerminalId = TerminalId([0; 6]);

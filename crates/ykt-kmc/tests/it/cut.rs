@@ -28,7 +28,10 @@ fn cut_at_every_command_the_card_gets_its_keys_at_the_next_showing() {
         card.pull = Some(pull);
         let cut = visit(&world, &mut card);
         assert!(
-            matches!(cut, Err(VisitError::Cut { .. } | VisitError::Unreadable(_) | VisitError::Reader(_))),
+            matches!(
+                cut,
+                Err(VisitError::Cut { .. } | VisitError::Unreadable { .. } | VisitError::Reader(_))
+            ),
             "{pull:?}: {cut:?}"
         );
         let mut card = card.put_back();
