@@ -1,9 +1,9 @@
 """Secure messaging (epurse.md 2.1), and the application blocked, unblocked, and blocked for good."""
 
+from ciphers import enciphered, expect, pad, smac, untdes, with_mac
 from issue import PUBLIC_DATA
 from purse import EP, OWN_TERMINAL, PURCHASE, OwnSam, begin, purchase
 from sam import cipher, deliver
-from wire import enciphered, expect, pad, smac, untdes, with_mac
 
 BLOCK, BLOCK_FOR_GOOD, UNBLOCK = (bytes.fromhex(header) for header in ("841E0000", "841E0001", "84180000"))
 

@@ -19,7 +19,8 @@ import holder
 import issue
 import purse
 import sam
-from wire import Channel, master_keys
+from ciphers import master_keys
+from wire import Channel
 
 
 def main(keys_file, card_reader, psam_reader):

@@ -1,7 +1,7 @@
 """Composite purchases (复合应用消费, epurse.md 4.10): money and records change together, or not at all."""
 
+from ciphers import expect
 from purse import COMPOSITE, EP, OWN_TERMINAL, OwnSam, begin, debit, load, money, purchase
-from wire import expect
 
 # Rides in 001A are found by their first two bytes, lines of 001E are a ring, 0017 has records by number.
 # A ride (epurse.md 6.7): identifier, length, valid, mode, lock flag; sequence; state; reserved.

@@ -1,8 +1,8 @@
 """The deposit (电子存折 ED, epurse.md 4.3 to 4.7): every transaction it knows, each with the PIN."""
 
+from ciphers import expect, tdes, tmac
 from holder import verify
 from purse import CASH, ED, LOAD_TERMINAL, MOMENT, OwnSam, load, log_record, money, purchase
-from wire import expect, tdes, tmac
 
 UNLOAD, LIMIT = 0x03, 0x07
 

@@ -1,8 +1,8 @@
 """Grey locks (灰锁, epurse.md 4.11, 7.6): a pump locks the purse, fills, and debits; or a host unlocks it."""
 
+from ciphers import des, expect, tdes, tmac
 from purse import COMPOSITE, EP, MOMENT, OWN_TERMINAL, PURCHASE, OwnSam
 from purse import after, begin, load, log_record, money, purchase
-from wire import des, expect, tdes, tmac
 
 LOCKED, DEBITED, LOCK, DEBIT, ONLINE = 0x01, 0x10, 0x92, 0x93, 0x95
 FREE = bytes(30)

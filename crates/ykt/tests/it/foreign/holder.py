@@ -1,7 +1,7 @@
 """PIN and genuineness (epurse.md 2): what holder and counter do with a PIN, and a reader with a stranger."""
 
+from ciphers import enciphered, expect, halves, tdes, tmac, with_mac
 from sam import cipher, deliver
-from wire import enciphered, expect, halves, tdes, tmac, with_mac
 
 QUESTION = bytes.fromhex("A1B2C3D4E5F60718")
 OTHER_PIN, THIRD_PIN = bytes.fromhex("654321"), bytes.fromhex("11223344")

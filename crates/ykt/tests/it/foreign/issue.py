@@ -4,7 +4,7 @@ The card's has both purses, files for composite purchases, every transaction key
 key of every kind a terminal needs for such cards. The city's master keys open the door, as to a partner of it.
 """
 
-from wire import city_factor, enciphered, finished_keys, with_mac
+from ciphers import city_factor, enciphered, finished_keys, with_mac
 
 APPLICATION = b"FOREIGN.CARD"
 SAM_APPLICATION = b"FOREIGN.PSAM"

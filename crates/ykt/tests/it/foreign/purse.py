@@ -3,7 +3,7 @@
 The first application paid with is the city's, with the city's PSAM as it left the desk.
 """
 
-from wire import city_factor, expect, finished_keys, halves, tdes, tmac
+from ciphers import city_factor, expect, finished_keys, halves, tdes, tmac
 
 CITY_APPLICATION = bytes.fromhex("A00000000386980701")
 ED, EP = 1, 2

@@ -1,7 +1,7 @@
 """A PSAM's other work (epurse.md 7.4): it counts wrong MAC2, and delivers keys for MACs and encipherment."""
 
+from ciphers import expect, halves, pad, retail, smac, tdes, tmac
 from purse import MOMENT
-from wire import expect, halves, pad, retail, smac, tdes, tmac
 
 TRIES = 15
 DATA = bytes(range(0x30))
