@@ -73,7 +73,7 @@ struct CheckpointLine {
     records: u64,
     at: String,
     link: String,
-    /// What is signed, for other programs; ours makes it anew.
+    /// What is signed, for other programs; ours makes it anew and compares.
     message: String,
     /// DER.
     public_key: String,
@@ -228,15 +228,21 @@ impl<F: BufRead> Lines<F> {
         let public_key = key.strip_prefix(&KEY_HEAD).and_then(|point| point.try_into().ok());
         let mut der = vec![0; line.signature.len() / 2];
         let signature = hex::decode_into(&line.signature, &mut der).ok().and(Signature::from_der(&der));
-        Ok(Checkpoint {
+        // All zeros is no signature and is reported as forged: what a signature of another form is, too.
+        const NONE: Signature = Signature([0; 64]);
+        let mut checkpoint = Checkpoint {
             no: line.no,
             records: line.records,
             at: line.at.parse().map_err(|_| self.bad("a moment", &line.at))?,
             link: self.hash(&line.link)?,
             public_key: public_key.ok_or_else(|| self.bad(expected, &line.public_key))?,
-            // A signature of another form cannot be right: all zeros is none either, and is reported as forged.
-            signature: signature.unwrap_or(Signature([0; 64])),
-        })
+            signature: signature.unwrap_or(NONE),
+        };
+        // Other programs verify the message of the line: it must not say another thing than the fields beside it.
+        if line.message != checkpoint.message() {
+            checkpoint.signature = NONE;
+        }
+        Ok(checkpoint)
     }
 
     fn hash(&self, text: &str) -> Result<Hash32, FileError> {
