@@ -24,6 +24,7 @@ mod pcsc;
 #[cfg(feature = "pcsc")]
 mod pcsc_desk;
 mod profiles;
+mod referee;
 mod token;
 #[cfg(feature = "pcsc")]
 mod token_driver;

@@ -219,7 +219,7 @@ fn a_primary_that_is_killed_under_load_loses_no_request() {
 }
 
 /// `ykt vault …` with these lines typed.
-fn typed(folder: &Path, args: &[&str], lines: &str) -> (i32, String) {
+pub fn typed(folder: &Path, args: &[&str], lines: &str) -> (i32, String) {
     typed_to(folder, &[&["vault"], args].concat(), lines)
 }
 
