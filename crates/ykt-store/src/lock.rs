@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// The held lock; dropping it lets the next process in.
 pub struct DirectoryLock {
-    _file: File,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -47,6 +47,33 @@ impl DirectoryLock {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(failed("cannot write lock file"))?;
-        Ok(DirectoryLock { _file: file })
+        Ok(DirectoryLock { file })
+    }
+}
+
+impl Drop for DirectoryLock {
+    /// In words: a child process between its fork and its exec shares the open file, and with it the lock, so closing
+    /// our side would not free the directory yet.
+    fn drop(&mut self) {
+        // Where the system refuses, closing the file still frees it in the end.
+        let _ = self.file.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_free_when_its_lock_is_dropped_whoever_else_has_the_handle() {
+        let dir = tempfile::tempdir().unwrap();
+        let take = || DirectoryLock::take(dir.path(), &dir.path().join("lock"));
+        let ours = take().unwrap();
+        // What a child process has between its fork and its exec.
+        let inherited = ours.file.try_clone().unwrap();
+        assert!(matches!(take(), Err(StoreError::Locked { .. })));
+        drop(ours);
+        take().unwrap();
+        drop(inherited);
     }
 }

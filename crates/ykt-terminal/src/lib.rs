@@ -16,6 +16,7 @@ pub mod host;
 pub mod identity;
 pub mod key_card;
 pub mod load;
+mod locked;
 pub mod m1;
 pub mod pos;
 pub mod psam;

@@ -1,8 +1,9 @@
 //! An M1 card in a file: the plain dump of 1,024 bytes that other people's tools read and write. Every block goes
 //! through to the file at once.
 
+use crate::locked::LockedFile;
 use crate::transport::image::{ImageError, io, lock};
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use ykt_m1::block::{BLOCK_LEN, BLOCKS, CHIP_LEN, xor};
@@ -11,7 +12,7 @@ use ykt_m1::{Block, BlockMemory, BlockNo, MemoryFault, Uid, memory};
 /// The blocks of one card, in a file that is locked while it is open.
 #[derive(Debug)]
 pub struct M1Image {
-    file: File,
+    file: LockedFile,
     blocks: [Block; BLOCKS],
 }
 
@@ -22,8 +23,7 @@ impl M1Image {
     /// [`ImageError`]; a file that exists is never overwritten.
     pub fn create(path: &Path, uid: Uid) -> Result<M1Image, ImageError> {
         let open = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-        let mut file = open.map_err(io("create", path))?;
-        lock(&file, path)?;
+        let mut file = lock(open.map_err(io("create", path))?, path)?;
         let blocks = memory::blank(uid);
         file.write_all(blocks.as_flattened()).map_err(io("write", path))?;
         Ok(M1Image { file, blocks })
@@ -34,8 +34,8 @@ impl M1Image {
     /// # Errors
     /// [`ImageError`] when the file cannot be opened, is in use, or is no dump.
     pub fn open(path: &Path) -> Result<M1Image, ImageError> {
-        let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(io("open", path))?;
-        lock(&file, path)?;
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(io("open", path))?;
+        let mut file = lock(file, path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io("read", path))?;
         let (blocks, rest) = bytes.as_chunks::<BLOCK_LEN>();

@@ -5,6 +5,7 @@
 
 use super::format::{self, Frame, MAGIC};
 use super::{Entry, RecordStore, StoreError};
+use crate::locked::LockedFile;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ pub struct FileStore(JournalFile);
 #[derive(Debug)]
 pub(crate) struct JournalFile {
     path: PathBuf,
-    file: File,
+    file: LockedFile,
     /// Where the next entry goes: behind the whole ones.
     end: u64,
     /// Whether part of an entry that failed may stand there.
@@ -53,20 +54,19 @@ impl JournalFile {
             let path = path.clone();
             move |source| StoreError::Io { doing, path, source }
         };
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(&path)
             .map_err(io("open"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
-            Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
-        }
+        let mut file = LockedFile::lock(file).map_err(|refused| match refused {
+            TryLockError::WouldBlock => StoreError::InUse { path: path.clone() },
+            TryLockError::Error(source) => io("lock")(source),
+        })?;
         let mut head = Vec::new();
-        (&file).take(len_u64(magic.len())).read_to_end(&mut head).map_err(io("read"))?;
+        (&*file).take(len_u64(magic.len())).read_to_end(&mut head).map_err(io("read"))?;
         if !magic.starts_with(&head) {
             return Err(StoreError::Foreign {
                 path,

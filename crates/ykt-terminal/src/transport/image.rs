@@ -4,6 +4,7 @@
 //! command at the next start. (A machine that loses power may reorder writes; cards in files are for
 //! engineers and demonstrations, and a copy of the file is their backup.)
 
+use crate::locked::LockedFile;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ const MAGIC: [u8; 8] = *b"YKTIMG\x00\x01";
 /// The memory of one card, in a file that is locked while it is open.
 #[derive(Debug)]
 pub struct FileMemory {
-    file: File,
+    file: LockedFile,
     bytes: Vec<u8>,
 }
 
@@ -80,13 +81,13 @@ impl FileMemory {
     /// # Errors
     /// [`ImageError`]; a file that exists is never overwritten.
     pub fn create(path: &Path, len: usize) -> Result<FileMemory, ImageError> {
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create_new(true)
             .open(path)
             .map_err(io("create", path))?;
-        lock(&file, path)?;
+        let mut file = lock(file, path)?;
         let bytes = vec![0; len];
         file.write_all(&MAGIC).and_then(|()| file.write_all(&bytes)).map_err(io("write", path))?;
         Ok(FileMemory { file, bytes })
@@ -97,8 +98,8 @@ impl FileMemory {
     /// # Errors
     /// [`ImageError`] when the file cannot be opened, is in use, or is no card image.
     pub fn open(path: &Path) -> Result<FileMemory, ImageError> {
-        let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(io("open", path))?;
-        lock(&file, path)?;
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(io("open", path))?;
+        let mut file = lock(file, path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io("read", path))?;
         let Some((&MAGIC, memory)) = bytes.split_first_chunk() else {
@@ -122,12 +123,11 @@ pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error
     move |source| ImageError::Io { doing, path, source }
 }
 
-pub(crate) fn lock(file: &File, path: &Path) -> Result<(), ImageError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(ImageError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(io("lock", path)(source)),
-    }
+pub(crate) fn lock(file: File, path: &Path) -> Result<LockedFile, ImageError> {
+    LockedFile::lock(file).map_err(|refused| match refused {
+        TryLockError::WouldBlock => ImageError::InUse { path: path.to_owned() },
+        TryLockError::Error(source) => io("lock", path)(source),
+    })
 }
 
 impl Memory for FileMemory {
