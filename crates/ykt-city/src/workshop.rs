@@ -6,7 +6,8 @@ use crate::hand::HeldCard;
 use ykt_base::DateTime;
 use ykt_issue::{CommandMaker, Subject};
 use ykt_kmc::download::{
-    CARDS_PER_CALL_MAX, Caller, Download, Ending, LineKind, NewLine, NewRight, OpenCall, Wanted, fingerprint,
+    CARDS_PER_CALL_MAX, Caller, Download, Ending, LineKind, NewLine, NewRight, OpenCall, RightTo, Wanted,
+    fingerprint,
 };
 use ykt_office::Act;
 
@@ -85,8 +86,7 @@ impl<'a> Workshop<'a> {
         self.download.make_batch(batch, application, subjects, &act)?;
         let right = NewRight {
             line: LINE.to_owned(),
-            application: application.to_owned(),
-            batch: Some(batch.to_owned()),
+            to: RightTo::cards(application, Some(batch)),
             quota: u32::try_from(subjects.len()).unwrap_or(u32::MAX),
             from: self.at.date,
             until: self.at.date,

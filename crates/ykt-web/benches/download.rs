@@ -30,7 +30,8 @@ use ykt_issue::profile::Action;
 use ykt_issue::{CardData, Personalisation, Profile, StepRequest};
 use ykt_kmc::download::client::{Client, Identity};
 use ykt_kmc::download::{
-    CommandCall, Download, Ending, LineKind, NewLine, NewRight, OpenCall, Station, Wanted, run_abreast,
+    CommandCall, Download, Ending, LineKind, NewLine, NewRight, OpenCall, RightTo, Station, Wanted,
+    run_abreast,
 };
 use ykt_office::Act;
 use ykt_purse::write_key::Pin;
@@ -193,8 +194,7 @@ fn take_in(download: &Download, papers: &Papers, name: &str, number: usize, act:
     download.load_batch(name, "city-cpu", &format!("card,city\n{cards}"), act).unwrap();
     let right = NewRight {
         line: name.to_owned(),
-        application: "city-cpu".to_owned(),
-        batch: Some(name.to_owned()),
+        to: RightTo::cards("city-cpu", Some(name)),
         quota: BATCH,
         from: day("20261101"),
         until: day("20261130"),

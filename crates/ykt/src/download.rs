@@ -5,13 +5,13 @@ mod line;
 use crate::installation::{self, Place};
 use crate::who::Person;
 use anyhow::Context;
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use ykt_base::hex::Hex;
 use ykt_base::{Clock, Date};
 use ykt_kmc::download::client::certificates;
-use ykt_kmc::download::{self, Download, LineKind, LineState, NewLine, NewRight, fingerprint};
+use ykt_kmc::download::{self, Download, LineKind, LineState, NewLine, NewRight, RightTo, fingerprint};
 use ykt_office::Act;
 use ykt_office::people::Permission;
 use ykt_store::Store;
@@ -76,8 +76,9 @@ enum LinesAct {
     },
 }
 
-/// Give a line the right to an application
+/// Give a line the right to an application, or to the cards of a campaign
 #[derive(Debug, ClapArgs)]
+#[command(group(ArgGroup::new("to").required(true)))]
 struct Right {
     #[command(flatten)]
     place: Place,
@@ -86,9 +87,13 @@ struct Right {
     /// Whose
     line: String,
     /// To which application: a shipped profile, or one of download.profiles
-    application: String,
+    #[arg(group = "to")]
+    application: Option<String>,
+    /// To this campaign: keys for issued cards, at a counter
+    #[arg(long, group = "to", value_name = "NAME")]
+    campaign: Option<String>,
     /// For this batch alone [default: any, and cards of none]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "campaign")]
     batch: Option<String>,
     /// Cards
     #[arg(long)]
@@ -231,17 +236,19 @@ fn give(args: &Right) -> anyhow::Result<ExitCode> {
     let office = Office::open(&args.place)?;
     let right = NewRight {
         line: args.line.clone(),
-        application: args.application.clone(),
-        batch: args.batch.clone(),
+        to: match (&args.campaign, &args.application) {
+            (Some(campaign), _) => RightTo::visits(campaign),
+            (None, application) => {
+                RightTo::cards(application.as_deref().unwrap_or_default(), args.batch.as_deref())
+            }
+        },
         quota: args.quota,
         from: args.from.unwrap_or_else(|| crate::machine::SystemClock.now().date),
         until: args.until,
     };
     let id = office.download.give_right(&right, &office.act(&args.person)?)?;
-    println!(
-        "right {id}: {} may make {} {} until {}",
-        right.line, right.quota, right.application, right.until
-    );
+    let NewRight { line, to, quota, until, .. } = right;
+    println!("right {id}: {line} may serve {quota} cards for {to} until {until}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -254,11 +261,17 @@ fn rights(args: &Rights) -> anyhow::Result<ExitCode> {
     }
     for row in office.store().read(download::rights)? {
         let right = &row.right;
-        let batch = right.batch.as_deref().unwrap_or("any");
+        let batch = right.to.batch().unwrap_or("any");
         let state = if row.withdrawn { "withdrawn" } else { "" };
         println!(
             "{:>5} {:<20} {:<16} {batch:<20} {:>7} of {:>7} used  {} to {} {state}",
-            row.id, right.line, right.application, row.used, right.quota, right.from, right.until
+            row.id,
+            right.line,
+            right.to.to_string(),
+            row.used,
+            right.quota,
+            right.from,
+            right.until
         );
     }
     Ok(ExitCode::SUCCESS)

@@ -5,8 +5,9 @@
 
 use super::abreast::Round;
 use super::wire::{
-    ApplicationAnswer, BatchAnswer, CommandAnswer, CommandBody, CommandsAnswer, CommandsBody, EndingBody,
-    FinishAnswer, FinishBody, OpenAnswer, OpenBody, ProblemAnswer,
+    AnswersBody, ApplicationAnswer, BatchAnswer, CampaignAnswer, CommandAnswer, CommandBody, CommandsAnswer,
+    CommandsBody, EndingBody, FinishAnswer, FinishBody, OpenAnswer, OpenBody, ProblemAnswer, VisitAnswer,
+    VisitBody,
 };
 use super::{CommandCall, Ending, OpenCall};
 use rustls::pki_types::pem::PemObject;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use ykt_base::hex;
+use ykt_base::Response;
 use ykt_crypto::sm::CommandBytes;
 use ykt_issue::{DownloadError, KeyDownload, StepRequest};
 
@@ -109,12 +110,13 @@ pub fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDe
 }
 
 impl Client {
-    /// A client of the centre at `address`, `HOST:PORT`. It connects with its first call.
+    /// A client of the centre at `address`, `HOST:PORT` or `https://HOST:PORT`. It connects with its first call.
     ///
     /// # Errors
     /// [`ClientError::Certificate`], [`ClientError::Address`].
     pub fn new(address: &str, identity: &Identity) -> Result<Client, ClientError> {
         let bad = || ClientError::Address { found: address.to_owned() };
+        let address = address.strip_prefix("https://").unwrap_or(address).trim_end_matches('/');
         let (host, _) = address.rsplit_once(':').ok_or_else(bad)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let host = ServerName::try_from(host).map_err(|_| bad())?;
@@ -172,6 +174,36 @@ impl Client {
         });
         let answer: FinishAnswer = self.post("finish", &FinishBody { cards: cards.collect() })?;
         Ok(answer.cards.into_iter().map(|refused| refused.map(|refused| refused.code)).collect())
+    }
+
+    /// Begins the visit of the card that was just reset.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn begin_visit(&mut self, visit: &str, campaign: &str) -> Result<VisitAnswer, ClientError> {
+        let (visit, campaign) = (visit.to_owned(), campaign.to_owned());
+        self.post("visits", &VisitBody { visit, campaign })
+    }
+
+    /// Goes on with a visit by what the card answered to the commands of `step`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn answer_visit(
+        &mut self,
+        visit: &str,
+        step: u32,
+        answers: &[Response],
+    ) -> Result<VisitAnswer, ClientError> {
+        self.post(&format!("visits/{visit}"), &AnswersBody::of(step, answers))
+    }
+
+    /// How far a campaign is.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn campaign(&mut self, name: &str) -> Result<CampaignAnswer, ClientError> {
+        self.get(&format!("campaigns/{name}"))
     }
 
     /// Brings the file of a batch.
@@ -268,9 +300,7 @@ fn unusable(what: &'static str, path: &Path, error: &dyn std::error::Error) -> C
 fn ready(answer: CommandAnswer) -> Result<CommandBytes, DownloadError> {
     match answer {
         CommandAnswer::Ready { command } => {
-            let bytes = CommandBytes::zeros(command.len() / 2);
-            let bytes = bytes
-                .and_then(|mut bytes| hex::decode_into(&command, bytes.as_mut_bytes()).ok().map(|()| bytes));
+            let bytes = super::counter::bytes(&command);
             bytes.ok_or_else(|| DownloadError::NoAnswer("a command that is no hex".to_owned()))
         }
         CommandAnswer::Refused(refused) => {

@@ -7,23 +7,29 @@
 //! cards, step by step; and *finishes* each card, made or failed. No card is made twice: an application has one row
 //! per card number, and only a line that began a card and broke may begin it again, at no cost.
 //!
+//! A counter also *visits* cards: it carries the commands of a campaign to cards that people bring ([`Download::begin_visit`]).
+//!
 //! Nothing but cryptograms leaves. PINs and holder data that pass through in requests are neither kept nor logged.
 
 mod abreast;
 mod batch;
 pub mod client;
+pub mod counter;
 mod refusal;
 mod rules;
 mod service;
 mod store;
+mod visits;
 pub mod wire;
 
 pub use abreast::{Round, Station, run_abreast};
 pub use batch::{BATCH_CARDS_MAX, BATCH_ERRORS_MAX, BatchError, LineError, parse_batch};
-pub use refusal::{CommandRefusal, KeepError, Refusal, Verdict};
+pub use refusal::{CommandRefusal, KeepError, Refusal, Verdict, VisitEnding};
 pub use service::{CommandCall, Download, OpenCard, Opened};
 pub use store::{MODULE, batches, cards, lines, progress, rights};
+pub use visits::{VISITS_PER_LINE_MAX, VisitEnd, VisitNext, VisitStep};
 
+use std::fmt;
 use ykt_base::hex::{self, Hex};
 use ykt_base::{Asn8, Date, DateTime, IssuerFactor, PsamSerial};
 use ykt_card::CardKind;
@@ -97,15 +103,63 @@ pub struct LineRow {
     pub since: DateTime,
 }
 
+/// What a right is to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RightTo {
+    /// Making cards, or adding to them.
+    Cards {
+        /// Which application they get.
+        application: String,
+        /// For this batch alone; `None` for any, and for cards of none.
+        batch: Option<String>,
+    },
+    /// Giving issued cards the keys of a campaign.
+    Visits {
+        /// Its name.
+        campaign: String,
+    },
+}
+
+impl RightTo {
+    /// Making cards with an application, of this batch or of any.
+    #[must_use]
+    pub fn cards(application: &str, batch: Option<&str>) -> RightTo {
+        RightTo::Cards { application: application.to_owned(), batch: batch.map(str::to_owned) }
+    }
+
+    /// Giving cards the keys of a campaign.
+    #[must_use]
+    pub fn visits(campaign: &str) -> RightTo {
+        RightTo::Visits { campaign: campaign.to_owned() }
+    }
+
+    /// The batch it is for, if it is for one alone.
+    #[must_use]
+    pub fn batch(&self) -> Option<&str> {
+        match self {
+            RightTo::Cards { batch, .. } => batch.as_deref(),
+            RightTo::Visits { .. } => None,
+        }
+    }
+}
+
+/// The application, or `campaign` and its name.
+impl fmt::Display for RightTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RightTo::Cards { application, .. } => f.write_str(application),
+            RightTo::Visits { campaign } => write!(f, "campaign {campaign}"),
+        }
+    }
+}
+
 /// A right as it is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRight {
     /// Whose.
     pub line: String,
-    /// To which application.
-    pub application: String,
-    /// For this batch alone; `None` for any, and for cards of none.
-    pub batch: Option<String>,
+    /// To what.
+    pub to: RightTo,
     /// Cards.
     pub quota: u32,
     /// First day.

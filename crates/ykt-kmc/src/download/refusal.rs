@@ -2,6 +2,7 @@
 //! line's program can tell what to do.
 
 use super::{BatchError, CARDS_PER_CALL_MAX, NAME_LEN_MAX};
+use crate::campaigns::CampaignState;
 use thiserror::Error;
 use ykt_base::Date;
 use ykt_issue::DownloadError;
@@ -101,6 +102,36 @@ pub enum Refusal {
         /// The id.
         id: String,
     },
+    /// There is no such campaign.
+    #[error("there is no campaign `{name}`")]
+    UnknownCampaign {
+        /// The name asked for.
+        name: String,
+    },
+    /// The campaign has not begun, or is over.
+    #[error("campaign {name} is {state}: cards get their keys while it is open")]
+    CampaignNotOpen {
+        /// Its name.
+        name: String,
+        /// How far it is.
+        state: CampaignState,
+    },
+    /// The line has no such visit, or it is forgotten.
+    #[error("this line has no visit `{id}`; reset the card and begin another")]
+    UnknownVisit {
+        /// The id asked for.
+        id: String,
+    },
+    /// The visit is at another step, or these are not the answers that it got to this one.
+    #[error(
+        "visit `{id}` does not wait for these answers to step {step}; reset the card and begin another visit"
+    )]
+    OtherAnswers {
+        /// Its id.
+        id: String,
+        /// The step that was answered.
+        step: u32,
+    },
     /// The vault is locked or gone.
     #[error("the vault gives no keys at this moment: {reason}; nothing was done, ask again")]
     VaultUnavailable {
@@ -128,6 +159,10 @@ impl Refusal {
             Refusal::CardsPerCall { .. } => "cards-per-call",
             Refusal::Form { .. } => "bad-call",
             Refusal::OperationReused { .. } => "operation-reused",
+            Refusal::UnknownCampaign { .. } => "unknown-campaign",
+            Refusal::CampaignNotOpen { .. } => "campaign-not-open",
+            Refusal::UnknownVisit { .. } => "unknown-visit",
+            Refusal::OtherAnswers { .. } => "other-answers",
             Refusal::VaultUnavailable { .. } => "vault-unavailable",
             Refusal::Store(_) => "internal",
         }
@@ -195,6 +230,32 @@ impl Verdict {
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Verdict::Opened | Verdict::Reopened)
+    }
+}
+
+ykt_store::coded! {
+    /// How the visit of a card at a counter ended; the words are codes that programs see.
+    VisitEnding {
+        /// The card has its new keys.
+        Done = 0, "done";
+        /// It had them before.
+        DoneAlready = 1, "done-already";
+        /// It gave no answer: shown again, it goes on.
+        Cut = 2, "cut";
+        /// It answered wrongly, now or before: a person must look at it.
+        Stopped = 3, "stopped";
+        /// It is no card with a purse, or cannot be read.
+        Unreadable = 4, "unreadable";
+        /// It is not one of the campaign's.
+        NotInCampaign = 5, "not-in-campaign";
+        /// It is lost, locked or cancelled.
+        NotInUse = 6, "not-in-use";
+        /// A later visit of the card began, here or elsewhere.
+        Overtaken = 7, "overtaken";
+        /// The vault gave no command.
+        NoKeys = 8, "no-keys";
+        /// The campaign was ended in between.
+        CampaignOver = 9, "campaign-over";
     }
 }
 

@@ -5,9 +5,10 @@ use super::service::{OpenCard, Opened};
 use super::store::{self, Answer};
 use super::{
     CARDS_PER_CALL_MAX, Caller, CardRow, CardState, CommandRefusal, Ending, LineKind, LineRow, LineState,
-    OpenCall, Refusal, Verdict, Wanted, masked, number_of,
+    OpenCall, Refusal, RightRow, RightTo, Verdict, Wanted, masked, number_of,
 };
 use std::collections::BTreeSet;
+use ykt_base::Asn8;
 use ykt_issue::{Profile, Subject};
 use ykt_office::Act;
 use ykt_office::audit::{self, Outcome};
@@ -36,9 +37,12 @@ pub(super) fn of_batch(batch: Option<&str>) -> String {
     batch.map_or_else(|| "any cards".to_owned(), |batch| format!("batch {batch}"))
 }
 
-pub(super) fn no_right(caller: &Caller, application: &str, batch: Option<&str>) -> Refusal {
-    let (line, application) = (caller.line.clone(), application.to_owned());
-    Refusal::NoRight { line, application, batch: of_batch(batch) }
+/// What a right is for, in words.
+pub(super) fn scope(to: &RightTo) -> String {
+    match to {
+        RightTo::Cards { batch, .. } => of_batch(batch.as_deref()),
+        RightTo::Visits { .. } => "its cards".to_owned(),
+    }
 }
 
 pub(super) fn cards_per_call(found: usize) -> Result<(), Refusal> {
@@ -108,7 +112,8 @@ pub(super) fn decide(
         }
     }
     let begun = answer.iter().filter(|(_, verdict)| *verdict == Verdict::Opened).count();
-    let right = right_for(tx, call, caller, u32::try_from(begun).unwrap_or(u32::MAX))?;
+    let to = RightTo::cards(&call.application, batch);
+    let right = take(tx, &to, caller, u32::try_from(begun).unwrap_or(u32::MAX))?;
     let mut ids = store::add_cards(tx, &call.application, None, &new)?..;
     for (id, verdict) in &mut answer {
         if *id == 0 && *verdict == Verdict::Opened {
@@ -143,27 +148,50 @@ fn judge(row: Option<&CardRow>, subject: &Subject, batch: Option<&str>, line: &s
     }
 }
 
-/// The right that the call is made with, with so many cards taken of it: one for the batch before one for any, and
+/// The right that a call is made with, with so many cards taken of it: one for the batch before one for any, and
 /// the one that ends first.
-fn right_for(tx: &Tx, call: &OpenCall, caller: &Caller, begun: u32) -> Result<u32, Refusal> {
-    let today = caller.at.date;
-    let (line, application) = (caller.line.clone(), call.application.clone());
-    let rights = store::rights_for(tx, &caller.line, &call.application, call.batch.as_deref())?;
-    let valid = rights.iter().filter(|row| (row.right.from..=row.right.until).contains(&today));
-    if let Some(row) = valid.clone().find(|row| row.left() >= begun) {
-        store::use_right(tx, row.id, begun)?;
+fn take(tx: &Tx, to: &RightTo, caller: &Caller, cards: u32) -> Result<u32, Refusal> {
+    let rights = valid_rights(tx, to, caller)?;
+    if let Some(row) = rights.iter().find(|row| row.left() >= cards) {
+        store::use_right(tx, row.id, cards)?;
         return Ok(row.id);
     }
-    if let Some(left) = valid.map(super::RightRow::left).max() {
-        return Err(Refusal::QuotaUsed { line, application, left, wanted: begun });
+    let left = rights.iter().map(RightRow::left).max().unwrap_or(0);
+    let (line, application) = (caller.line.clone(), to.to_string());
+    Err(Refusal::QuotaUsed { line, application, left, wanted: cards })
+}
+
+/// The rights of a line that are valid on the day of the call; there is one at least.
+fn valid_rights(tx: &Tx, to: &RightTo, caller: &Caller) -> Result<Vec<RightRow>, Refusal> {
+    let today = caller.at.date;
+    let (line, application) = (caller.line.clone(), to.to_string());
+    let rights = store::rights_for(tx, &caller.line, to)?;
+    let valid = |row: &RightRow| (row.right.from..=row.right.until).contains(&today);
+    match rights.first().map(|row| (row.right.from, row.right.until)) {
+        Some(_) if rights.iter().any(valid) => Ok(rights.into_iter().filter(valid).collect()),
+        Some((from, until)) => Err(Refusal::RightExpired { line, application, from, until, today }),
+        None => Err(Refusal::NoRight { line, application, batch: scope(to) }),
     }
-    Err(match rights.first() {
-        Some(row) => {
-            let (from, until) = (row.right.from, row.right.until);
-            Refusal::RightExpired { line, application, from, until, today }
-        }
-        None => no_right(caller, &application, call.batch.as_deref()),
-    })
+}
+
+/// Whether a line has a right that is valid on the day of the call, whatever is left of its quota.
+pub(super) fn valid_right(tx: &Tx, to: &RightTo, caller: &Caller) -> Result<(), Refusal> {
+    valid_rights(tx, to, caller).map(drop)
+}
+
+/// Takes one card of a line's right to a campaign when the card is shown to it for the first time; which right that was.
+pub(super) fn take_visit(
+    tx: &Tx,
+    campaign: &str,
+    asn: &Asn8,
+    caller: &Caller,
+) -> Result<Option<u32>, Refusal> {
+    if store::has_visited(tx, campaign, asn, &caller.line)? {
+        return Ok(None);
+    }
+    let right = take(tx, &RightTo::visits(campaign), caller, 1)?;
+    store::add_visited(tx, campaign, asn, (&caller.line, right), caller.at)?;
+    Ok(Some(right))
 }
 
 /// One record of the call with its counts; of a counter, which serves one person after the other, one per card.

@@ -5,14 +5,16 @@
 
 use super::refusal::unavailable;
 use super::rules::{
-    BATCH, LINE, REFUSED, RIGHT, active, answered, cards_per_call, decide, finish, is_open, no_right, note,
-    of_batch,
+    BATCH, LINE, REFUSED, RIGHT, active, answered, cards_per_call, decide, finish, is_open, note, scope,
+    valid_right,
 };
 use super::store;
+use super::visits::Visits;
 use super::{
     Caller, CardRow, CommandRefusal, Ending, KeepError, LineRow, LineState, NewLine, NewRight, OpenCall,
-    Progress, Refusal, RightRow, Verdict, Wanted, digest, is_name, number_of, parse_batch,
+    Progress, Refusal, RightTo, Verdict, Wanted, digest, is_name, number_of, parse_batch,
 };
+use crate::campaigns;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use ykt_base::DateTime;
@@ -31,6 +33,7 @@ pub struct Download {
     store: Store,
     vault: Option<Arc<dyn Vault>>,
     applications: Arc<BTreeMap<String, Profile>>,
+    pub(super) visits: Arc<Visits>,
 }
 
 /// A card that is open: whoever has one passed line, right and quota.
@@ -85,12 +88,22 @@ impl Download {
     #[must_use]
     pub fn office(store: Store, profiles: impl IntoIterator<Item = Profile>) -> Download {
         let applications = profiles.into_iter().map(|profile| (profile.name.clone(), profile)).collect();
-        Download { store, vault: None, applications: Arc::new(applications) }
+        Download { store, vault: None, applications: Arc::new(applications), visits: Arc::default() }
     }
 
-    fn vault(&self) -> Result<&dyn Vault, Refusal> {
+    fn vault(&self) -> Result<&Arc<dyn Vault>, Refusal> {
         let missing = || Refusal::VaultUnavailable { reason: "none is open here".to_owned() };
-        self.vault.as_deref().ok_or_else(missing)
+        self.vault.as_ref().ok_or_else(missing)
+    }
+
+    /// The vault, when it gives keys at this moment: nothing is begun, and nothing taken of a quota, when it does not.
+    pub(super) fn ready_vault(&self) -> Result<Arc<dyn Vault>, Refusal> {
+        let vault = self.vault()?;
+        match vault.status().health {
+            Health::Ready => Ok(Arc::clone(vault)),
+            Health::Locked => Err(Refusal::VaultUnavailable { reason: "it is locked".to_owned() }),
+            Health::Gone { reason } => Err(Refusal::VaultUnavailable { reason }),
+        }
     }
 
     /// The applications there are, by name.
@@ -151,22 +164,27 @@ impl Download {
     /// Gives a line a right; its number comes back.
     ///
     /// # Errors
-    /// [`KeepError::Unknown`] for line, application or batch, [`KeepError::EmptyRight`].
+    /// [`KeepError::Unknown`] for line, application, batch or campaign, [`KeepError::EmptyRight`].
     pub fn give_right(&self, new: &NewRight, act: &Act) -> Result<u32, KeepError> {
         if new.quota == 0 || new.until < new.from {
             return Err(KeepError::EmptyRight { from: new.from, until: new.until });
         }
-        self.profile_of(&new.application)?;
+        if let RightTo::Cards { application, .. } = &new.to {
+            self.profile_of(application)?;
+        }
         self.store.write(|tx| {
             store::line(tx, &new.line)?.ok_or_else(|| unknown("line", &new.line))?;
-            if let Some(batch) = &new.batch {
+            if let Some(batch) = new.to.batch() {
                 store::batch(tx, batch)?.ok_or_else(|| unknown("batch", batch))?;
+            }
+            if let RightTo::Visits { campaign } = &new.to {
+                campaigns::one(tx, campaign)?.ok_or_else(|| unknown("campaign", campaign))?;
             }
             let id = store::add_right(tx, new)?;
             let detail = format!(
                 "right {id} to {} for {}: {} cards from {} to {}",
-                new.application,
-                of_batch(new.batch.as_deref()),
+                new.to,
+                scope(&new.to),
                 new.quota,
                 new.from,
                 new.until
@@ -301,10 +319,7 @@ impl Download {
     /// # Errors
     /// [`Refusal`]; nothing was opened then. What is wrong with a single card stands in the answer.
     pub fn open(&self, call: &OpenCall, caller: &Caller) -> Result<Opened, Refusal> {
-        match self.try_open(call, caller) {
-            Err(refusal) if !refusal.is_fault() => self.refuse(caller, refusal),
-            done => done,
-        }
+        self.told(caller, self.try_open(call, caller))
     }
 
     fn try_open(&self, call: &OpenCall, caller: &Caller) -> Result<Opened, Refusal> {
@@ -320,12 +335,7 @@ impl Download {
         let profile = self.application(&call.application);
         let profile =
             profile.ok_or_else(|| Refusal::UnknownApplication { name: call.application.clone() })?;
-        // A vault that is gone makes no cards: nothing is taken of a quota then.
-        match self.vault()?.status().health {
-            Health::Ready => {}
-            Health::Locked => return Err(Refusal::VaultUnavailable { reason: "it is locked".to_owned() }),
-            Health::Gone { reason } => return Err(Refusal::VaultUnavailable { reason }),
-        }
+        self.ready_vault()?;
         let digest = digest(call);
         self.store.write(|tx| {
             let line = active(tx, &caller.line)?;
@@ -361,16 +371,13 @@ impl Download {
                 calls.iter().map(open).collect::<Result<Vec<_>, StoreError>>().map_err(Refusal::from)
             })
         });
-        let cards = match cards {
-            Err(refusal) if !refusal.is_fault() => return self.refuse(caller, refusal),
-            cards => cards?,
-        };
+        let cards = self.told(caller, cards)?;
         let vault = self.vault()?;
         let mut commands = Vec::with_capacity(calls.len());
         for (call, card) in calls.iter().zip(&cards) {
             let made = match card {
                 None => Err(CommandRefusal::NotOpen { id: call.card }),
-                Some(card) => self.make(vault, card, &call.request).map_err(CommandRefusal::Command),
+                Some(card) => self.make(&**vault, card, &call.request).map_err(CommandRefusal::Command),
             };
             if let Err(CommandRefusal::Command(DownloadError::Vault(error))) = &made
                 && let Some(refusal) = unavailable(error)
@@ -421,10 +428,7 @@ impl Download {
                 finish(tx, endings, caller, &line)
             })
         });
-        match done {
-            Err(refusal) if !refusal.is_fault() => self.refuse(caller, refusal),
-            done => done,
-        }
+        self.told(caller, done)
     }
 
     /// Whether a line may bring batches of an application: it needs a right that is for no batch in particular.
@@ -434,14 +438,9 @@ impl Download {
     pub fn may_bring_batches(&self, application: &str, caller: &Caller) -> Result<(), Refusal> {
         let may = self.store.read(|tx| {
             active(tx, &caller.line)?;
-            let rights = store::rights_for(tx, &caller.line, application, None)?;
-            let valid = |right: &RightRow| (right.right.from..=right.right.until).contains(&caller.at.date);
-            if rights.iter().any(valid) { Ok(()) } else { Err(no_right(caller, application, None)) }
+            valid_right(tx, &RightTo::cards(application, None), caller)
         });
-        match may {
-            Err(refusal) if !refusal.is_fault() => self.refuse(caller, refusal),
-            may => may,
-        }
+        self.told(caller, may)
     }
 
     /// How far a batch is.
@@ -453,6 +452,14 @@ impl Download {
             store::batch(tx, batch)?.ok_or_else(|| Refusal::UnknownBatch { name: batch.to_owned() })?;
             Ok(store::progress(tx, batch)?)
         })
+    }
+
+    /// An answer to a line; a rule that says no is in the audit log before.
+    pub(super) fn told<T>(&self, caller: &Caller, answer: Result<T, Refusal>) -> Result<T, Refusal> {
+        match answer {
+            Err(refusal) if !refusal.is_fault() => self.refuse(caller, refusal),
+            answer => answer,
+        }
     }
 
     /// Writes a refusal into the audit log, then answers it.

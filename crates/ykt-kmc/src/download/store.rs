@@ -5,7 +5,7 @@
 
 use super::{
     BatchRow, CardFilter, CardRow, CardState, Ending, LineRow, LineState, NewLine, NewRight, Progress,
-    REASON_LEN_MAX, RightRow, Verdict,
+    REASON_LEN_MAX, RightRow, RightTo, Verdict,
 };
 use ykt_base::{Asn8, DateTime, IssuerFactor, PsamSerial};
 use ykt_crypto::chain::Hash32;
@@ -26,7 +26,8 @@ CREATE TABLE download_line (
 CREATE TABLE download_right (
     id INTEGER NOT NULL PRIMARY KEY,
     line TEXT NOT NULL,
-    application TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    object TEXT NOT NULL,
     batch TEXT,
     quota INTEGER NOT NULL,
     used INTEGER NOT NULL,
@@ -34,7 +35,7 @@ CREATE TABLE download_right (
     until_day INTEGER NOT NULL,
     withdrawn INTEGER NOT NULL
 );
-CREATE INDEX download_right_line ON download_right (line, application);
+CREATE INDEX download_right_line ON download_right (line, kind, object);
 CREATE TABLE download_batch (
     name TEXT NOT NULL PRIMARY KEY,
     application TEXT NOT NULL,
@@ -60,6 +61,14 @@ CREATE TABLE download_card (
     UNIQUE (application, number)
 );
 CREATE INDEX download_card_batch ON download_card (batch, state, id);
+CREATE TABLE download_visited (
+    campaign TEXT NOT NULL,
+    asn BLOB NOT NULL,
+    line TEXT NOT NULL,
+    right_id INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (campaign, asn, line)
+);
 CREATE TABLE download_operation (
     line TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -70,8 +79,18 @@ CREATE TABLE download_operation (
 );
 ";
 
+ykt_store::coded! {
+    /// How it is kept what a right is to.
+    Purpose {
+        /// An application.
+        Cards = 1, "cards";
+        /// A campaign.
+        Visits = 2, "visits";
+    }
+}
+
 const LINE: &str = "SELECT name, kind, state, certificate, since FROM download_line";
-const RIGHT: &str = "SELECT id, line, application, batch, quota, used, from_day, until_day, withdrawn
+const RIGHT: &str = "SELECT id, line, kind, object, batch, quota, used, from_day, until_day, withdrawn
                      FROM download_right";
 const CARD: &str =
     "SELECT id, application, number, kind, factor, banks, batch, state, line, right_id, attempts,
@@ -92,15 +111,21 @@ fn line_row(row: &Row) -> Result<LineRow, StoreError> {
 }
 
 fn right_row(row: &Row) -> Result<RightRow, StoreError> {
-    let right = NewRight {
-        line: row.get(1)?,
-        application: row.get(2)?,
-        batch: row.get(3)?,
-        quota: row.get(4)?,
-        from: row.get(6)?,
-        until: row.get(7)?,
+    let object = row.get(3)?;
+    let to = match row.get(2)? {
+        Purpose::Cards => RightTo::Cards { application: object, batch: row.get(4)? },
+        Purpose::Visits => RightTo::Visits { campaign: object },
     };
-    Ok(RightRow { id: row.get(0)?, right, used: row.get(5)?, withdrawn: row.get(8)? })
+    let right = NewRight { line: row.get(1)?, to, quota: row.get(5)?, from: row.get(7)?, until: row.get(8)? };
+    Ok(RightRow { id: row.get(0)?, right, used: row.get(6)?, withdrawn: row.get(9)? })
+}
+
+/// What a right is to, and the name of that.
+fn purpose(to: &RightTo) -> (Purpose, &str) {
+    match to {
+        RightTo::Cards { application, .. } => (Purpose::Cards, application),
+        RightTo::Visits { campaign } => (Purpose::Visits, campaign),
+    }
 }
 
 fn card_row(row: &Row) -> Result<CardRow, StoreError> {
@@ -169,18 +194,11 @@ pub fn lines(tx: &Tx) -> Result<Vec<LineRow>, StoreError> {
 pub(super) fn add_right(tx: &Tx, new: &NewRight) -> Result<u32, StoreError> {
     let last = tx.query_one("SELECT MAX(id) FROM download_right", &[], |row| row.get::<Option<u32>>(0))?;
     let id = last.flatten().unwrap_or(0).saturating_add(1);
+    let (kind, object) = purpose(&new.to);
     tx.execute(
-        "INSERT INTO download_right (id, line, application, batch, quota, used, from_day, until_day, withdrawn)
-         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, 0)",
-        params![
-            id,
-            &new.line,
-            &new.application,
-            new.batch.as_deref(),
-            new.quota,
-            new.from,
-            new.until
-        ],
+        "INSERT INTO download_right (id, line, kind, object, batch, quota, used, from_day, until_day, withdrawn)
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, 0)",
+        params![id, &new.line, kind, object, new.to.batch(), new.quota, new.from, new.until],
     )?;
     Ok(id)
 }
@@ -193,18 +211,35 @@ pub(super) fn use_right(tx: &Tx, id: u32, cards: u32) -> Result<(), StoreError> 
     tx.execute("UPDATE download_right SET used = used + $2 WHERE id = $1", params![id, cards]).map(drop)
 }
 
-/// The rights that touch a call: the line's to the application, for this batch or any.
-pub(super) fn rights_for(
-    tx: &Tx,
-    line: &str,
-    application: &str,
-    batch: Option<&str>,
-) -> Result<Vec<RightRow>, StoreError> {
+/// The rights that touch a call: the line's to the same, for this batch or any.
+pub(super) fn rights_for(tx: &Tx, line: &str, to: &RightTo) -> Result<Vec<RightRow>, StoreError> {
     let sql = format!(
-        "{RIGHT} WHERE line = $1 AND application = $2 AND withdrawn = 0 AND (batch IS NULL OR batch = $3)
+        "{RIGHT} WHERE line = $1 AND kind = $2 AND object = $3 AND withdrawn = 0 AND (batch IS NULL OR batch = $4)
          ORDER BY batch IS NULL, until_day, id"
     );
-    tx.query(&sql, params![line, application, batch], right_row)
+    let (kind, object) = purpose(to);
+    tx.query(&sql, params![line, kind, object, to.batch()], right_row)
+}
+
+/// Whether a line was shown a card of a campaign before.
+pub(super) fn has_visited(tx: &Tx, campaign: &str, asn: &Asn8, line: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT right_id FROM download_visited WHERE campaign = $1 AND asn = $2 AND line = $3";
+    Ok(tx.query_one(sql, params![campaign, asn, line], |row| row.get::<u32>(0))?.is_some())
+}
+
+/// Writes down that a line was shown a card of a campaign, and which right it used.
+pub(super) fn add_visited(
+    tx: &Tx,
+    campaign: &str,
+    asn: &Asn8,
+    (line, right): (&str, u32),
+    at: DateTime,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO download_visited (campaign, asn, line, right_id, at) VALUES ($1, $2, $3, $4, $5)",
+        params![campaign, asn, line, right, at],
+    )
+    .map(drop)
 }
 
 /// All rights, newest first.

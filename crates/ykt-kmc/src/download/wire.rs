@@ -3,10 +3,16 @@
 //! Bytes are hex digits, card numbers as people write them. Unknown fields are refused, because a mistyped one must not
 //! look like a wish.
 
-use super::{CommandRefusal, OpenCall, OpenCard, Opened, Progress, Wanted, number_of, subject_of};
+use super::{
+    CommandRefusal, OpenCall, OpenCard, Opened, Progress, VisitEnd, VisitNext, VisitStep, Wanted, number_of,
+    subject_of,
+};
+use crate::campaigns::{CampaignState, Counts};
+use crate::place::key_name;
 use serde::{Deserialize, Serialize};
+use ykt_base::apdu::RESPONSE_LEN_MAX;
 use ykt_base::hex::{self, Hex};
-use ykt_base::{Asn8, IssuerFactor};
+use ykt_base::{Asn8, IssuerFactor, Response};
 use ykt_card::CardKind;
 use ykt_crypto::sm::CommandBytes;
 use ykt_issue::{Profile, StepRequest, Subject};
@@ -313,6 +319,127 @@ impl From<Progress> for BatchAnswer {
     fn from(progress: Progress) -> BatchAnswer {
         let Progress { waiting, under_way, done, failed } = progress;
         BatchAnswer { waiting, under_way, done, failed }
+    }
+}
+
+/// A call that begins the visit of a card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VisitBody {
+    /// Id that the counter chose for this visit.
+    pub visit: String,
+    /// The campaign.
+    pub campaign: String,
+}
+
+/// What the card answered to the commands of a step. Answers to a purse may be read by whoever has the log, so it is not
+/// `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswersBody {
+    /// The step.
+    pub step: u32,
+    /// Data and status word of each, in hex.
+    pub answers: Vec<String>,
+}
+
+impl AnswersBody {
+    /// The body of a card's answers.
+    #[must_use]
+    pub fn of(step: u32, answers: &[Response]) -> AnswersBody {
+        let answers = answers.iter().map(|answer| Hex(answer.as_bytes()).to_string());
+        AnswersBody { step, answers: answers.collect() }
+    }
+
+    /// The answers; `None` when one of them is none.
+    #[must_use]
+    pub fn answers(&self) -> Option<Vec<Response>> {
+        let mut buffer = [0; RESPONSE_LEN_MAX];
+        let mut answers = Vec::with_capacity(self.answers.len());
+        for text in &self.answers {
+            let bytes = buffer.get_mut(..text.len() / 2)?;
+            hex::decode_into(text, bytes).ok()?;
+            answers.push(Response::from_wire(bytes)?);
+        }
+        Some(answers)
+    }
+}
+
+/// A step of a visit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum VisitAnswer {
+    /// The card shall get these commands.
+    Commands {
+        /// Number of the step.
+        step: u32,
+        /// Whole commands in hex, in their order; the first that is not answered 9000 is the last.
+        commands: Vec<String>,
+    },
+    /// The visit is over.
+    Ended {
+        /// Number of the step.
+        step: u32,
+        /// How.
+        ended: VisitEndAnswer,
+    },
+}
+
+/// How a visit ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisitEndAnswer {
+    /// Stable code: `done`, `cut`, `stopped` and so on.
+    pub code: String,
+    /// Number of the card, when it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
+    /// The keys it got in this visit, by their names.
+    pub written: Vec<String>,
+    /// In words.
+    pub message: String,
+}
+
+impl From<&VisitStep> for VisitAnswer {
+    fn from(VisitStep { step, next }: &VisitStep) -> VisitAnswer {
+        match next {
+            VisitNext::Commands(commands) => {
+                let commands = commands.iter().map(|command| Hex(command.as_bytes()).to_string());
+                VisitAnswer::Commands { step: *step, commands: commands.collect() }
+            }
+            VisitNext::Ended(VisitEnd { ending, card, written, message }) => {
+                let ended = VisitEndAnswer {
+                    code: ending.name().to_owned(),
+                    card: card.map(|card| card.to_string()),
+                    written: written.iter().map(|key| key_name(*key)).collect(),
+                    message: message.clone(),
+                };
+                VisitAnswer::Ended { step: *step, ended }
+            }
+        }
+    }
+}
+
+/// How far a campaign is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CampaignAnswer {
+    /// `planned`, `open` or `ended`.
+    pub state: String,
+    /// Cards that were not shown yet.
+    pub waiting: u64,
+    /// Cards that were begun and cut short.
+    pub begun: u64,
+    /// Cards with their new keys.
+    pub done: u64,
+    /// Cards that were stopped.
+    pub stopped: u64,
+}
+
+impl CampaignAnswer {
+    /// What the service says of a campaign.
+    #[must_use]
+    pub fn of(state: CampaignState, counts: Counts) -> CampaignAnswer {
+        let Counts { waiting, begun, done, stopped } = counts;
+        CampaignAnswer { state: state.name().to_owned(), waiting, begun, done, stopped }
     }
 }
 

@@ -17,4 +17,5 @@ mod key_cards;
 mod operations;
 mod psams;
 mod registry;
+mod visits;
 mod world;

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use std::net::SocketAddr;
 use ykt_issue::StepRequest;
 use ykt_kmc::download::wire::{
-    ApplicationAnswer, BatchAnswer, CommandAnswer, CommandsAnswer, CommandsBody, FinishAnswer, FinishBody,
-    OpenAnswer, OpenBody, RefusedAnswer,
+    AnswersBody, ApplicationAnswer, BatchAnswer, CampaignAnswer, CommandAnswer, CommandsAnswer, CommandsBody,
+    FinishAnswer, FinishBody, OpenAnswer, OpenBody, RefusedAnswer, VisitAnswer, VisitBody,
 };
 use ykt_kmc::download::{Caller, CommandCall, Ending, KeepError, Refusal};
 use ykt_office::Act;
@@ -56,8 +56,11 @@ fn coded(code: Code, reason: &str, detail: impl Into<String>) -> Problem {
 fn problem(refusal: Refusal) -> Problem {
     let code = match &refusal {
         Refusal::UnknownLine { .. } | Refusal::LineStopped { .. } => Code::NotAllowed,
-        Refusal::UnknownApplication { .. } | Refusal::UnknownBatch { .. } => Code::NotFound,
-        Refusal::OperationReused { .. } => Code::Conflict,
+        Refusal::UnknownApplication { .. }
+        | Refusal::UnknownBatch { .. }
+        | Refusal::UnknownCampaign { .. }
+        | Refusal::UnknownVisit { .. } => Code::NotFound,
+        Refusal::OperationReused { .. } | Refusal::OtherAnswers { .. } => Code::Conflict,
         Refusal::VaultUnavailable { .. } => Code::VaultUnavailable,
         Refusal::Store(error) => return Problem::internal(error),
         _ => Code::Refused,
@@ -129,6 +132,50 @@ pub(crate) async fn finish(
         let noted = desk.download.finish(&endings.collect::<Vec<_>>(), &caller).map_err(problem)?;
         let cards = noted.iter().map(|noted| noted.as_ref().err().map(RefusedAnswer::from));
         Ok(Json(FinishAnswer { cards: cards.collect() }))
+    })
+    .await
+}
+
+/// Begins the visit of a card.
+pub(crate) async fn begin_visit(
+    State(desk): State<Desk>,
+    Line(caller): Line,
+    given: Body<VisitBody>,
+) -> Result<Json<VisitAnswer>, Problem> {
+    let VisitBody { visit, campaign } = body(given)?;
+    blocking(move || {
+        let step = desk.download.begin_visit(&visit, &campaign, &caller).map_err(problem)?;
+        Ok(Json(VisitAnswer::from(&step)))
+    })
+    .await
+}
+
+/// Goes on with a visit by the answers of its card.
+pub(crate) async fn answer_visit(
+    State(desk): State<Desk>,
+    Line(caller): Line,
+    Path(visit): Path<String>,
+    given: Body<AnswersBody>,
+) -> Result<Json<VisitAnswer>, Problem> {
+    let given = body(given)?;
+    blocking(move || {
+        let answers = given.answers();
+        let answers = answers.ok_or_else(|| bad_call("expected answers of 2 to 258 bytes in hex"))?;
+        let step = desk.download.answer_visit(&visit, given.step, &answers, &caller).map_err(problem)?;
+        Ok(Json(VisitAnswer::from(&step)))
+    })
+    .await
+}
+
+/// How far a campaign is.
+pub(crate) async fn campaign(
+    State(desk): State<Desk>,
+    Line(caller): Line,
+    Path(name): Path<String>,
+) -> Result<Json<CampaignAnswer>, Problem> {
+    blocking(move || {
+        let (state, counts) = desk.download.campaign(&name, &caller).map_err(problem)?;
+        Ok(Json(CampaignAnswer::of(state, counts)))
     })
     .await
 }

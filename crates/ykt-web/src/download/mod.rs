@@ -106,6 +106,9 @@ fn router(desk: Desk) -> Router {
         .route("/cards", post(calls::open))
         .route("/commands", post(calls::commands))
         .route("/finish", post(calls::finish))
+        .route("/visits", post(calls::begin_visit))
+        .route("/visits/{visit}", post(calls::answer_visit))
+        .route("/campaigns/{name}", get(calls::campaign))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route(
             "/batches/{name}",

@@ -183,10 +183,10 @@ impl List for Rights {
             C::new("right", "download.right", Shape::Number, |row, _| Cell::serial(row.id)),
             C::new("line", "download.line", Shape::Code, |row, _| Cell::text(row.right.line.clone())),
             C::new("application", "download.application", Shape::Code, |row, _| {
-                Cell::text(row.right.application.clone())
+                Cell::text(row.right.to.to_string())
             }),
             C::new("batch", "download.batch", Shape::Code, |row, _| {
-                Cell::text(row.right.batch.clone().unwrap_or_default())
+                Cell::text(row.right.to.batch().unwrap_or_default())
             }),
             C::new("quota", "download.quota", Shape::Number, |row, _| Cell::number(row.right.quota)),
             C::new("used", "download.used", Shape::Number, |row, _| Cell::number(row.used)),

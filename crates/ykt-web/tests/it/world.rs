@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use ykt_base::{Asn8, Clock, Date, DateTime, IssuerFactor, KeyVersion, MerchantCode, PosNo, Rng, TerminalId};
 use ykt_kmc::campaigns::{self, CardChoice, NewCampaign};
-use ykt_kmc::download::{Download, LineKind, NewLine, NewRight, fingerprint};
+use ykt_kmc::download::{Download, LineKind, NewLine, NewRight, RightTo, fingerprint};
 use ykt_kmc::{Centre, Operation};
 use ykt_office::Act;
 use ykt_office::cards::{self, CardEvent, CardKind, NewCard};
@@ -186,8 +186,7 @@ fn lines(store: &Store) {
     download.load_batch("b1", "city-cpu", "card,city\n1700010100009901,2150\n", &act).unwrap();
     let right = NewRight {
         line: "line-1".to_owned(),
-        application: "city-cpu".to_owned(),
-        batch: None,
+        to: RightTo::cards("city-cpu", None),
         quota: 100,
         from: day(),
         until: day(),

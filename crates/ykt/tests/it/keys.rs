@@ -13,7 +13,8 @@ use ykt_crypto::Key16;
 use ykt_issue::{CardData, Personalisation, Profile, Stage, Subject};
 use ykt_kmc::ceremonies::NewCeremony;
 use ykt_kmc::download::{
-    Caller, CommandCall, Download, Ending as Made, LineKind, NewLine, NewRight, OpenCall, Wanted, fingerprint,
+    Caller, CommandCall, Download, Ending as Made, LineKind, NewLine, NewRight, OpenCall, RightTo, Wanted,
+    fingerprint,
 };
 use ykt_kmc::key_cards::{self, Desk as KeyCardDesk, KeyCardState, NewKeyCard};
 use ykt_kmc::{Centre, MODULES, Operation, psams};
@@ -241,8 +242,7 @@ fn download_a_card(folder: &Path) {
     download
         .add_line(&NewLine { name: line(), kind: LineKind::Personalisation, certificate }, &act("operator"))
         .unwrap();
-    let right =
-        NewRight { line: line(), application: profile.name.clone(), batch: None, quota: 1, from, until };
+    let right = NewRight { line: line(), to: RightTo::cards(&profile.name, None), quota: 1, from, until };
     download.give_right(&right, &act("operator")).unwrap();
     download
         .load_batch("C-1", &profile.name, &format!("card,city\n{CARD},2144\n"), &act("operator"))

@@ -2,7 +2,9 @@
 
 use super::world::{APPLICATION, World, act, asn, listed, right};
 use ykt_issue::{Profile, Subject};
-use ykt_kmc::download::{BATCH_ERRORS_MAX, KeepError, NewRight, Progress, Wanted, number_of, parse_batch};
+use ykt_kmc::download::{
+    BATCH_ERRORS_MAX, KeepError, NewRight, Progress, RightTo, Wanted, number_of, parse_batch,
+};
 
 #[test]
 fn every_wrong_line_is_told() {
@@ -102,8 +104,8 @@ fn lines_and_rights_say_what_is_wrong_with_them() {
             "a right needs a quota of 1 or more",
         ),
         (NewRight { line: "nobody".to_owned(), ..usual.clone() }, "there is no line `nobody`"),
-        (NewRight { application: "none".to_owned(), ..usual.clone() }, "there is no application `none`"),
-        (NewRight { batch: Some("b9".to_owned()), ..usual }, "there is no batch `b9`"),
+        (NewRight { to: RightTo::cards("none", None), ..usual.clone() }, "there is no application `none`"),
+        (NewRight { to: RightTo::cards("city-cpu", Some("b9")), ..usual }, "there is no batch `b9`"),
     ] {
         assert!(give(right).contains(expected), "{expected}");
     }

@@ -8,7 +8,7 @@ use ykt_crypto::Key16;
 use ykt_issue::{CardData, IssueError, Personalisation, Profile, Stage, Subject};
 use ykt_kmc::download::{
     Caller, CommandCall, Download, Ending, LineKind, NewLine, NewRight, OpenCall, OpenCard, Opened, Refusal,
-    Wanted, fingerprint,
+    RightTo, Wanted, fingerprint,
 };
 use ykt_office::Act;
 use ykt_office::audit::{self, AuditFilter, AuditRow};
@@ -156,8 +156,7 @@ pub fn call(operation: &str, batch: Option<&str>, cards: Wanted) -> OpenCall {
 pub fn right(line: &str, application: &str, batch: Option<&str>, quota: u32) -> NewRight {
     NewRight {
         line: line.to_owned(),
-        application: application.to_owned(),
-        batch: batch.map(str::to_owned),
+        to: RightTo::cards(application, batch),
         quota,
         from: day("20261101"),
         until: day("20261130"),

@@ -14,7 +14,7 @@ use ykt_issue::{CardData, DownloadError, Personalisation, Profile, personalise_c
 use ykt_kmc::download::client::{Client, ClientError};
 use ykt_kmc::download::wire::BatchAnswer;
 use ykt_kmc::download::{
-    Download, Ending, LineKind, LineState, NewLine, NewRight, OpenCall, Station, Wanted, run_abreast,
+    Download, Ending, LineKind, LineState, NewLine, NewRight, OpenCall, RightTo, Station, Wanted, run_abreast,
 };
 use ykt_office::Act;
 use ykt_office::audit::{self, AuditFilter};
@@ -45,8 +45,7 @@ fn take_in(download: &Download, papers: &Papers, name: &str) {
     download.add_line(&NewLine { name: name.to_owned(), kind, certificate }, &act()).unwrap();
     let right = NewRight {
         line: name.to_owned(),
-        application: "city-cpu".to_owned(),
-        batch: None,
+        to: RightTo::cards("city-cpu", None),
         quota: 100,
         from: day("20261101"),
         until: day("20261130"),
