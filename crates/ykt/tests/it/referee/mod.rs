@@ -3,12 +3,12 @@
 //! and OpenSSL's.
 
 mod audit;
+mod ceremony;
 mod exchange;
 mod office;
 mod sealed;
 
 use serde_json::Value;
-use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -27,14 +27,14 @@ fn program(folder: &Path, name: &str) -> Command {
 }
 
 /// Runs a program: `input` on its standard input, what it prints comes back.
-fn told(folder: &Path, name: &str, args: &[impl AsRef<OsStr>], input: &Value) -> Value {
+fn told(folder: &Path, name: &str, args: &[&str], input: &Value) -> Value {
     let (is_content, said) = asked(folder, name, args, input);
     assert!(is_content, "{name}: {said}");
     serde_json::from_str(&said).unwrap()
 }
 
 /// Runs a program; whether it was content, and what it printed.
-fn asked(folder: &Path, name: &str, args: &[impl AsRef<OsStr>], input: &Value) -> (bool, String) {
+fn asked(folder: &Path, name: &str, args: &[&str], input: &Value) -> (bool, String) {
     let mut command = program(folder, name);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
