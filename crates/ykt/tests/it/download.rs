@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use ykt_office::people::DEMO_PASSWORD;
 
-const PAPERS: &str = "[req]\ndistinguished_name = name\n[name]\n[ca]\nbasicConstraints = critical, CA:TRUE\n\
+pub const PAPERS: &str = "[req]\ndistinguished_name = name\n[name]\n[ca]\nbasicConstraints = critical, CA:TRUE\n\
     [end]\nbasicConstraints = critical, CA:FALSE\nsubjectAltName = DNS:localhost\n";
 /// An application of one key file, with keys that the demo's vault has.
 const ADDITION: &str = r#"
@@ -50,7 +50,7 @@ id = 0
 "#;
 const CONFIG: [&str; 2] = ["--config", "city/ykt.toml"];
 
-fn openssl(at: &Path, arguments: &str) {
+pub fn openssl(at: &Path, arguments: &str) {
     let usual = "-config papers.cnf -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365";
     let arguments = arguments.split(' ').chain(usual.split(' '));
     let done = Command::new("openssl").current_dir(at).args(arguments).output().unwrap();
@@ -78,15 +78,14 @@ fn as_operator(at: &Path, args: &[&str]) -> String {
 }
 
 /// `ykt serve`, ended when it is dropped.
-struct Served(Child);
+pub struct Served(Child);
 
 impl Served {
     /// Starts it; the port of the service comes back.
-    fn start(at: &Path) -> (Served, String) {
+    pub fn start(at: &Path, config: &str) -> (Served, String) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ykt"))
             .current_dir(at)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(CONFIG)
+            .args(["serve", "--listen", "127.0.0.1:0", "--config", config])
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -160,7 +159,7 @@ fn a_line_and_a_counter_at_the_command_line() {
     );
     as_operator(at, &["right", "counter-1", "loyalty", "--quota", "1", "--until", "2999-12-31"]);
 
-    let (served, centre) = Served::start(at);
+    let (served, centre) = Served::start(at, CONFIG[1]);
     let line = |more: &[&'static str]| {
         let usual = ["--batch", "b1", "--out", "cards", "--abreast", "2"];
         let papers = ["line.pem", "line.key"];
@@ -193,7 +192,7 @@ fn a_line_and_a_counter_at_the_command_line() {
     assert!(listed("lines").contains("stopped"));
     assert!(listed("batches").contains("5 done, 0 under way, 0 failed, 0 waiting"));
     assert!(listed("rights").contains("5 of       5 used"));
-    let (_served, centre) = Served::start(at);
+    let (_served, centre) = Served::start(at, CONFIG[1]);
     let stopped = client("line", &centre, ["line.pem", "line.key"], &["--batch", "b1", "--out", "cards"]);
     refused(at, &stopped, (1, "line line-1 is stopped"));
 }

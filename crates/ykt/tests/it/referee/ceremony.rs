@@ -21,7 +21,8 @@ fn room(at: &Path) {
 
 /// A ceremony: three components, the first typed, a component card for Li.
 fn hold(at: &Path, key: &str, algorithm: &str, typed: &str, shares: Option<&str>) {
-    let usual = ["ceremony", "new", "--as", "keys1", "--room", "Room 7", "--key", key, "--algorithm", algorithm];
+    let usual =
+        ["ceremony", "new", "--as", "keys1", "--room", "Room 7", "--key", key, "--algorithm", algorithm];
     let custodians = ["--custodian", "li", "--custodian", "wang", "--custodian", "zhao"];
     let papers = ["--sheets", "paper", "--protocol", "protocol.txt"];
     let shared = shares.map(|needed| ["--shares", needed]);
@@ -73,7 +74,8 @@ fn papers_and_cards_of_a_ceremony_give_the_key_without_us() {
         let at = lost.path();
         room(at);
         let own = |x: &str, part: usize| read["own"][x][part].as_str().unwrap();
-        let recover = ["ceremony", "recover", "--as", "keys1", "--room", "Room 7", "--roots", "purchase,load"];
+        let recover =
+            ["ceremony", "recover", "--as", "keys1", "--room", "Room 7", "--roots", "purchase,load"];
         let whose = ["--custodian", "li", "--custodian", "zhao", "--kcv", kcv];
         let lines = |kcv| {
             let (seven, eight) = (own("7", 0), own("8", 0));
@@ -85,7 +87,8 @@ fn papers_and_cards_of_a_ceremony_give_the_key_without_us() {
         ykt_ok(at, &[&recover[..], &whose].concat(), &lines(own("7", 1)));
         let found = vault(at).list().unwrap();
         for kind in [KeyKind::Seed, KeyKind::Purchase, KeyKind::Load] {
-            let kcv = |list: &[ykt_vault::KeyInfo]| list.iter().find(|info| info.key.kind == kind).unwrap().kcv;
+            let kcv =
+                |list: &[ykt_vault::KeyInfo]| list.iter().find(|info| info.key.kind == kind).unwrap().kcv;
             assert_eq!(kcv(&found), kcv(&info), "{kind}");
         }
     }

@@ -4,6 +4,7 @@
 
 mod audit;
 mod ceremony;
+mod download;
 mod exchange;
 mod office;
 mod sealed;

@@ -29,7 +29,6 @@ pub fn unlock() -> Unlock {
     Unlock::passphrase(PASSPHRASE)
 }
 
-
 /// `ykt.toml`, `vault.sealed` and a data directory with people of these roles.
 pub fn office(at: &Path, vault: &SoftVault, people: &[(&str, Role)]) {
     vault.seal(&at.join("vault.sealed"), &unlock(), Hardness::TEST, &mut Counting(3)).unwrap();
@@ -56,14 +55,13 @@ pub fn vault(at: &Path) -> SoftVault {
     SoftVault::open(&at.join("vault.sealed"), &unlock()).unwrap()
 }
 
-/// `ykt GROUP --config ykt.toml …` with these lines typed: its exit code, and all it said.
+/// `ykt … --config ykt.toml` with these lines typed: its exit code, and all it said.
 pub fn ykt(at: &Path, args: &[&str], lines: &[&str]) -> (i32, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ykt"))
         .current_dir(at)
         .env("YKT_VAULT_PASSPHRASE", PASSPHRASE)
-        .args(&args[..1])
+        .args(args)
         .args(["--config", "ykt.toml"])
-        .args(&args[1..])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
