@@ -22,7 +22,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 use ykt_base::hex::Hex;
 use ykt_crypto::chain::sm3;
 use ykt_office::people::{Entry, Password, PeopleError, Refusal, Session, Token, WeakPassword};
@@ -228,7 +228,7 @@ fn session_opened(shared: &Shared, token: &Token, session: &Session, back: &str)
 
 /// Takes one attempt from the bucket of an address.
 pub(crate) fn attempt(shared: &Shared, from: IpAddr) -> Result<(), Problem> {
-    shared.attempts.take(from, Instant::now()).map_err(|wait| {
+    shared.attempts.take(from, Instant::now().into_std()).map_err(|wait| {
         let mut problem = Problem::new(Code::TooManyAttempts, "");
         problem.retry_after = Some(wait);
         problem
