@@ -58,6 +58,14 @@ impl Desk {
         Desk::serving(folder, port, servers)
     }
 
+    /// A desk whose two slots are filled by what these commands start, which connect to the port they are given and
+    /// to the next one.
+    #[allow(dead_code, reason = "the benchmark does not ask for it")]
+    pub fn served(servers: &dyn Fn(u16) -> [Command; 2]) -> Desk {
+        let port = two_free_ports();
+        Desk::serving(tempfile::tempdir().unwrap(), port, servers(port))
+    }
+
     fn set(second: Option<&dyn Fn(u16) -> Command>) -> Desk {
         let folder = tempfile::tempdir().unwrap();
         let port = two_free_ports();

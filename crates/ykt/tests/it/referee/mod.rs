@@ -6,6 +6,8 @@ mod audit;
 mod ceremony;
 mod download;
 mod exchange;
+#[cfg(feature = "pcsc")]
+mod modules;
 mod office;
 mod sealed;
 

@@ -4,6 +4,8 @@ The wire is vpcd's: a length of two bytes and a message. To the card go one byte
 ATR?) or a command; back come the ATR and the answers.
 """
 
+import ctypes
+import signal
 import socket
 import subprocess
 from struct import pack, unpack
@@ -12,6 +14,13 @@ from ciphers import expect, show, tdes
 
 POWER_OFF, POWER_ON, ATR = b"\x00", b"\x01", b"\x04"
 WAIT_S = 60
+# <linux/prctl.h>
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """However this program ends, the one it started does not outlive it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def receive(line):
@@ -32,7 +41,8 @@ class Slot:
         with socket.create_server(("127.0.0.1", 0)) as door:
             door.settimeout(WAIT_S)
             at = "{}:{}".format(*door.getsockname())
-            self.card = subprocess.Popen([ykt, kind, "serve", "--vpcd", at, image], stderr=subprocess.DEVNULL)
+            served = [ykt, kind, "serve", "--vpcd", at, image]
+            self.card = subprocess.Popen(served, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
             self.line, _ = door.accept()
         self.line.settimeout(WAIT_S)
         send(self.line, POWER_ON)
