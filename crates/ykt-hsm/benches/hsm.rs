@@ -1,6 +1,6 @@
 //! Card keys derived and wrapped per second on SoftHSM2, twelve keys a card, in a hierarchy of nation, city and card:
-//! one thread, then as many as a service has at work. A token is a device with a lock of its own, so time on the wall
-//! counts; the machine's load is printed with the figures.
+//! one thread, then as many as a service has at work; then keys made and activated in a vault that has thousands. A token
+//! is a device with a lock of its own, so time on the wall counts; the machine's load is printed with the figures.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,6 +16,7 @@
 mod fixture;
 
 use fixture::{FreshToken, Token};
+use std::cell::Cell;
 use std::hint::black_box;
 use std::time::Instant;
 use ykt_base::{Asn8, IssuerFactor, KeyVersion, Mac4, Rng, TerminalId, TerminalSeq};
@@ -25,8 +26,8 @@ use ykt_purse::purchase::{Purchase, PurchaseKind};
 use ykt_purse::write_key::{self, KeyForm, KeyHeader, KeyTarget};
 use ykt_purse::{Purse, PurseFen};
 use ykt_vault::{
-    CardKeyRef, KeyAddress, KeyAlgorithm, KeyKind, KeyLayout, KeyManagement, KeyPlace, KeyRef, KeyState,
-    Levels, NewKey, Origin, Receipt, TacJob, Vault, WriteKeyJob,
+    CardKeyRef, ImportedKey, KeyAddress, KeyAlgorithm, KeyKind, KeyLayout, KeyManagement, KeyPlace, KeyRef,
+    KeyState, KeyValue, Levels, NewKey, Origin, Receipt, SoftVault, TacJob, Vault, WriteKeyJob,
 };
 
 /// Samples; the median is printed.
@@ -35,6 +36,10 @@ const SAMPLES: usize = 9;
 const CARDS: u32 = 400;
 /// TACs in one sample.
 const TACS: u32 = 20_000;
+/// Keys in the vault in which more are made.
+const KEYS: u32 = 2_000;
+/// Keys made and activated in one sample.
+const NEW_KEYS: u32 = 10;
 /// Threads of a service.
 const THREADS: u32 = 4;
 /// The keys of a card.
@@ -72,7 +77,7 @@ fn main() {
     };
     // `cargo test --benches` asks for one quick round.
     let quick = !arguments.iter().any(|argument| argument == "--bench");
-    let (samples, cards, tacs) = if quick { (1, 4, 100) } else { (SAMPLES, CARDS, TACS) };
+    let (samples, cards, tacs, keys) = if quick { (1, 4, 100, 20) } else { (SAMPLES, CARDS, TACS, KEYS) };
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let vault = vault(&token);
     println!("{}; load {}", vault.status().version, load.trim());
@@ -81,6 +86,54 @@ fn main() {
         measured(&what, samples, || commands(&vault, cards, threads));
     }
     measured("TACs of one city checked", samples, || checks(&vault, tacs));
+    let started = Instant::now();
+    fill(&vault, keys);
+    println!("{keys} wrapped keys taken in: {:.1} s", started.elapsed().as_secs_f64());
+    let next = Cell::new(keys);
+    measured(&format!("keys made and activated among {keys}"), samples, || {
+        let first = next.replace(next.get() + NEW_KEYS);
+        let started = Instant::now();
+        (first..first + NEW_KEYS).for_each(|number| made(&vault, number));
+        f64::from(NEW_KEYS) / started.elapsed().as_secs_f64()
+    });
+}
+
+/// The load key of a city.
+fn of_city(number: u32) -> KeyPlace {
+    let [a, b, c, d] = number.to_be_bytes();
+    let owner = Some([a, b, c, d, 0xFF, 0, 0, 0]);
+    KeyPlace { key: KeyRef::new(KeyKind::Load, 1, 1), level: 1, owner }
+}
+
+/// Load keys of many cities, wrapped by another vault.
+fn fill(vault: &HsmVault, keys: u32) {
+    let other = SoftVault::empty(Levels::nation_city_card(), Origin::Demo);
+    let transport = KeyRef::new(KeyKind::KeyTransport, 1, 1);
+    let both: [&dyn KeyManagement; 2] = [vault, &other];
+    for vault in both {
+        let value = KeyValue::from_bytes(KeyAlgorithm::Aes256, &[0x5A; 32]).unwrap();
+        let (place, state) = (KeyPlace::root(transport), KeyState::Active);
+        vault.import(ImportedKey { place, state, value, kcv: None }).unwrap();
+    }
+    let wrapped: Vec<_> = (0..keys)
+        .map(|number| {
+            let mut bytes = [7; 16];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            let value = KeyValue::from_bytes(KeyAlgorithm::Tdes, &bytes).unwrap();
+            let place = of_city(number);
+            other.import(ImportedKey { place, state: KeyState::Active, value, kcv: None }).unwrap();
+            other.wrap(&place, transport).unwrap()
+        })
+        .collect();
+    let wrapped: Vec<_> = wrapped.iter().collect();
+    vault.import_all_wrapped(&wrapped, transport, &mut |_, _| ()).unwrap();
+}
+
+/// A new key, and it serves.
+fn made(vault: &HsmVault, number: u32) {
+    let place = of_city(number);
+    vault.generate(place, KeyAlgorithm::Tdes, &mut Zeros).unwrap();
+    vault.change_state(&place, KeyState::Active).unwrap();
 }
 
 fn measured(what: &str, samples: usize, sample: impl Fn() -> f64) {

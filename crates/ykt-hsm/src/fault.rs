@@ -9,8 +9,8 @@ pub(crate) const BACKEND: &str = "pkcs11";
 /// What an [`Outage::Empty`] says.
 const EMPTY: &str = "the token holds no vault";
 
-/// Why a piece of work with the token failed.
-pub(crate) enum Fault {
+/// Why a piece of work with the token failed. Public in name only: the backend has to name it.
+pub enum Fault {
     /// The vault's rules, or what it was asked.
     Vault(VaultError),
     /// The token.

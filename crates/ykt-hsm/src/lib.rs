@@ -9,11 +9,12 @@
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects)]
 #![cfg_attr(test, allow(clippy::as_conversions, clippy::arithmetic_side_effects))]
 
+mod change;
 mod connection;
 mod derived;
 mod fault;
 mod ffi;
-mod manage;
+mod ledger;
 mod module;
 mod objects;
 mod record;

@@ -1,4 +1,4 @@
-//! The objects in the token: keys, and the records beside them.
+//! The objects in the token: keys, and the notes beside them, read once and then followed.
 //!
 //! Every key is a private, sensitive token object: PKCS#11 shows its value to nobody. Keys that a card or PSAM holds
 //! as they are must be extractable (wrapped, never in clear), because a WRITE KEY covers header and key together and
@@ -6,11 +6,11 @@
 
 use crate::connection::Line;
 use crate::fault::{Fault, unavailable};
-use crate::record::{KeyRecord, VaultRecord, id};
+use crate::ledger::Ledger;
+use crate::record::{KeyRecord, Note, VaultRecord, id, label};
 use crate::settings::{Export, Mechanisms};
 use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
-use std::collections::BTreeMap;
 use ykt_vault::table::{Entry, KeyTable};
 use ykt_vault::{
     KeyAlgorithm, KeyKind, KeyPlace, KeyState, KeyValue, Levels, Origin, Scheme, VaultError, transport,
@@ -19,17 +19,29 @@ use zeroize::Zeroizing;
 
 /// `CKA_APPLICATION` of our records.
 const APPLICATION: &[u8] = b"yikatong";
-/// `CKA_LABEL` of the record of the vault as a whole.
-const VAULT_LABEL: &[u8] = b"vault";
-
 /// One state of the token: what readers see.
 #[derive(Clone)]
 pub(crate) struct Shelf {
     pub(crate) origin: Origin,
     pub(crate) levels: Levels,
     pub(crate) keys: KeyTable<ObjectHandle>,
-    /// Revision of the youngest record.
-    pub(crate) revision: u64,
+    pub(crate) ledger: Ledger<ObjectHandle>,
+}
+
+impl Shelf {
+    /// The vault these objects make, or `None` when they make none.
+    fn of(ledger: Ledger<ObjectHandle>) -> Option<Shelf> {
+        let VaultRecord { origin, levels } = ledger.notes().find_map(|note| match note {
+            Note::Vault(vault) => Some(vault.clone()),
+            _ => None,
+        })?;
+        let mut keys = KeyTable::default();
+        for KeyRecord { place, algorithm, state, kcv, .. } in ledger.judged().into_values() {
+            let value = ledger.keys_at(&place).last().copied().filter(|_| state != KeyState::Destroyed);
+            keys.restore(Entry { place, algorithm, state, kcv, value });
+        }
+        Some(Shelf { origin, levels, keys, ledger })
+    }
 }
 
 /// How the value of an extractable key comes into this process: wrapped under a key that the token and this process
@@ -135,11 +147,6 @@ pub(crate) fn key_type(algorithm: KeyAlgorithm) -> KeyType {
     }
 }
 
-/// `CKA_LABEL` of a key and of its record.
-fn label(place: &KeyPlace) -> Vec<u8> {
-    place.to_string().into_bytes()
-}
-
 impl Line<'_> {
     /// Creates an object; the copy of a value that the template had is wiped.
     pub(crate) fn create(&self, mut template: Vec<Attribute>) -> Result<ObjectHandle, Fault> {
@@ -169,151 +176,108 @@ impl Line<'_> {
         Ok([block[0], block[1], block[2]])
     }
 
-    /// Everything in the token, or `None` when no vault was made in it.
+    /// Everything in the token, or `None` when no vault was made in it. Keys whose destruction was cut off go.
     pub(crate) fn read(&self) -> Result<Option<Shelf>, Fault> {
-        let mut vault = None;
-        let mut records: BTreeMap<KeyPlace, KeyRecord> = BTreeMap::new();
-        for handle in self.session.find_objects(&ours())? {
-            let (label, value) = self.label_and_value(handle)?;
-            if label == VAULT_LABEL {
-                vault = VaultRecord::from_bytes(&value);
-                continue;
-            }
-            let Some(record) = KeyRecord::from_bytes(&value) else {
-                let label = String::from_utf8_lossy(&label).into_owned();
-                let reason = format!("its record {label:?} was written by another version");
-                return Err(unavailable(reason).into());
+        let mut ledger = self.look_again(&Ledger::default())?.unwrap_or_default();
+        for left_by_a_cut in ledger.condemned() {
+            self.destroy(&mut ledger, left_by_a_cut)?;
+        }
+        Ok(Shelf::of(ledger))
+    }
+
+    /// The vault as it is now, which was `known` before: only what others have changed since is read.
+    pub(crate) fn read_again(&self, known: &Shelf) -> Result<Option<Shelf>, Fault> {
+        match self.look_again(&known.ledger)? {
+            None => Ok(Some(known.clone())),
+            Some(ledger) => Ok(Shelf::of(ledger)),
+        }
+    }
+
+    /// The objects of the token; `None` when they are those that are known.
+    fn look_again(&self, known: &Ledger<ObjectHandle>) -> Result<Option<Ledger<ObjectHandle>>, Fault> {
+        let of_class = |class| self.session.find_objects(&[Attribute::Class(class), Attribute::Token(true)]);
+        let (notes, keys) = (of_class(ObjectClass::DATA)?, of_class(ObjectClass::SECRET_KEY)?);
+        let are_known = notes.iter().all(|handle| known.note(handle.handle()).is_some())
+            && keys.iter().all(|handle| known.key_id(handle.handle()).is_some());
+        if are_known && notes.len().saturating_add(keys.len()) == known.len() {
+            return Ok(None);
+        }
+        let mut ledger = Ledger::default();
+        for handle in notes {
+            let number = handle.handle();
+            let note = match known.note(number) {
+                Some(note) => note.clone(),
+                None => self.note(handle)?,
             };
-            let known = records.entry(record.place).or_insert(record);
-            if known.revision < record.revision {
-                *known = record;
-            }
+            ledger.add_note(number, handle, note);
         }
-        let Some(VaultRecord { origin, levels }) = vault else { return Ok(None) };
-        retire_older(&mut records);
-        let handles = self.keys()?;
-        let mut shelf = Shelf { origin, levels, keys: KeyTable::default(), revision: 0 };
-        for KeyRecord { revision, place, algorithm, state, kcv } in records.into_values() {
-            shelf.revision = shelf.revision.max(revision);
-            let mut value = handles.get(&id(&place)).copied();
-            if state == KeyState::Destroyed
-                && let Some(left_by_a_cut) = value.take()
-            {
-                self.session.destroy_object(left_by_a_cut)?;
-            }
-            shelf.keys.restore(Entry { place, algorithm, state, kcv, value });
+        for handle in keys {
+            let number = handle.handle();
+            let id = match known.key_id(number) {
+                Some(id) => id.clone(),
+                None => self.key_id(handle)?,
+            };
+            ledger.add_key(number, handle, id);
         }
-        Ok(Some(shelf))
+        Ok(Some(ledger))
     }
 
-    /// Makes a vault in a token that has none.
-    pub(crate) fn found_vault(&self, vault: &VaultRecord) -> Result<(), Fault> {
-        self.write(VAULT_LABEL.to_vec(), vault.to_bytes())?;
-        Ok(())
-    }
-
-    /// Writes a record in place of the earlier ones of its key.
-    pub(crate) fn write_record(&self, record: KeyRecord) -> Result<(), Fault> {
-        let label = label(&record.place);
-        let mut search = ours().to_vec();
-        search.push(Attribute::Label(label.clone()));
-        let earlier = self.session.find_objects(&search)?;
-        self.write(label, record.to_bytes())?;
-        // The change has happened. What cannot be removed now is outvoted by its revision.
-        for handle in earlier {
-            let _ = self.session.destroy_object(handle);
-        }
-        Ok(())
-    }
-
-    /// Destroys whatever key objects stand at a place: a destroyed key's, or one whose record was never written.
-    pub(crate) fn clear(&self, place: &KeyPlace) -> Result<(), Fault> {
-        let search =
-            [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true), Attribute::Id(id(place))];
-        for handle in self.session.find_objects(&search)? {
-            self.session.destroy_object(handle)?;
-        }
-        Ok(())
-    }
-
-    fn write(&self, label: Vec<u8>, value: Vec<u8>) -> Result<ObjectHandle, Fault> {
-        let mut template = ours().to_vec();
-        template.extend([Attribute::Private(true), Attribute::Label(label), Attribute::Value(value)]);
-        Ok(self.session.create_object(&template)?)
-    }
-
-    fn label_and_value(&self, handle: ObjectHandle) -> Result<(Vec<u8>, Vec<u8>), Fault> {
-        let (mut label, mut value) = (Vec::new(), Vec::new());
-        for attribute in self.session.get_attributes(handle, &[AttributeType::Label, AttributeType::Value])? {
+    fn note(&self, handle: ObjectHandle) -> Result<Note, Fault> {
+        let (mut application, mut label, mut value) = (Vec::new(), Vec::new(), Vec::new());
+        let wanted = [AttributeType::Application, AttributeType::Label, AttributeType::Value];
+        for attribute in self.session.get_attributes(handle, &wanted)? {
             match attribute {
+                Attribute::Application(bytes) => application = bytes,
                 Attribute::Label(bytes) => label = bytes,
                 Attribute::Value(bytes) => value = bytes,
                 _ => {}
             }
         }
-        Ok((label, value))
-    }
-
-    /// Every secret key of the token by its `CKA_ID`.
-    fn keys(&self) -> Result<BTreeMap<Vec<u8>, ObjectHandle>, Fault> {
-        let search = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true)];
-        let mut keys = BTreeMap::new();
-        for handle in self.session.find_objects(&search)? {
-            if let [Attribute::Id(id)] = &*self.session.get_attributes(handle, &[AttributeType::Id])? {
-                keys.insert(id.clone(), handle);
-            }
+        if application != APPLICATION {
+            return Ok(Note::Foreign);
         }
-        Ok(keys)
+        Ok(Note::from_bytes(&label, &value).ok_or_else(|| {
+            let label = String::from_utf8_lossy(&label).into_owned();
+            unavailable(format!(
+                "its record {label:?} is none that this version writes; open the token with the version that wrote it"
+            ))
+        })?)
     }
-}
 
-/// What our records have in common.
-fn ours() -> [Attribute; 3] {
-    [
-        Attribute::Class(ObjectClass::DATA),
-        Attribute::Token(true),
-        Attribute::Application(APPLICATION.to_vec()),
-    ]
-}
-
-/// Of several active keys of one kind, index, level and owner the youngest is; a cut has kept the others' records from
-/// saying so.
-fn retire_older(records: &mut BTreeMap<KeyPlace, KeyRecord>) {
-    let beside = |place: &KeyPlace| (place.key.kind, place.key.index, place.level, place.owner);
-    let mut youngest = BTreeMap::new();
-    for record in records.values().filter(|record| record.state == KeyState::Active) {
-        let revision = youngest.entry(beside(&record.place)).or_insert(record.revision);
-        *revision = record.revision.max(*revision);
-    }
-    for record in records.values_mut().filter(|record| record.state == KeyState::Active) {
-        if youngest.get(&beside(&record.place)).is_some_and(|revision| *revision > record.revision) {
-            record.state = KeyState::Retired;
+    fn key_id(&self, handle: ObjectHandle) -> Result<Vec<u8>, Fault> {
+        match self.session.get_attributes(handle, &[AttributeType::Id])?.pop() {
+            Some(Attribute::Id(id)) => Ok(id),
+            _ => Ok(Vec::new()),
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ykt_vault::KeyRef;
+    /// Makes a vault in a token that has none.
+    pub(crate) fn found_vault(&self, vault: VaultRecord) -> Result<(), Fault> {
+        self.write(&mut Ledger::default(), Note::Vault(vault)).map(drop)
+    }
 
-    /// A cut between the two records of an activation leaves two active keys; the younger one is.
-    #[test]
-    fn the_youngest_of_two_active_keys_is_active() {
-        let record = |version, owner, revision, state| {
-            let place = KeyPlace { key: KeyRef::new(KeyKind::Load, 1, version), level: 1, owner };
-            let record = KeyRecord { revision, place, algorithm: KeyAlgorithm::Tdes, state, kcv: [0; 3] };
-            (place, record)
-        };
-        use KeyState::{Active, Generated, Retired};
-        let mut records = BTreeMap::from([
-            record(1, None, 4, Active),
-            record(2, None, 9, Active),
-            record(3, None, 10, Generated),
-            record(1, Some([1; 8]), 3, Active),
-        ]);
-        retire_older(&mut records);
-        let states: Vec<_> = records.values().map(|record| record.state).collect();
-        assert_eq!(states, [Retired, Active, Active, Generated].map(|state| state), "by place");
+    /// Writes a note.
+    pub(crate) fn write(&self, ledger: &mut Ledger<ObjectHandle>, note: Note) -> Result<ObjectHandle, Fault> {
+        let handle = self.session.create_object(&[
+            Attribute::Class(ObjectClass::DATA),
+            Attribute::Token(true),
+            Attribute::Private(true),
+            Attribute::Application(APPLICATION.to_vec()),
+            Attribute::Label(note.label()),
+            Attribute::Value(note.to_bytes()),
+        ])?;
+        ledger.add_note(handle.handle(), handle, note);
+        Ok(handle)
+    }
+
+    /// Destroys an object of ours.
+    pub(crate) fn destroy(
+        &self,
+        ledger: &mut Ledger<ObjectHandle>,
+        handle: ObjectHandle,
+    ) -> Result<(), Fault> {
+        self.session.destroy_object(handle)?;
+        ledger.remove(handle.handle());
+        Ok(())
     }
 }

@@ -1,16 +1,107 @@
-//! Records beside the keys: what a token does not know of a key, kept in the token as data objects, so that the token
-//! is whole by itself.
+//! Notes beside the keys: what a token does not know of a key, kept in the token as data objects, so that the token is
+//! whole by itself.
 //!
-//! A value once written is never written over (tokens do not allow it): a change is a new record of a higher revision,
-//! and the old one is removed after. The creation of one object is what a token does whole or not at all, so that is
-//! where a change happens; whatever a cut leaves behind is judged by its revision. That also moves two keys at once:
-//! of two active keys of one kind, index, level and owner the one of the lower revision is retired.
+//! A value once written is never written over (tokens do not allow it): a change is a new note, and the old one is
+//! removed after. [`crate::ledger`] says which of them count.
 
 use ykt_base::{IssuerFactor, KeyIndex, KeyVersion};
 use ykt_vault::{Factor, KeyAlgorithm, KeyKind, KeyPlace, KeyRef, KeyState, Level, Levels, Origin};
 
-/// First byte of every record: the format.
+/// First byte of a record: what it is.
 const FORMAT: u8 = 1;
+/// First byte of the record of a key that comes with others.
+const ARRIVING: u8 = 2;
+/// First byte of the note that an import is whole.
+const WHOLE: u8 = 3;
+
+/// `CKA_LABEL` of the record of the vault as a whole.
+const VAULT_LABEL: &[u8] = b"vault";
+
+/// A data object of the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// The record of the vault as a whole.
+    Vault(VaultRecord),
+    /// The record of a key.
+    Key(KeyRecord),
+    /// The record of a key that comes with others: it counts once all of them are there.
+    Arriving {
+        /// Number of the import.
+        import: u64,
+        /// The record.
+        record: KeyRecord,
+    },
+    /// The import of this number is whole.
+    Whole(u64),
+    /// Another application's.
+    Foreign,
+}
+
+impl Note {
+    /// `CKA_LABEL`.
+    pub(crate) fn label(&self) -> Vec<u8> {
+        match self {
+            Note::Vault(_) => VAULT_LABEL.to_vec(),
+            Note::Key(record) | Note::Arriving { record, .. } => label(&record.place),
+            Note::Whole(import) => format!("import {import} is whole").into_bytes(),
+            Note::Foreign => Vec::new(),
+        }
+    }
+
+    /// `CKA_VALUE`.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Note::Vault(vault) => vault.to_bytes(),
+            Note::Key(record) => record.to_bytes(),
+            Note::Arriving { import, record } => {
+                [&[ARRIVING], import.to_be_bytes().as_slice(), &record.to_bytes()].concat()
+            }
+            Note::Whole(import) => [&[WHOLE], import.to_be_bytes().as_slice()].concat(),
+            Note::Foreign => Vec::new(),
+        }
+    }
+
+    /// `None` for anything that this version does not write.
+    pub(crate) fn from_bytes(label: &[u8], bytes: &[u8]) -> Option<Note> {
+        if label == VAULT_LABEL {
+            return VaultRecord::from_bytes(bytes).map(Note::Vault);
+        }
+        let mut fields = Fields(bytes);
+        match fields.byte()? {
+            ARRIVING => {
+                let import = u64::from_be_bytes(fields.array()?);
+                Some(Note::Arriving { import, record: KeyRecord::from_bytes(fields.0)? })
+            }
+            WHOLE => {
+                let import = u64::from_be_bytes(fields.array()?);
+                fields.0.is_empty().then_some(Note::Whole(import))
+            }
+            _ => KeyRecord::from_bytes(bytes).map(Note::Key),
+        }
+    }
+
+    /// Counts the changes of the whole vault.
+    pub(crate) const fn revision(&self) -> Option<u64> {
+        match self {
+            Note::Key(record) | Note::Arriving { record, .. } => Some(record.revision),
+            Note::Whole(import) => Some(*import),
+            Note::Vault(_) | Note::Foreign => None,
+        }
+    }
+
+    /// The import it came with.
+    pub(crate) const fn import(&self) -> Option<u64> {
+        match self {
+            Note::Arriving { import, .. } => Some(*import),
+            _ => None,
+        }
+    }
+}
+
+/// `CKA_LABEL` of a key and of its record.
+pub(crate) fn label(place: &KeyPlace) -> Vec<u8> {
+    place.to_string().into_bytes()
+}
 
 /// What is kept of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +122,7 @@ pub(crate) struct VaultRecord {
 }
 
 impl KeyRecord {
-    pub(crate) fn to_bytes(self) -> Vec<u8> {
+    fn to_bytes(self) -> Vec<u8> {
         let mut bytes = vec![FORMAT];
         bytes.extend(self.revision.to_be_bytes());
         bytes.extend(id(&self.place));
@@ -41,7 +132,7 @@ impl KeyRecord {
     }
 
     /// `None` for anything else than a record of this format.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<KeyRecord> {
+    fn from_bytes(bytes: &[u8]) -> Option<KeyRecord> {
         let mut fields = Fields(bytes);
         fields.byte().filter(|format| *format == FORMAT)?;
         let record = KeyRecord {
@@ -56,7 +147,7 @@ impl KeyRecord {
 }
 
 impl VaultRecord {
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Vec<u8> {
         let origin = match self.origin {
             Origin::Demo => 0,
             Origin::Production => 1,
@@ -78,7 +169,7 @@ impl VaultRecord {
     }
 
     /// `None` for anything else than a record of this format.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<VaultRecord> {
+    fn from_bytes(bytes: &[u8]) -> Option<VaultRecord> {
         let mut fields = Fields(bytes);
         fields.byte().filter(|format| *format == FORMAT)?;
         let origin = match fields.byte()? {
@@ -162,33 +253,48 @@ mod tests {
         }
     }
 
-    #[test]
-    fn records_come_back() {
-        for owner in [None, Some([9; 8])] {
-            let place = KeyPlace { owner, ..record().place };
-            let record = KeyRecord { place, ..record() };
-            assert_eq!(KeyRecord::from_bytes(&record.to_bytes()), Some(record));
-        }
+    fn notes() -> Vec<Note> {
         let province = Level { name: "省".to_owned(), factor: Factor::Fixed(IssuerFactor([3; 8])) };
         let mut levels = Levels::nation_city_card().as_slice().to_vec();
         levels.insert(1, province);
-        let vault = VaultRecord { origin: Origin::Production, levels: Levels::new(levels).unwrap() };
-        assert_eq!(VaultRecord::from_bytes(&vault.to_bytes()), Some(vault));
+        let levels = Levels::new(levels).unwrap();
+        let owned = record();
+        let of_all = KeyRecord { place: KeyPlace { owner: None, ..owned.place }, ..owned };
+        vec![
+            Note::Key(owned),
+            Note::Key(of_all),
+            Note::Arriving { import: 77, record: owned },
+            Note::Whole(77),
+            Note::Vault(VaultRecord { origin: Origin::Production, levels }),
+        ]
     }
 
-    /// Cut anywhere, or longer, or of another format, it is no record.
     #[test]
-    fn other_bytes_are_no_record() {
-        let whole = record().to_bytes();
-        for len in 0..whole.len() {
-            assert_eq!(KeyRecord::from_bytes(&whole[..len]), None);
+    fn notes_come_back() {
+        for note in notes() {
+            assert_eq!(Note::from_bytes(&note.label(), &note.to_bytes()), Some(note));
         }
-        assert_eq!(KeyRecord::from_bytes(&[whole.clone(), vec![0]].concat()), None);
-        for at in [0, 9, 13, 22, 23] {
+    }
+
+    /// Cut anywhere, or longer, or of another format, it is no note.
+    #[test]
+    fn other_bytes_are_no_note() {
+        for note in notes().into_iter().take(4) {
+            let (label, whole) = (note.label(), note.to_bytes());
+            for len in 0..whole.len() {
+                assert_eq!(Note::from_bytes(&label, &whole[..len]), None, "{note:?} cut at {len}");
+            }
+            assert_eq!(Note::from_bytes(&label, &[whole.clone(), vec![0]].concat()), None);
+            let mut changed = whole;
+            changed[0] = 0xEE;
+            assert_eq!(Note::from_bytes(&label, &changed), None);
+        }
+        let whole = record().to_bytes();
+        for at in [9, 13, 22, 23] {
             let mut changed = whole.clone();
             changed[at] = 0xEE;
-            assert_eq!(KeyRecord::from_bytes(&changed), None, "byte {at}");
+            assert_eq!(Note::from_bytes(b"", &changed), None, "byte {at}");
         }
-        assert_eq!(VaultRecord::from_bytes(&[1, 0]), None, "no level at all");
+        assert_eq!(Note::from_bytes(VAULT_LABEL, &[1, 0]), None, "no level at all");
     }
 }

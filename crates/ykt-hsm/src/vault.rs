@@ -6,22 +6,20 @@
 
 use crate::connection::{Connection, Line, RefusedPin};
 use crate::derived::{Derived, spread};
-use crate::fault::{BACKEND, Fault, Outage};
-use crate::objects::{Hatch, Shelf, handle_of};
+use crate::fault::{BACKEND, Fault, Outage, unavailable};
+use crate::objects::{Hatch, Shelf, handle_of, stays_inside};
 use crate::record::VaultRecord;
 use crate::settings::{Mechanisms, Settings};
 use cryptoki::object::ObjectHandle;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use thiserror::Error;
-use ykt_base::{DateTime, IssuerFactor, Mac4};
-use ykt_crypto::sm::CommandBytes;
+use ykt_base::IssuerFactor;
 use ykt_crypto::{CardKey, Key16};
-use ykt_purse::{PurseFen, load};
-use ykt_vault::backend::{self, KeySource};
+use ykt_vault::backend::{self, Backend, Records, Work};
 use ykt_vault::table::{Route, Use};
 use ykt_vault::{
-    CardKeyRef, Health, KeyAddress, KeyAlgorithm, KeyInfo, KeyRef, Levels, LoadSession, MacVerdict, Origin,
-    PresetJob, SecureMessage, TacJob, TacVerdict, Vault, VaultError, VaultStatus, WriteKeyJob,
+    CardKeyRef, Health, KeyAddress, KeyAlgorithm, KeyPlace, KeyRef, Levels, Origin, TacJob, TacVerdict,
+    VaultError, VaultStatus, WrappedKey, transport,
 };
 use zeroize::Zeroizing;
 
@@ -69,6 +67,8 @@ pub struct HsmVault {
 pub(crate) struct Desk {
     pub(crate) connection: Connection,
     shelf: RwLock<Arc<Shelf>>,
+    /// What a cut had left in the token when it was connected.
+    left_by_a_cut: Mutex<Vec<ObjectHandle>>,
     pub(crate) derived: Derived,
     pub(crate) hatch: Hatch,
 }
@@ -93,8 +93,14 @@ impl Desk {
     /// The vault in a token that is connected.
     fn new(connection: Connection, shelf: Shelf) -> Result<Desk, Fault> {
         let hatch = connection.with_keeper(Hatch::open)?;
+        let left_by_a_cut = Mutex::new(shelf.ledger.left_by_a_cut());
         let shelf = RwLock::new(Arc::new(shelf));
-        Ok(Desk { connection, shelf, derived: Derived::default(), hatch })
+        Ok(Desk { connection, shelf, left_by_a_cut, derived: Derived::default(), hatch })
+    }
+
+    /// What a cut had left in the token; once.
+    pub(crate) fn take_left_by_a_cut(&self) -> Vec<ObjectHandle> {
+        std::mem::take(&mut *self.left_by_a_cut.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The finished key of a holder: derived in the token, or the stored one itself.
@@ -174,7 +180,7 @@ impl HsmVault {
             return Err(OpenError::VaultThere { token: settings.token.to_string() });
         }
         let vault = VaultRecord { origin, levels };
-        connection.with(|line| line.found_vault(&vault)).map_err(Fault::into_vault_error)?;
+        connection.with(|line| line.found_vault(vault)).map_err(Fault::into_vault_error)?;
         drop(connection);
         HsmVault::open(settings)
     }
@@ -250,6 +256,10 @@ impl HsmVault {
         }
     }
 
+    pub(crate) fn no_vault_any_more(&self) -> VaultError {
+        unavailable(format!("the {} holds no vault any more", self.settings.token))
+    }
+
     /// Lets one at a time change keys.
     pub(crate) fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
         self.change.lock().unwrap_or_else(PoisonError::into_inner)
@@ -274,30 +284,13 @@ fn connect(settings: &Settings, refused: &mut RefusedPin) -> Result<(Connection,
     Ok((connection, shelf))
 }
 
-impl KeySource for HsmVault {
-    fn levels(&self) -> &Levels {
-        // Asked for after a key was found, so after a connection.
-        static NONE_YET: LazyLock<Levels> = LazyLock::new(Levels::nation_city_card);
-        self.vault.get().map_or(&NONE_YET, |vault| &vault.levels)
-    }
+impl Backend for HsmVault {
+    const NAME: &'static str = BACKEND;
+    const ALGORITHMS: &'static [KeyAlgorithm] = &[KeyAlgorithm::Tdes, KeyAlgorithm::Aes256];
+    type Held = ObjectHandle;
+    type Fault = Fault;
 
-    fn key(&self, address: &KeyAddress, wanted: Use) -> Result<CardKey, VaultError> {
-        self.finished(|shelf| shelf.keys.route(&shelf.levels, address, wanted))
-    }
-
-    fn upper_key(
-        &self,
-        key: KeyRef,
-        level: u8,
-        issuer: IssuerFactor,
-        wanted: Use,
-    ) -> Result<CardKey, VaultError> {
-        self.finished(|shelf| shelf.keys.route_above(&shelf.levels, key, level, issuer, wanted))
-    }
-}
-
-impl Vault for HsmVault {
-    fn status(&self) -> VaultStatus {
+    fn state(&self) -> VaultStatus {
         let asked = self.desk().and_then(|desk| match desk.connection.probe() {
             Ok(()) => Ok(desk),
             Err(fault) => {
@@ -323,76 +316,72 @@ impl Vault for HsmVault {
         }
     }
 
-    fn capabilities(&self) -> Vec<KeyAlgorithm> {
-        vec![KeyAlgorithm::Tdes, KeyAlgorithm::Aes256]
-    }
-
-    fn list(&self) -> Result<Vec<KeyInfo>, VaultError> {
+    fn look<T>(
+        &self,
+        look: impl Fn(Records<'_, ObjectHandle>) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
         self.with(|desk, _| {
-            let shelf = desk.shelf();
-            Ok(shelf.keys.list(&shelf.levels, shelf.origin))
+            let Shelf { origin, ref levels, ref keys, .. } = *desk.shelf();
+            Ok(look(Records { origin, levels, keys })?)
         })
     }
 
-    fn kcv(&self, key: &KeyAddress) -> Result<[u8; 3], VaultError> {
-        match key {
-            KeyAddress::Shared(key) if key.kind.is_of_centre() => {
-                self.with(|desk, _| Ok(desk.shelf().keys.centre_key(*key, Use::Compute)?.kcv))
-            }
-            _ => self.key(key, Use::Compute).map(|key| key.kcv()),
-        }
+    fn key(&self, address: &KeyAddress, wanted: Use) -> Result<CardKey, VaultError> {
+        self.finished(|shelf| shelf.keys.route(&shelf.levels, address, wanted))
     }
 
-    fn write_key(&self, job: &WriteKeyJob<'_>) -> Result<CommandBytes, VaultError> {
-        backend::write_key(self, job)
-    }
-
-    fn preset(&self, job: &PresetJob) -> Result<CommandBytes, VaultError> {
-        backend::preset(self, job)
-    }
-
-    fn external_authenticate(&self, key: &KeyAddress, challenge: [u8; 8]) -> Result<[u8; 8], VaultError> {
-        self.key(key, Use::Compute).map(|key| key.authenticate(challenge))
-    }
-
-    fn sm_mac(&self, key: &KeyAddress, iv: [u8; 8], parts: &[&[u8]]) -> Result<Mac4, VaultError> {
-        self.key(key, Use::Compute).map(|key| key.smac(iv, parts))
-    }
-
-    fn secure_message(&self, message: &SecureMessage<'_>) -> Result<CommandBytes, VaultError> {
-        backend::secure_message(self, message)
-    }
-
-    fn check_load_mac1(
+    fn upper_key(
         &self,
-        session: &LoadSession,
-        load: &load::Load,
-        balance: PurseFen,
-        mac1: &Mac4,
-    ) -> Result<MacVerdict, VaultError> {
-        backend::check_load_mac1(self, session, load, balance, mac1)
-    }
-
-    fn load_mac2(&self, session: &LoadSession, load: &load::Load, at: DateTime) -> Result<Mac4, VaultError> {
-        backend::load_mac2(self, session, load, at)
+        key: KeyRef,
+        level: u8,
+        issuer: IssuerFactor,
+        wanted: Use,
+    ) -> Result<CardKey, VaultError> {
+        self.finished(|shelf| shelf.keys.route_above(&shelf.levels, key, level, issuer, wanted))
     }
 
     /// Jobs of one key and city that stand together are derived by one call into the token.
-    fn verify_tacs(&self, jobs: &[TacJob]) -> Result<Vec<TacVerdict>, VaultError> {
+    fn judge(&self, jobs: &[TacJob]) -> Result<Vec<TacVerdict>, VaultError> {
         let mut verdicts = Vec::with_capacity(jobs.len());
         let together = |a: &TacJob, b: &TacJob| (a.key.key, a.key.factor) == (b.key.key, b.key.factor);
         for run in jobs.chunk_by(together) {
             for jobs in run.chunks(CARD_KEYS_MAX) {
-                verdicts.extend(self.with(|desk, line| self.judge(desk, line, jobs))?);
+                verdicts.extend(self.with(|desk, line| self.verdicts(desk, line, jobs))?);
             }
         }
         Ok(verdicts)
+    }
+
+    fn wrapped(&self, place: &KeyPlace, transport: KeyRef) -> Result<WrappedKey, VaultError> {
+        self.with(|desk, line| {
+            let shelf = desk.shelf();
+            let leaving = shelf.keys.leaving(place, transport)?;
+            let value = |entry| desk.hatch.take(line, &self.settings.mechanisms, entry);
+            let cryptogram = match leaving.under.algorithm {
+                KeyAlgorithm::Aes256 => {
+                    let (calls, session) = (&line.module.calls, line.session);
+                    let (wrap, under) = (self.settings.mechanisms.wrap, handle_of(leaving.under)?);
+                    let wrapped = calls.wrap(session, wrap, under, handle_of(leaving.entry)?);
+                    wrapped.map_err(|error| stays_inside(place, error))?
+                }
+                algorithm => transport::encipher(&value(leaving.entry)?, &value(leaving.under)?)
+                    .ok_or_else(|| VaultError::lacks(BACKEND, algorithm))?,
+            };
+            Ok(leaving.wrapped(cryptogram))
+        })
+    }
+
+    fn change<T>(
+        &self,
+        work: impl FnOnce(&mut Work<'_, HsmVault>) -> Result<T, Fault>,
+    ) -> Result<T, VaultError> {
+        self.changed(work)
     }
 }
 
 impl HsmVault {
     /// Verdicts over jobs of one key and issuer.
-    fn judge(&self, desk: &Desk, line: &Line<'_>, jobs: &[TacJob]) -> Result<Vec<TacVerdict>, Fault> {
+    fn verdicts(&self, desk: &Desk, line: &Line<'_>, jobs: &[TacJob]) -> Result<Vec<TacVerdict>, Fault> {
         let shelf = desk.shelf();
         let mechanisms = &self.settings.mechanisms;
         let Some(CardKeyRef { key, factor, .. }) = jobs.first().map(|job| job.key) else {

@@ -1,28 +1,68 @@
-//! What every backend computes alike, once it can say what a holder's key is: WRITE KEY commands, messages, MACs and
-//! verdicts. A backend whose keys stay in a token answers [`KeySource`] with the finished key of one card, for the
-//! time of one command; it is wiped after.
+//! What every backend computes and decides alike: one [`Vault`] and one [`KeyManagement`] over all of them.
+//!
+//! A [`Backend`] can say what a holder's key is, for the time of one command, and can bring a key to its place. The
+//! rules of keys, the commands, MACs and verdicts stand here, once.
+
+mod commands;
 
 use crate::batch;
 use crate::error::VaultError;
-use crate::kind::Scheme;
+use crate::kind::{KeyKind, KeyState, Origin};
 use crate::levels::Levels;
-use crate::table::Use;
+use crate::manage::{ImportedKey, KeyManagement, KeyPlace, WrappedKey};
+use crate::table::{Entry, KeyTable, Use};
+use crate::value::{KeyAlgorithm, KeyValue};
 use crate::vault::{
-    KeyAddress, KeyLayout, KeyRef, LoadSession, MacVerdict, NewKey, PresetJob, Secrecy, SecureMessage,
-    TacJob, TacVerdict, WriteKeyJob,
+    KeyAddress, KeyInfo, KeyRef, LoadSession, MacVerdict, PresetJob, SecureMessage, TacJob, TacVerdict,
+    Vault, VaultStatus, WriteKeyJob,
 };
-use ykt_base::{DateTime, IssuerFactor, KeyVersion, Mac4};
+use ykt_base::{DateTime, IssuerFactor, Mac4, Rng};
+use ykt_crypto::CardKey;
 use ykt_crypto::sm::CommandBytes;
-use ykt_crypto::{CardKey, Key16, SessionKey, sm};
-use ykt_purse::hard_info::Preset;
-use ykt_purse::key_card::{KeyCardHeader, KeyCardUsage};
-use ykt_purse::write_key::{self, KeyForm, KeyLayout as Family, KeyUsage, SamKeyHeader};
-use ykt_purse::{Algorithm, PurseFen, load};
+use ykt_purse::{PurseFen, load};
 
-/// Where a backend's computations find keys. For backends only: whoever asks answers for where the key goes.
-pub trait KeySource {
-    /// The levels of its hierarchy.
-    fn levels(&self) -> &Levels;
+/// What a vault knows of its keys, as they stand at one moment.
+pub struct Records<'a, T> {
+    /// Where they come from.
+    pub origin: Origin,
+    /// The hierarchy they stand in.
+    pub levels: &'a Levels,
+    /// The keys.
+    pub keys: &'a KeyTable<T>,
+}
+
+/// [`Records`] that are being changed.
+pub struct Draft<'a, T> {
+    /// Where the keys come from.
+    pub origin: Origin,
+    /// The hierarchy they stand in.
+    pub levels: &'a Levels,
+    /// The keys as they will be.
+    pub keys: &'a mut KeyTable<T>,
+}
+
+/// What holds keys. For backends only: whoever asks answers for where a key goes.
+pub trait Backend: Send + Sync {
+    /// Name in messages.
+    const NAME: &'static str;
+    /// What its keys may compute with.
+    const ALGORITHMS: &'static [KeyAlgorithm];
+    /// What it holds of a key: the value, or a token's handle of it.
+    type Held: Clone;
+    /// Why a change of keys fails.
+    type Fault: From<VaultError>;
+
+    /// [`Vault::status`].
+    fn state(&self) -> VaultStatus;
+
+    /// Looks at the keys as they stand.
+    ///
+    /// # Errors
+    /// What `look` says; [`VaultError::Unavailable`] when the backend does not answer.
+    fn look<T>(
+        &self,
+        look: impl Fn(Records<'_, Self::Held>) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError>;
 
     /// The key as its holder has it.
     ///
@@ -33,7 +73,7 @@ pub trait KeySource {
     /// The key at `level` above the cards of an issuer.
     ///
     /// # Errors
-    /// As [`KeySource::key`].
+    /// As [`Backend::key`].
     fn upper_key(
         &self,
         key: KeyRef,
@@ -41,254 +81,265 @@ pub trait KeySource {
         issuer: IssuerFactor,
         wanted: Use,
     ) -> Result<CardKey, VaultError>;
+
+    /// [`Vault::verify_tacs`]: each backend has its own way to many card keys at once.
+    ///
+    /// # Errors
+    /// [`VaultError`] when it does not answer.
+    fn judge(&self, jobs: &[TacJob]) -> Result<Vec<TacVerdict>, VaultError>;
+
+    /// [`KeyManagement::wrap`]; which keys may leave, and how, says [`KeyTable::leaving`].
+    ///
+    /// # Errors
+    /// As there.
+    fn wrapped(&self, place: &KeyPlace, transport: KeyRef) -> Result<WrappedKey, VaultError>;
+
+    /// Changes keys, one change at a time: all of it is kept before anybody sees it, or nothing is.
+    ///
+    /// # Errors
+    /// What `work` says, or why it could not be kept.
+    fn change<T>(
+        &self,
+        work: impl FnOnce(&mut Work<'_, Self>) -> Result<T, Self::Fault>,
+    ) -> Result<T, VaultError>;
 }
 
-/// [`crate::Vault::write_key`].
-///
-/// # Errors
-/// [`VaultError`] when a key is missing or not active, or the header does not fit it.
-pub fn write_key(source: &dyn KeySource, job: &WriteKeyJob<'_>) -> Result<CommandBytes, VaultError> {
-    let control = source.key(&job.control, Use::Compute)?;
-    let command = match &job.layout {
-        KeyLayout::Card { family, target, header } => {
-            let secret = new_card_key(source, &job.new, header, target.usage(), *family)?;
-            let bytes = family.header(target.id(), header);
-            write_key::command(&control, job.iv, family.command(*target), &bytes, secret.field())
-        }
-        KeyLayout::Sam { header } => {
-            let key = new_sam_key(source, &job.new, header)?;
-            let command = SamKeyHeader::COMMAND;
-            write_key::command(&control, job.iv, command, &header.to_bytes(), key.expose())
-        }
-        KeyLayout::KeyCard { header } => {
-            let secret = new_key_card_key(source, &job.new, header)?;
-            let command = KeyCardHeader::COMMAND;
-            write_key::command(&control, job.iv, command, &header.to_bytes(), secret.field())
-        }
-    };
-    command.ok_or(VaultError::TooLong { len: Key16::LEN })
+/// The change of keys a backend has under way.
+pub type Work<'a, B> = dyn Change<Held = <B as Backend>::Held, Fault = <B as Backend>::Fault> + 'a;
+
+/// A change of keys under way: the keys as they will be, and the ways a new one comes to its place.
+pub trait Change {
+    /// As [`Backend::Held`].
+    type Held;
+    /// As [`Backend::Fault`].
+    type Fault;
+
+    /// The keys as they will be.
+    fn draft(&mut self) -> Draft<'_, Self::Held>;
+
+    /// Makes a key out of nothing. A backend with randomness of its own does not ask `rng`.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    fn draw(
+        &mut self,
+        place: &KeyPlace,
+        algorithm: KeyAlgorithm,
+        rng: &mut dyn Rng,
+    ) -> Result<Newcomer<Self::Held>, Self::Fault>;
+
+    /// Takes a key that is known.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    fn store(&mut self, place: &KeyPlace, value: KeyValue) -> Result<Newcomer<Self::Held>, Self::Fault>;
+
+    /// Makes the root key of this name out of a seed: DIV(seed, [`crate::manage::root_factor`]).
+    ///
+    /// # Errors
+    /// When the backend fails.
+    fn derive(&mut self, seed: &Entry<Self::Held>, key: KeyRef) -> Result<Newcomer<Self::Held>, Self::Fault>;
+
+    /// Takes a key enciphered under one of the transport keys.
+    ///
+    /// # Errors
+    /// [`WrappedKey::changed`], or when the backend fails.
+    fn unwrap(
+        &mut self,
+        wrapped: &WrappedKey,
+        under: &Entry<Self::Held>,
+    ) -> Result<Newcomer<Self::Held>, Self::Fault>;
 }
 
-/// [`crate::Vault::preset`].
-///
-/// # Errors
-/// [`VaultError`] when a key is missing, not active, or no 3DES key.
-pub fn preset(source: &dyn KeySource, job: &PresetJob) -> Result<CommandBytes, VaultError> {
-    let factory = source.key(&KeyAddress::Shared(job.factory), Use::Compute)?;
-    let CardKey::Tdes(transport_key) = source.key(&KeyAddress::Shared(job.transport), Use::Write)? else {
-        return Err(VaultError::WrongHolder { key: job.transport });
-    };
-    let preset = Preset {
-        serial: job.serial,
-        operator: job.operator,
-        system: job.system,
-        mf_create: job.mf_create,
-        mf_switches: job.mf_switches,
-        transport_key,
-    };
-    Ok(preset.to_apdu(&factory, job.iv))
+/// A key that has come and has no record yet.
+pub struct Newcomer<T> {
+    /// What it computes with.
+    pub algorithm: KeyAlgorithm,
+    /// Its check value, computed from the key that came.
+    pub kcv: [u8; 3],
+    /// What the backend holds of it.
+    pub held: T,
 }
 
-/// [`crate::Vault::secure_message`].
-///
-/// # Errors
-/// [`VaultError`] when there is no such key or the data are too long.
-pub fn secure_message(
-    source: &dyn KeySource,
-    message: &SecureMessage<'_>,
-) -> Result<CommandBytes, VaultError> {
-    let SecureMessage { key, iv, header, data, secrecy } = message;
-    let key = source.key(key, Use::Compute)?;
-    match secrecy {
-        Secrecy::Clear => sm::plain_with_mac(&key, *iv, *header, data),
-        Secrecy::Enciphered(padding) => sm::enciphered_with_mac(&key, *padding, *iv, *header, &[data]),
-    }
-    .ok_or(VaultError::TooLong { len: data.len() })
-}
-
-/// [`crate::Vault::check_load_mac1`].
-///
-/// # Errors
-/// [`VaultError`] when there is no such key.
-pub fn check_load_mac1(
-    source: &dyn KeySource,
-    session: &LoadSession,
-    load: &load::Load,
-    balance: PurseFen,
-    mac1: &Mac4,
-) -> Result<MacVerdict, VaultError> {
-    let session = load_session_key(source, session)?;
-    Ok(MacVerdict::of(&load::mac1(&session, load, balance), mac1))
-}
-
-/// [`crate::Vault::load_mac2`].
-///
-/// # Errors
-/// [`VaultError`] when there is no such key.
-pub fn load_mac2(
-    source: &dyn KeySource,
-    session: &LoadSession,
-    load: &load::Load,
-    at: DateTime,
-) -> Result<Mac4, VaultError> {
-    Ok(load::mac2(&load_session_key(source, session)?, load, at))
-}
-
-/// The verdict over one TAC of [`crate::Vault::verify_tacs`], by the card's own key.
+/// The verdict over one TAC of [`Vault::verify_tacs`], by the card's own key.
 #[must_use]
 pub fn tac_verdict(key: &CardKey, job: &TacJob) -> TacVerdict {
     batch::verdict(&key.tac_key(), job)
 }
 
-fn load_session_key(source: &dyn KeySource, session: &LoadSession) -> Result<SessionKey, VaultError> {
-    let key = source.key(&KeyAddress::Card(session.key), Use::Compute)?;
-    Ok(load::session_key(&key, session.random, session.counter))
-}
+impl<B: Backend> Vault for B {
+    fn status(&self) -> VaultStatus {
+        self.state()
+    }
 
-fn new_card_key(
-    source: &dyn KeySource,
-    new: &NewKey<'_>,
-    header: &write_key::KeyHeader,
-    target: KeyUsage,
-    family: Family,
-) -> Result<CardSecret, VaultError> {
-    match (new, header.form) {
-        (NewKey::Pin(pin), KeyForm::Pin { .. }) if target == KeyUsage::Pin => {
-            Ok(CardSecret::Pin(family.pin_field(pin)))
-        }
-        (NewKey::Own(address @ KeyAddress::Card(_)), KeyForm::Key(algorithm)) => {
-            let key = address.key();
-            let usage = key.kind.card_usage();
-            for found in [header.usage, target] {
-                if usage != Some(found) {
-                    let expected = usage.map_or_else(|| "none".to_owned(), |usage| hex_byte(usage.code()));
-                    return Err(mismatch(key, "the usage", expected, hex_byte(found.code())));
-                }
+    fn capabilities(&self) -> Vec<KeyAlgorithm> {
+        B::ALGORITHMS.to_vec()
+    }
+
+    fn list(&self) -> Result<Vec<KeyInfo>, VaultError> {
+        self.look(|Records { origin, levels, keys }| Ok(keys.list(levels, origin)))
+    }
+
+    fn kcv(&self, key: &KeyAddress) -> Result<[u8; 3], VaultError> {
+        match key {
+            KeyAddress::Shared(key) if key.kind.is_of_centre() => {
+                self.look(|records| records.keys.centre_key(*key, Use::Compute).map(|stored| stored.kcv))
             }
-            if header.version != key.version {
-                let [expected, found] = [key.version, header.version].map(|version| version.to_string());
-                return Err(mismatch(key, "the version", expected, found));
-            }
-            fitting(key, algorithm, source.key(address, Use::Write)?).map(CardSecret::Key)
-        }
-        (NewKey::Pin(_), _) => Err(VaultError::NotThatKind { expected: "a key", found: "a PIN" }),
-        (_, KeyForm::Pin { .. }) => Err(VaultError::NotThatKind { expected: "a PIN", found: "a key" }),
-        _ => Err(VaultError::NotThatKind { expected: "a user card's key", found: "a PSAM's key" }),
-    }
-}
-
-fn new_sam_key(
-    source: &dyn KeySource,
-    new: &NewKey<'_>,
-    header: &SamKeyHeader,
-) -> Result<CardKey, VaultError> {
-    new_key_by_usage(source, new, header.usage.levels(), header.version, header.algorithm)
-}
-
-fn new_key_card_key(
-    source: &dyn KeySource,
-    new: &NewKey<'_>,
-    header: &KeyCardHeader,
-) -> Result<CardSecret, VaultError> {
-    match (new, header.form) {
-        (NewKey::Pin(pin), KeyForm::Pin { .. }) => Ok(CardSecret::Pin(pin.field())),
-        (_, KeyForm::Pin { .. }) => Err(VaultError::NotThatKind { expected: "a PIN", found: "a key" }),
-        (new, KeyForm::Key(algorithm)) => {
-            let levels = match (header.usage, new) {
-                (
-                    KeyCardUsage::Issue(usage),
-                    NewKey::Own(KeyAddress::Shared(key)) | NewKey::Working { key, .. },
-                ) => {
-                    if key.kind.issue_kind() != Some(usage.kind()) {
-                        let expected = key
-                            .kind
-                            .issue_kind()
-                            .map_or_else(|| "none".to_owned(), |kind| hex_byte(kind.code()));
-                        return Err(mismatch(*key, "the kind", expected, hex_byte(usage.kind().code())));
-                    }
-                    usage.levels()
-                }
-                _ => 0,
-            };
-            let key = new_key_by_usage(source, new, levels, header.version, algorithm)?;
-            Ok(CardSecret::Key(key))
+            _ => self.key(key, Use::Compute).map(|key| key.kcv()),
         }
     }
+
+    fn write_key(&self, job: &WriteKeyJob<'_>) -> Result<CommandBytes, VaultError> {
+        commands::write_key(self, job)
+    }
+
+    fn preset(&self, job: &PresetJob) -> Result<CommandBytes, VaultError> {
+        commands::preset(self, job)
+    }
+
+    fn external_authenticate(&self, key: &KeyAddress, challenge: [u8; 8]) -> Result<[u8; 8], VaultError> {
+        self.key(key, Use::Compute).map(|key| key.authenticate(challenge))
+    }
+
+    fn sm_mac(&self, key: &KeyAddress, iv: [u8; 8], parts: &[&[u8]]) -> Result<Mac4, VaultError> {
+        self.key(key, Use::Compute).map(|key| key.smac(iv, parts))
+    }
+
+    fn secure_message(&self, message: &SecureMessage<'_>) -> Result<CommandBytes, VaultError> {
+        commands::secure_message(self, message)
+    }
+
+    fn check_load_mac1(
+        &self,
+        session: &LoadSession,
+        load: &load::Load,
+        balance: PurseFen,
+        mac1: &Mac4,
+    ) -> Result<MacVerdict, VaultError> {
+        let session = commands::load_session_key(self, session)?;
+        Ok(MacVerdict::of(&load::mac1(&session, load, balance), mac1))
+    }
+
+    fn load_mac2(&self, session: &LoadSession, load: &load::Load, at: DateTime) -> Result<Mac4, VaultError> {
+        Ok(load::mac2(&commands::load_session_key(self, session)?, load, at))
+    }
+
+    fn verify_tacs(&self, jobs: &[TacJob]) -> Result<Vec<TacVerdict>, VaultError> {
+        self.judge(jobs)
+    }
 }
 
-/// A key of a card that names its keys by usage: a PSAM or a key card.
-fn new_key_by_usage(
-    source: &dyn KeySource,
-    new: &NewKey<'_>,
-    levels: u8,
-    version: KeyVersion,
-    algorithm: Algorithm,
-) -> Result<CardKey, VaultError> {
-    let (key, left) = match new {
-        NewKey::Pin(_) => return Err(VaultError::NotThatKind { expected: "a key", found: "a PIN" }),
-        NewKey::Own(KeyAddress::Card(_)) => {
-            return Err(VaultError::NotThatKind {
-                expected: "a PSAM's key",
-                found: "a finished key of a user card",
-            });
+impl<B: Backend> KeyManagement for B {
+    fn generate(
+        &self,
+        place: KeyPlace,
+        algorithm: KeyAlgorithm,
+        rng: &mut dyn Rng,
+    ) -> Result<KeyInfo, VaultError> {
+        self.change(|work| {
+            admit::<B>(work, &place, algorithm)?;
+            let new = work.draw(&place, algorithm, rng)?;
+            Ok(take::<B>(work, place, KeyState::Generated, new)?)
+        })
+    }
+
+    fn import(&self, key: ImportedKey) -> Result<KeyInfo, VaultError> {
+        let ImportedKey { place, state, value, kcv } = key;
+        let own = value.kcv();
+        check_kcv(place.key, kcv.unwrap_or(own), own)?;
+        self.change(|work| {
+            admit::<B>(work, &place, value.algorithm())?;
+            let new = work.store(&place, value)?;
+            check_kcv(place.key, own, new.kcv)?;
+            Ok(take::<B>(work, place, state, new)?)
+        })
+    }
+
+    fn derive_root(&self, seed: KeyRef, key: KeyRef) -> Result<KeyInfo, VaultError> {
+        self.change(|work| {
+            let seed = work.draft().keys.centre_key_of(seed, KeyKind::Seed, Use::Compute)?.clone();
+            let place = KeyPlace::root(key);
+            admit::<B>(work, &place, seed.algorithm)?;
+            let new = work.derive(&seed, key)?;
+            Ok(take::<B>(work, place, KeyState::Generated, new)?)
+        })
+    }
+
+    fn change_state(&self, place: &KeyPlace, to: KeyState) -> Result<(), VaultError> {
+        self.change(|work| Ok(work.draft().keys.change_state(place, to)?))
+    }
+
+    fn wrap(&self, place: &KeyPlace, transport: KeyRef) -> Result<WrappedKey, VaultError> {
+        self.wrapped(place, transport)
+    }
+
+    fn import_wrapped(&self, wrapped: &WrappedKey, transport: KeyRef) -> Result<KeyInfo, VaultError> {
+        self.change(|work| bring::<B>(work, wrapped, transport))
+    }
+
+    fn import_all_wrapped(
+        &self,
+        wrapped: &[&WrappedKey],
+        transport: KeyRef,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<KeyInfo>, (usize, VaultError)> {
+        let mut taken = Vec::with_capacity(wrapped.len());
+        let done = self.change(|work| {
+            wrapped.iter().try_for_each(|key| {
+                taken.push(bring::<B>(work, key, transport)?);
+                progress(taken.len(), wrapped.len());
+                Ok(())
+            })
+        });
+        match done {
+            Ok(()) => Ok(taken),
+            Err(error) => Err((taken.len().min(wrapped.len().saturating_sub(1)), error)),
         }
-        NewKey::Own(address) => (address.key(), 0),
-        NewKey::Working { key, .. } => (*key, levels),
-    };
-    if version != key.version {
-        let [expected, found] = [key.version, version].map(|version| version.to_string());
-        return Err(mismatch(key, "the version", expected, found));
-    }
-    if let NewKey::Own(address) = new {
-        if levels != 0 {
-            return Err(mismatch(key, "the number of levels left", "0".to_owned(), levels.to_string()));
-        }
-        return fitting(key, algorithm, source.key(address, Use::Write)?);
-    }
-    let NewKey::Working { factor, .. } = new else {
-        return Err(VaultError::WrongHolder { key });
-    };
-    let level = source.levels().card().checked_sub(left).filter(|_| left > 0);
-    let (Some(level), Scheme::Card) = (level, key.kind.scheme()) else {
-        // A PSAM and a key card know no more than three.
-        let expected = format!("1 to {}", source.levels().card().min(3));
-        return Err(mismatch(key, "the number of levels left", expected, left.to_string()));
-    };
-    fitting(key, algorithm, source.upper_key(key, level, *factor, Use::Write)?)
-}
-
-/// What stands in the key field of a WRITE KEY.
-enum CardSecret {
-    Key(CardKey),
-    Pin(sm::Bytes<{ write_key::PIN_FIELD_LEN }>),
-}
-
-impl CardSecret {
-    fn field(&self) -> &[u8] {
-        match self {
-            CardSecret::Key(key) => key.expose(),
-            CardSecret::Pin(field) => field,
-        }
     }
 }
 
-fn hex_byte(byte: u8) -> String {
-    format!("{byte:02X}")
-}
-
-fn mismatch(key: KeyRef, what: &'static str, expected: String, found: String) -> VaultError {
-    VaultError::HeaderMismatch { key, what, expected, found }
-}
-
-/// The key, when the header names its algorithm.
-fn fitting(key: KeyRef, algorithm: Algorithm, value: CardKey) -> Result<CardKey, VaultError> {
-    let expected = match value {
-        CardKey::Tdes(_) => Algorithm::TripleDes,
-        CardKey::Des(_) => Algorithm::Des,
-        CardKey::Sm4(_) => Algorithm::Sm4,
-    };
-    if algorithm == expected {
-        return Ok(value);
+/// Whether this backend can have such a key, and at this place.
+fn admit<B: Backend>(
+    work: &mut Work<'_, B>,
+    place: &KeyPlace,
+    algorithm: KeyAlgorithm,
+) -> Result<(), VaultError> {
+    if !B::ALGORITHMS.contains(&algorithm) {
+        return Err(VaultError::lacks(B::NAME, algorithm));
     }
-    Err(mismatch(key, "the algorithm", hex_byte(expected.code()), hex_byte(algorithm.code())))
+    let Draft { levels, keys, .. } = work.draft();
+    keys.check_new(levels, place, algorithm)
+}
+
+/// Takes a key another vault has wrapped.
+fn bring<B: Backend>(
+    work: &mut Work<'_, B>,
+    wrapped: &WrappedKey,
+    transport: KeyRef,
+) -> Result<KeyInfo, B::Fault> {
+    let under = work.draft().keys.centre_key_of(transport, KeyKind::KeyTransport, Use::Compute)?.clone();
+    check_kcv(transport, wrapped.transport_kcv, under.kcv)?;
+    admit::<B>(work, &wrapped.place, wrapped.algorithm)?;
+    let new = work.unwrap(wrapped, &under)?;
+    check_kcv(wrapped.place.key, wrapped.kcv, new.kcv)?;
+    Ok(take::<B>(work, wrapped.place, wrapped.state, new)?)
+}
+
+/// Gives a key that has come its record.
+fn take<B: Backend>(
+    work: &mut Work<'_, B>,
+    place: KeyPlace,
+    state: KeyState,
+    new: Newcomer<B::Held>,
+) -> Result<KeyInfo, VaultError> {
+    let Newcomer { algorithm, kcv, held } = new;
+    let entry = Entry { place, algorithm, state, kcv, value: Some(held) };
+    let Draft { origin, levels, keys } = work.draft();
+    let info = entry.info(levels, origin);
+    keys.insert(levels, entry)?;
+    Ok(info)
+}
+
+fn check_kcv(key: KeyRef, expected: [u8; 3], found: [u8; 3]) -> Result<(), VaultError> {
+    if expected == found { Ok(()) } else { Err(VaultError::WrongKcv { key, expected, found }) }
 }

@@ -135,9 +135,8 @@ pub trait KeyManagement: Vault {
     /// the two vaults' are not the same.
     fn import_wrapped(&self, wrapped: &WrappedKey, transport: KeyRef) -> Result<KeyInfo, VaultError>;
 
-    /// Takes many keys another vault has wrapped; `progress` is told how many are done. A backend that can takes all
-    /// or none. This one takes them one by one and passes over what it has already with the same check value, so that
-    /// a file that was broken off can be imported again.
+    /// Takes many keys another vault has wrapped, all or none; `progress` is told how many of how many are done. Power
+    /// that fails in the middle leaves none.
     ///
     /// # Errors
     /// The position of the key that is refused, and why, as [`KeyManagement::import_wrapped`].
@@ -146,20 +145,7 @@ pub trait KeyManagement: Vault {
         wrapped: &[&WrappedKey],
         transport: KeyRef,
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<KeyInfo>, (usize, VaultError)> {
-        let known = self.list().map_err(|error| (0, error))?;
-        let mut taken = Vec::with_capacity(wrapped.len());
-        for (at, key) in wrapped.iter().enumerate() {
-            let same = |info: &&KeyInfo| info.place() == key.place && info.kcv == key.kcv;
-            let info = match known.iter().find(same) {
-                Some(info) => info.clone(),
-                None => self.import_wrapped(key, transport).map_err(|error| (at, error))?,
-            };
-            taken.push(info);
-            progress(taken.len(), wrapped.len());
-        }
-        Ok(taken)
-    }
+    ) -> Result<Vec<KeyInfo>, (usize, VaultError)>;
 }
 
 /// A pair that signs with SM2 over SM3 as signer `1234567812345678`.

@@ -4,27 +4,24 @@
 //! or finished for one card. A holder's key is derived from the deepest stored key that fits it. Under the keys
 //! directly above the cards stand masses of TACs; their round keys are kept ready.
 
-mod manage;
+mod change;
 mod signer;
 
-use crate::backend::{self, KeySource};
+use crate::backend::{Backend, Records, Work};
 use crate::batch::{self, ReadyKeys, TacSource};
 use crate::error::VaultError;
 use crate::kind::{KeyKind, KeyState, Origin};
 use crate::levels::Levels;
-use crate::manage::KeyPlace;
+use crate::manage::{KeyPlace, WrappedKey};
 use crate::sealed::{Home, SealError};
 use crate::table::{Entry, KeyTable, Use};
+use crate::transport;
 use crate::value::{KeyAlgorithm, KeyValue};
-use crate::vault::{
-    CardKeyRef, Health, KeyAddress, KeyInfo, KeyRef, LoadSession, MacVerdict, PresetJob, SecureMessage,
-    TacJob, TacVerdict, Vault, VaultStatus, WriteKeyJob,
-};
+use crate::vault::{CardKeyRef, Health, KeyAddress, KeyRef, TacJob, TacVerdict, VaultStatus};
+use change::Drafted;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
-use ykt_base::{DateTime, IssuerFactor, Mac4, Rng};
-use ykt_crypto::sm::CommandBytes;
+use ykt_base::{IssuerFactor, Rng};
 use ykt_crypto::{CardKey, Key16};
-use ykt_purse::{PurseFen, load};
 
 /// Transport key of the demonstration's blank cards and PSAMs: printed here, worth nothing.
 pub const DEMO_TRANSPORT_KEY: [u8; 16] = *b"YIKATONG-BLANK-1";
@@ -114,24 +111,6 @@ impl SoftVault {
     fn kept(&self) -> RwLockReadGuard<'_, Kept> {
         self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Changes the keys, and keeps them before anybody sees them; when either fails nothing is changed.
-    fn change<T>(&self, change: impl FnOnce(&mut Keys) -> Result<T, VaultError>) -> Result<T, VaultError> {
-        let mut home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = self.kept().keys.clone();
-        let done = change(&mut keys)?;
-        if let Some(home) = home.as_mut() {
-            home.takes_changes().map_err(|reason| VaultError::NotAllowed { reason: reason.to_owned() })?;
-            let kept = home.keep(&self.levels, &keys);
-            kept.map_err(|error| VaultError::Unavailable {
-                backend: BACKEND.to_owned(),
-                reason: error.to_string(),
-            })?;
-        }
-        let next = Kept { keys, ready: ReadyKeys::default() };
-        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = next;
-        Ok(done)
-    }
 }
 
 /// The algorithm a kind usually has.
@@ -172,14 +151,37 @@ fn stored(entry: &Entry<Arc<KeyValue>>) -> Result<CardKey, VaultError> {
     key.ok_or(VaultError::WrongHolder { key: entry.place.key })
 }
 
+fn held(entry: &Entry<Arc<KeyValue>>) -> Result<&KeyValue, VaultError> {
+    entry.value.as_deref().ok_or(VaultError::NoSuchKey { key: entry.place.key })
+}
+
 /// The key some levels below a stored one.
 fn down(entry: &Entry<Arc<KeyValue>>, factors: &[[u8; 8]]) -> Result<CardKey, VaultError> {
     Ok(factors.iter().fold(stored(entry)?, |key, factor| key.diversify(factor)))
 }
 
-impl KeySource for SoftVault {
-    fn levels(&self) -> &Levels {
-        &self.levels
+impl Backend for SoftVault {
+    const NAME: &'static str = BACKEND;
+    const ALGORITHMS: &'static [KeyAlgorithm] = &KeyAlgorithm::ALL;
+    type Held = Arc<KeyValue>;
+    type Fault = VaultError;
+
+    fn state(&self) -> VaultStatus {
+        VaultStatus {
+            backend: BACKEND,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            origin: self.origin,
+            levels: self.levels.clone(),
+            keys: self.kept().keys.len(),
+            health: Health::Ready,
+        }
+    }
+
+    fn look<T>(
+        &self,
+        look: impl Fn(Records<'_, Self::Held>) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        look(Records { origin: self.origin, levels: &self.levels, keys: &self.kept().keys })
     }
 
     fn key(&self, address: &KeyAddress, wanted: Use) -> Result<CardKey, VaultError> {
@@ -197,70 +199,41 @@ impl KeySource for SoftVault {
         let route = kept.keys.route_above(&self.levels, key, level, issuer, wanted)?;
         down(route.stored, &route.factors)
     }
-}
 
-impl Vault for SoftVault {
-    fn status(&self) -> VaultStatus {
-        VaultStatus {
-            backend: BACKEND,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            origin: self.origin,
-            levels: self.levels.clone(),
-            keys: self.kept().keys.len(),
-            health: Health::Ready,
-        }
-    }
-
-    fn list(&self) -> Result<Vec<KeyInfo>, VaultError> {
-        Ok(self.kept().keys.list(&self.levels, self.origin))
-    }
-
-    fn kcv(&self, key: &KeyAddress) -> Result<[u8; 3], VaultError> {
-        match key {
-            KeyAddress::Shared(key) if key.kind.is_of_centre() => {
-                self.kept().keys.centre_key(*key, Use::Compute).map(|stored| stored.kcv)
-            }
-            _ => self.key(key, Use::Compute).map(|key| key.kcv()),
-        }
-    }
-
-    fn write_key(&self, job: &WriteKeyJob<'_>) -> Result<CommandBytes, VaultError> {
-        backend::write_key(self, job)
-    }
-
-    fn preset(&self, job: &PresetJob) -> Result<CommandBytes, VaultError> {
-        backend::preset(self, job)
-    }
-
-    fn external_authenticate(&self, key: &KeyAddress, challenge: [u8; 8]) -> Result<[u8; 8], VaultError> {
-        self.key(key, Use::Compute).map(|key| key.authenticate(challenge))
-    }
-
-    fn sm_mac(&self, key: &KeyAddress, iv: [u8; 8], parts: &[&[u8]]) -> Result<Mac4, VaultError> {
-        self.key(key, Use::Compute).map(|key| key.smac(iv, parts))
-    }
-
-    fn secure_message(&self, message: &SecureMessage<'_>) -> Result<CommandBytes, VaultError> {
-        backend::secure_message(self, message)
-    }
-
-    fn check_load_mac1(
-        &self,
-        session: &LoadSession,
-        load: &load::Load,
-        balance: PurseFen,
-        mac1: &Mac4,
-    ) -> Result<MacVerdict, VaultError> {
-        backend::check_load_mac1(self, session, load, balance, mac1)
-    }
-
-    fn load_mac2(&self, session: &LoadSession, load: &load::Load, at: DateTime) -> Result<Mac4, VaultError> {
-        backend::load_mac2(self, session, load, at)
-    }
-
-    fn verify_tacs(&self, jobs: &[TacJob]) -> Result<Vec<TacVerdict>, VaultError> {
+    fn judge(&self, jobs: &[TacJob]) -> Result<Vec<TacVerdict>, VaultError> {
         let kept = self.kept();
         Ok(batch::verify(jobs, |card| kept.tac_source(&self.levels, card)))
+    }
+
+    fn wrapped(&self, place: &KeyPlace, transport: KeyRef) -> Result<WrappedKey, VaultError> {
+        let kept = self.kept();
+        let leaving = kept.keys.leaving(place, transport)?;
+        let (value, under) = (held(leaving.entry)?, held(leaving.under)?);
+        let cryptogram =
+            transport::encipher(value, under).ok_or_else(|| VaultError::lacks(BACKEND, under.algorithm()))?;
+        Ok(leaving.wrapped(cryptogram))
+    }
+
+    fn change<T>(
+        &self,
+        work: impl FnOnce(&mut Work<'_, Self>) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        let mut home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drafted =
+            Drafted { origin: self.origin, levels: &self.levels, keys: self.kept().keys.clone() };
+        let done = work(&mut drafted)?;
+        let keys = drafted.keys;
+        if let Some(home) = home.as_mut() {
+            home.takes_changes().map_err(|reason| VaultError::NotAllowed { reason: reason.to_owned() })?;
+            let kept = home.keep(&self.levels, &keys);
+            kept.map_err(|error| VaultError::Unavailable {
+                backend: BACKEND.to_owned(),
+                reason: error.to_string(),
+            })?;
+        }
+        let next = Kept { keys, ready: ReadyKeys::default() };
+        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(done)
     }
 }
 
@@ -268,11 +241,11 @@ impl Vault for SoftVault {
 mod tests {
     use super::*;
     use crate::manage::{ImportedKey, KeyManagement};
-    use crate::vault::{KeyLayout, NewKey, Receipt};
-    use ykt_base::Asn8;
-    use ykt_purse::purchase;
-    use ykt_purse::write_key;
+    use crate::vault::{KeyLayout, NewKey, Receipt, Vault, WriteKeyJob};
+    use ykt_base::{Asn8, DateTime, Mac4};
+    use ykt_crypto::sm::CommandBytes;
     use ykt_purse::write_key::KeyUsage;
+    use ykt_purse::{PurseFen, purchase, write_key};
 
     struct Ones;
 

@@ -4,7 +4,7 @@
 use crate::error::VaultError;
 use crate::kind::{KeyKind, KeyState, Origin, Scheme};
 use crate::levels::{Factor, Levels};
-use crate::manage::KeyPlace;
+use crate::manage::{KeyPlace, WrappedKey};
 use crate::value::KeyAlgorithm;
 use crate::vault::{CardKeyRef, KeyAddress, KeyInfo, KeyRef};
 use ykt_base::{Asn8, IssuerFactor, PsamSerial};
@@ -47,6 +47,23 @@ pub struct Route<'a, T> {
     pub stored: &'a Entry<T>,
     /// The factors below it, in the order they are applied.
     pub factors: Vec<[u8; 8]>,
+}
+
+/// A key that may leave the vault, with the transport key it leaves under.
+pub struct Leaving<'a, T> {
+    /// The key.
+    pub entry: &'a Entry<T>,
+    /// The transport key.
+    pub under: &'a Entry<T>,
+}
+
+impl<T> Leaving<'_, T> {
+    /// The key on its way, enciphered as `cryptogram`.
+    #[must_use]
+    pub fn wrapped(&self, cryptogram: Vec<u8>) -> WrappedKey {
+        let Entry { place, algorithm, state, kcv, .. } = *self.entry;
+        WrappedKey { place, algorithm, state, kcv, transport_kcv: self.under.kcv, cryptogram }
+    }
 }
 
 /// All keys of a vault, ordered by place.
@@ -198,9 +215,10 @@ impl<T> KeyTable<T> {
     /// The key of a place that is to leave under `transport`.
     ///
     /// # Errors
-    /// [`VaultError::NoSuchKey`]; [`VaultError::WrongState`] when it is destroyed; [`VaultError::NotAllowed`] when it
-    /// is the transport key itself.
-    pub fn leaving(&self, place: &KeyPlace, transport: KeyRef) -> Result<&Entry<T>, VaultError> {
+    /// As [`KeyTable::centre_key`] of the transport key; [`VaultError::NoSuchKey`]; [`VaultError::WrongState`] when the
+    /// key is destroyed; [`VaultError::NotAllowed`] when it is the transport key itself.
+    pub fn leaving(&self, place: &KeyPlace, transport: KeyRef) -> Result<Leaving<'_, T>, VaultError> {
+        let under = self.centre_key_of(transport, KeyKind::KeyTransport, Use::Write)?;
         if place.key == transport {
             let reason = format!("the {transport} is not wrapped under itself");
             return Err(VaultError::NotAllowed { reason });
@@ -208,7 +226,7 @@ impl<T> KeyTable<T> {
         let entry = self.at(place)?;
         match entry.state {
             KeyState::Destroyed => Err(VaultError::WrongState { key: place.key, state: entry.state }),
-            _ => Ok(entry),
+            _ => Ok(Leaving { entry, under }),
         }
     }
 
@@ -309,14 +327,16 @@ impl<T> KeyTable<T> {
         self.0.binary_search_by(|entry| entry.place.cmp(place))
     }
 
-    /// Retires the active key of the same kind, index, level and owner.
+    /// Retires the active key of the same kind, index, level and owner. Keys of one kind and index stand together.
     fn retire_beside(&mut self, place: &KeyPlace) {
-        let beside = |other: &KeyPlace| {
-            (other.key.kind, other.key.index, other.level, other.owner)
-                == (place.key.kind, place.key.index, place.level, place.owner)
-        };
-        let active = |entry: &&mut Entry<T>| entry.state == KeyState::Active && beside(&entry.place);
-        self.0.iter_mut().filter(active).for_each(|entry| entry.state = KeyState::Retired);
+        let family = |place: &KeyPlace| (place.key.kind, place.key.index);
+        let from = self.0.partition_point(|entry| family(&entry.place) < family(place));
+        let beside = |other: &KeyPlace| (other.level, other.owner) == (place.level, place.owner);
+        let relatives =
+            self.0.iter_mut().skip(from).take_while(|entry| family(&entry.place) == family(place));
+        relatives
+            .filter(|entry| entry.state == KeyState::Active && beside(&entry.place))
+            .for_each(|entry| entry.state = KeyState::Retired);
     }
 }
 

@@ -1,13 +1,10 @@
 //! The suites that every backend must pass: alone, and as one of a pair with a software vault.
 
-use crate::fixture::{Token, documented_keys, filled, with_token};
+use crate::fixture::{Token, documented_keys, filled, transport_key, with_token};
 use std::sync::Arc;
 use ykt_hsm::HsmVault;
 use ykt_vault::pair::{PairEvent, Refusal, Side, SwitchOver};
-use ykt_vault::{
-    ImportedKey, KeyAlgorithm, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, KeyValue, Levels, Origin,
-    Pair, ReadKeys, SoftVault, Vault, behaviour,
-};
+use ykt_vault::{KeyKind, KeyManagement, Levels, Origin, Pair, ReadKeys, SoftVault, Vault, behaviour};
 
 const NONE: Vec<String> = Vec::new();
 
@@ -42,6 +39,23 @@ fn documented() -> SoftVault {
     vault
 }
 
+/// Orders reach both, whichever acts; a pair of a token and a file has no more algorithms than the token.
+#[test]
+fn a_pair_is_managed_as_every_vault() {
+    with_token(|token| {
+        let levels = Levels::nation_city_card();
+        let (hsm, soft) =
+            (Arc::new(empty(token, levels.clone())), Arc::new(SoftVault::empty(levels, Origin::Demo)));
+        let members: [&dyn KeyManagement; 2] = [&*hsm, &*soft];
+        for vault in members {
+            vault.import(transport_key()).unwrap();
+        }
+        let pair = Pair::new(hsm, soft, Arc::new(|_: &PairEvent| ()));
+        assert_eq!(behaviour::management(&pair), NONE);
+        assert_eq!(pair.compare(), Ok(Vec::new()), "every order reached both");
+    });
+}
+
 /// Both ways round: whichever acts, the answers are those of one vault.
 #[test]
 fn a_token_and_a_file_are_a_pair() {
@@ -67,14 +81,8 @@ fn a_token_and_a_file_are_a_pair() {
 fn a_token_is_brought_in_step_with_a_file_and_back() {
     with_token(|token| {
         let (hsm, soft) = (Arc::new(empty(token, Levels::nation_city_card())), Arc::new(documented()));
-        let transport = || ImportedKey {
-            place: KeyPlace::root(KeyRef::new(KeyKind::KeyTransport, 9, 1)),
-            state: KeyState::Active,
-            value: KeyValue::from_bytes(KeyAlgorithm::Aes256, &[0x5A; 32]).unwrap(),
-            kcv: None,
-        };
-        hsm.import(transport()).unwrap();
-        soft.import(transport()).unwrap();
+        hsm.import(transport_key()).unwrap();
+        soft.import(transport_key()).unwrap();
         let keys = soft.list().unwrap().len();
         let pair = Pair::new(soft, Arc::clone(&hsm) as Arc<dyn KeyManagement>, Arc::new(|_: &PairEvent| ()));
         let done = pair.replicate(Side::Primary).unwrap();
@@ -85,7 +93,7 @@ fn a_token_is_brought_in_step_with_a_file_and_back() {
         assert_eq!(behaviour::deviations(&*hsm), NONE);
         // And back into an empty file.
         let other = Arc::new(SoftVault::empty(Levels::nation_city_card(), Origin::Demo));
-        other.import(transport()).unwrap();
+        other.import(transport_key()).unwrap();
         let back = Pair::new(hsm, other, Arc::new(|_: &PairEvent| ())).replicate(Side::Primary).unwrap();
         assert_eq!((back.copied.len(), back.refused.len(), back.left.len()), (keys - 2, 0, 0));
     });

@@ -101,6 +101,16 @@ pub fn filled(token: &Token) -> HsmVault {
     vault
 }
 
+/// A transport key for many, the same in every vault.
+pub fn transport_key() -> ImportedKey {
+    ImportedKey {
+        place: KeyPlace::root(KeyRef::new(KeyKind::KeyTransport, 9, 1)),
+        state: KeyState::Active,
+        value: KeyValue::from_bytes(KeyAlgorithm::Aes256, &[0x5A; 32]).unwrap(),
+        kcv: None,
+    }
+}
+
 /// A vault with one key, which makes the others' work short: an active load key.
 pub fn with_a_load_key(token: &Token) -> HsmVault {
     let vault = HsmVault::create(token.settings(), Levels::nation_city_card(), Origin::Demo).unwrap();

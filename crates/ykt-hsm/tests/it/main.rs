@@ -8,6 +8,7 @@
 
 mod behaviour;
 mod fixture;
+mod imports;
 mod lifetime;
 mod outages;
 mod secrecy;

@@ -36,6 +36,7 @@ pub fn management(vault: &dyn KeyManagement) -> Vec<String> {
     algorithms(vault, &mut found);
     roots(vault, &mut found);
     transport(vault, &mut found);
+    whole_imports(vault, &mut found);
     found.0
 }
 
@@ -296,4 +297,69 @@ fn arrives(
     found.expect("a wrapped key arrives", &arrived, &Ok((place, wrapped.state, wrapped.kcv)));
     let again = vault.import_wrapped(&wrapped, under).map(drop);
     found.expect("a wrapped key twice", &again, &Err(VaultError::AlreadyThere { key: place.key }));
+}
+
+/// Many wrapped keys come in all or none, whichever of them is refused; an active one retires the one beside it only
+/// when all have come.
+fn whole_imports(vault: &dyn KeyManagement, found: &mut Deviations) {
+    let other = SoftVault::empty(vault.status().levels, Origin::Demo);
+    let under = KeyRef::new(KeyKind::KeyTransport, INDEX.saturating_add(9), 1);
+    let mut able = vault.capabilities().into_iter();
+    let algorithm = able.find(|algorithm| KeyKind::KeyTransport.algorithms().contains(algorithm));
+    let both: [&dyn KeyManagement; 2] = [vault, &other];
+    for vault in both {
+        let value = algorithm.and_then(|algorithm| value(algorithm, 0x90));
+        let imported = import(vault, KeyPlace::root(under), KeyState::Active, value);
+        found.expect("import of a transport key for many", &imported.is_ok(), &true);
+    }
+    let key = |version| KeyRef::new(KeyKind::Load, INDEX.saturating_add(2), version);
+    let there = KeyPlace::root(key(1));
+    let imported = import(vault, there, KeyState::Active, value(KeyAlgorithm::Tdes, 0x20));
+    found.expect("import of a key that will have a successor", &imported.is_ok(), &true);
+    let below = KeyPlace { key: key(4), level: 1, owner: Some([4; 8]) };
+    let places = [KeyPlace::root(key(2)), KeyPlace::root(key(3)), below];
+    use KeyState::{Active, Generated, Retired};
+    let mut wrapped = Vec::new();
+    for ((place, state), first) in places.into_iter().zip([Active, Generated, Retired]).zip(0x30..) {
+        let imported = import(&other, place, state, value(KeyAlgorithm::Tdes, first));
+        found.expect("import of a key to travel with others", &imported.is_ok(), &true);
+        wrapped.extend(other.wrap(&place, under));
+    }
+    let [first, second, third] = wrapped.as_slice() else {
+        return found.expect("keys wrapped by a software vault", &wrapped.len(), &3);
+    };
+    let unchanged = [Some(Active), None, None, None];
+    let states = || [there, places[0], places[1], places[2]].map(|place| state(vault, &place));
+    let bring = |keys: &[&WrappedKey]| {
+        let mut told = Vec::new();
+        let taken = vault.import_all_wrapped(keys, under, &mut |done, of| told.push((done, of)));
+        (taken, told)
+    };
+    let other_kcv = WrappedKey { kcv: [0; 3], ..third.clone() };
+    let mut changed = third.clone();
+    changed.cryptogram.pop();
+    let known = WrappedKey { place: there, ..third.clone() };
+    let no_level = WrappedKey { place: KeyPlace { level: 9, ..third.place }, ..third.clone() };
+    let other_transport = WrappedKey { transport_kcv: [0; 3], ..third.clone() };
+    for (what, bad) in [
+        ("with another check value", &other_kcv),
+        ("with a changed cryptogram", &changed),
+        ("that is there already", &known),
+        ("of a level that is not there", &no_level),
+        ("under another transport key", &other_transport),
+        ("that came just before", second),
+    ] {
+        let refused = bring(&[first, second, bad]).0.map_err(|(at, error)| (at, error.is_outage()));
+        found.expect(&format!("many keys, the last {what}"), &refused.map(drop), &Err((2, false)));
+        found.expect(&format!("many keys, the last {what}: the states"), &states(), &unchanged);
+    }
+    found.expect("an import of no keys", &bring(&[]).0, &Ok(Vec::new()));
+    let (taken, told) = bring(&[first, second, third]);
+    let taken = taken.map(|taken| taken.into_iter().map(|info| (info.place(), info.state)).collect());
+    let came = places.into_iter().zip([Active, Generated, Retired]).collect::<Vec<_>>();
+    found.expect("many keys", &taken, &Ok(came));
+    found.expect("many keys: the states", &states(), &[Retired, Active, Generated, Retired].map(Some));
+    found.expect("many keys: the last that was told", &told.last(), &Some(&(3, 3)));
+    let again = bring(&[first, second, third]).0;
+    found.expect("many keys twice", &again, &Err((0, VaultError::AlreadyThere { key: key(2) })));
 }

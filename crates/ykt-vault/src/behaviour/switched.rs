@@ -133,4 +133,13 @@ impl KeyManagement for Switched {
     fn import_wrapped(&self, wrapped: &WrappedKey, transport: KeyRef) -> Result<KeyInfo, VaultError> {
         self.ask()?.import_wrapped(wrapped, transport)
     }
+
+    fn import_all_wrapped(
+        &self,
+        wrapped: &[&WrappedKey],
+        transport: KeyRef,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<KeyInfo>, (usize, VaultError)> {
+        self.ask().map_err(|error| (0, error))?.import_all_wrapped(wrapped, transport, progress)
+    }
 }

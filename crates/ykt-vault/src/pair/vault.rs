@@ -116,7 +116,7 @@ impl KeyManagement for Pair {
         let value = KeyValue::from_bytes(value.algorithm(), &value.expose());
         let second = value.map(|value| ImportedKey { place, state, value, kcv });
         self.order(
-            place.key,
+            &[place.key],
             |vault| vault.import(key),
             |vault| match second {
                 Some(second) => Ok(vault.import(second).map(drop)?),
@@ -131,7 +131,7 @@ impl KeyManagement for Pair {
 
     fn change_state(&self, place: &KeyPlace, to: KeyState) -> Result<(), VaultError> {
         let change = |vault: &dyn KeyManagement| vault.change_state(place, to);
-        self.order(place.key, change, |vault| Ok(change(vault)?))
+        self.order(&[place.key], change, |vault| Ok(change(vault)?))
     }
 
     fn wrap(&self, place: &KeyPlace, transport: KeyRef) -> Result<WrappedKey, VaultError> {
@@ -140,7 +140,29 @@ impl KeyManagement for Pair {
 
     fn import_wrapped(&self, wrapped: &WrappedKey, transport: KeyRef) -> Result<KeyInfo, VaultError> {
         let import = |vault: &dyn KeyManagement| vault.import_wrapped(wrapped, transport);
-        self.order(wrapped.place.key, import, |vault| Ok(import(vault).map(drop)?))
+        self.order(&[wrapped.place.key], import, |vault| Ok(import(vault).map(drop)?))
+    }
+
+    fn import_all_wrapped(
+        &self,
+        wrapped: &[&WrappedKey],
+        transport: KeyRef,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<KeyInfo>, (usize, VaultError)> {
+        let keys: Vec<KeyRef> = wrapped.iter().map(|key| key.place.key).collect();
+        let mut refused_at = 0;
+        let import = |vault: &dyn KeyManagement| {
+            vault.import_all_wrapped(wrapped, transport, progress).map_err(|(at, error)| {
+                refused_at = at;
+                error
+            })
+        };
+        let follow = |vault: &dyn KeyManagement| {
+            let taken = vault.import_all_wrapped(wrapped, transport, &mut |_, _| ());
+            Ok(taken.map(drop).map_err(|(_, error)| error)?)
+        };
+        let taken = self.order(&keys, import, follow);
+        taken.map_err(|error| (refused_at, error))
     }
 }
 
@@ -158,28 +180,28 @@ impl Pair {
             let wrapped = self.member(acting).wrap(&place, transport)?;
             Ok(vault.import_wrapped(&wrapped, transport).map(drop)?)
         };
-        self.order(place.key, make, carry)
+        self.order(&[place.key], make, carry)
     }
 
     /// Carries out an order on the acting vault, then lets the other follow. One that got no answer is not repeated: it
     /// may have been carried out. The caller gives it again, to whoever acts then.
     fn order<T>(
         &self,
-        key: KeyRef,
+        keys: &[KeyRef],
         order: impl FnOnce(&dyn KeyManagement) -> Result<T, VaultError>,
         follow: impl FnOnce(&dyn KeyManagement) -> Result<(), Refusal>,
     ) -> Result<T, VaultError> {
         let _turn = self.manage();
         let turn = self.turn();
-        if turn.withheld.contains(&key) {
+        if let Some(key) = first(&turn.withheld, keys.iter().copied()) {
             return Err(out_of_step(turn.side, key));
         }
         let vault = &**self.member(turn.side);
-        let family = match self.family(vault, key) {
-            Ok(family) => family,
+        let families = match self.families(vault, keys) {
+            Ok(families) => families,
             Err(error) => return Err(self.outage(&turn, error)),
         };
-        let marked = self.mark(&family);
+        let marked = self.mark(&families);
         match order(vault) {
             Ok(done) => {
                 self.follow(turn.side, &marked, follow);
@@ -200,12 +222,13 @@ impl Pair {
         error
     }
 
-    /// The keys an order about this one may touch: all of its kind and index, since activating one retires another.
-    fn family(&self, vault: &dyn KeyManagement, key: KeyRef) -> Result<Vec<KeyRef>, VaultError> {
-        let mut family: BTreeSet<KeyRef> = vault.list()?.into_iter().map(|info| info.key).collect();
-        family.retain(|other| (other.kind, other.index) == (key.kind, key.index));
-        family.insert(key);
-        Ok(family.into_iter().collect())
+    /// The keys an order about these may touch: all of their kinds and indexes, since activating one retires another.
+    fn families(&self, vault: &dyn KeyManagement, keys: &[KeyRef]) -> Result<Vec<KeyRef>, VaultError> {
+        let touched: BTreeSet<_> = keys.iter().map(|key| (key.kind, key.index)).collect();
+        let mut families: BTreeSet<KeyRef> = vault.list()?.into_iter().map(|info| info.key).collect();
+        families.retain(|key| touched.contains(&(key.kind, key.index)));
+        families.extend(keys);
+        Ok(families.into_iter().collect())
     }
 
     /// Notes that the other vault differs in these keys, and says which of them it did not differ in before.

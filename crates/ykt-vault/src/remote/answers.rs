@@ -9,7 +9,7 @@ use crate::kind::KeyKind;
 use crate::manage::KeyManagement;
 use crate::wire::{Answer, Frame, Order, OrderId};
 use core::fmt;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use ykt_base::{KeyIndex, Rng};
 use ykt_crypto::chain::{self, Hash32};
@@ -20,7 +20,7 @@ pub struct Answers(Mutex<VecDeque<Remembered>>);
 struct Remembered {
     id: OrderId,
     digest: Hash32,
-    family: (KeyKind, KeyIndex),
+    families: BTreeSet<(KeyKind, KeyIndex)>,
     answer: Frame,
 }
 
@@ -35,7 +35,7 @@ impl Answers {
         rng: &mut dyn Rng,
     ) -> (Frame, Fate) {
         let digest = chain::sm3(&[Frame::of(&order).as_bytes()]);
-        let family = order.family();
+        let families = order.families();
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = remembered.iter().find(|known| known.id == id) {
             if known.digest == digest {
@@ -45,17 +45,22 @@ impl Answers {
             return (Frame::of(&Answer::Refused(VaultError::NotAllowed { reason })), Fate::Refused);
         }
         let answer = order.carry_out(vault, rng);
-        let fate = if matches!(answer, Answer::Refused(_)) { Fate::Refused } else { Fate::Done };
-        let is_outage = matches!(&answer, Answer::Refused(why) if why.is_outage());
+        let fate = if matches!(answer, Answer::Refused(_) | Answer::RefusedAt(..)) {
+            Fate::Refused
+        } else {
+            Fate::Done
+        };
+        let is_outage =
+            matches!(&answer, Answer::Refused(why) | Answer::RefusedAt(_, why) if why.is_outage());
         let answer = Frame::of(&answer);
         if is_outage {
             return (answer, fate);
         }
-        remembered.retain(|known| known.family != family);
+        remembered.retain(|known| known.families.is_disjoint(&families));
         if remembered.len() >= ANSWERS_MAX {
             remembered.pop_front();
         }
-        remembered.push_back(Remembered { id, digest, family, answer: answer.clone() });
+        remembered.push_back(Remembered { id, digest, families, answer: answer.clone() });
         (answer, fate)
     }
 }

@@ -266,4 +266,24 @@ impl KeyManagement for RemoteVault {
     fn import_wrapped(&self, wrapped: &WrappedKey, transport: KeyRef) -> Result<KeyInfo, VaultError> {
         answered!(self, self.order(Order::ImportWrapped { wrapped: wrapped.clone(), transport }), Key)
     }
+
+    /// One order, so that the other side does all or none of it.
+    fn import_all_wrapped(
+        &self,
+        wrapped: &[&WrappedKey],
+        transport: KeyRef,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<KeyInfo>, (usize, VaultError)> {
+        let wrapped: Vec<WrappedKey> = wrapped.iter().copied().cloned().collect();
+        let total = wrapped.len();
+        match self.order(Order::ImportAllWrapped { wrapped, transport }) {
+            Ok(Answer::List(taken)) if taken.len() == total => {
+                progress(total, total);
+                Ok(taken)
+            }
+            Ok(Answer::RefusedAt(at, why)) => Err((usize::try_from(at).unwrap_or(usize::MAX), why)),
+            Ok(other) => Err((0, self.unexpected(other))),
+            Err(error) => Err((0, error)),
+        }
+    }
 }

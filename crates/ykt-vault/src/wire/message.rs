@@ -5,7 +5,7 @@
 
 use super::codec::{wire_enums, wire_structs};
 use crate::error::VaultError;
-use crate::kind::KeyState;
+use crate::kind::{KeyKind, KeyState};
 use crate::manage::{ImportedKey, KeyManagement, KeyPlace, WrappedKey};
 use crate::value::KeyAlgorithm;
 use crate::vault::{
@@ -14,7 +14,8 @@ use crate::vault::{
 };
 use core::fmt;
 use std::borrow::Cow;
-use ykt_base::{DateTime, IssuerFactor, Mac4, Rng};
+use std::collections::BTreeSet;
+use ykt_base::{DateTime, IssuerFactor, KeyIndex, Mac4, Rng};
 use ykt_crypto::sm::CommandBytes;
 use ykt_purse::PurseFen;
 use ykt_purse::load::Load;
@@ -70,6 +71,7 @@ pub enum Order {
     DeriveRoot { seed: KeyRef, key: KeyRef },
     ChangeState { place: KeyPlace, to: KeyState },
     ImportWrapped { wrapped: WrappedKey, transport: KeyRef },
+    ImportAllWrapped { wrapped: Vec<WrappedKey>, transport: KeyRef },
 }
 
 /// What a vault answers.
@@ -92,6 +94,8 @@ pub enum Answer {
     Verdicts(Vec<TacVerdict>),
     Wrapped(WrappedKey),
     Done,
+    /// It refuses all of a list for the entry at this position.
+    RefusedAt(u32, VaultError),
 }
 
 wire_structs! {
@@ -122,6 +126,7 @@ wire_enums! {
         2 DeriveRoot { seed, key };
         3 ChangeState { place, to };
         4 ImportWrapped { wrapped, transport };
+        5 ImportAllWrapped { wrapped, transport };
     }
     Answer = "an answer" {
         0 Refused(why);
@@ -139,6 +144,7 @@ wire_enums! {
         12 Verdicts(verdicts);
         13 Wrapped(wrapped);
         14 Done;
+        15 RefusedAt(position, why);
     }
 }
 
@@ -209,20 +215,22 @@ impl fmt::Display for Order {
             Order::DeriveRoot { seed, key } => write!(f, "derive the {key} from the {seed}"),
             Order::ChangeState { place, to } => write!(f, "the {place} becomes {to}"),
             Order::ImportWrapped { wrapped, .. } => write!(f, "import the {}, wrapped", wrapped.place),
+            Order::ImportAllWrapped { wrapped, .. } => write!(f, "import {} keys, wrapped", wrapped.len()),
         }
     }
 }
 
 impl Order {
-    /// Which keys it touches: those of one kind and index, since activating one retires another.
-    pub fn family(&self) -> (crate::KeyKind, ykt_base::KeyIndex) {
-        let key = match self {
-            Order::Generate { place, .. } | Order::ChangeState { place, .. } => place.key,
-            Order::Import(imported) => imported.place.key,
-            Order::DeriveRoot { key, .. } => *key,
-            Order::ImportWrapped { wrapped, .. } => wrapped.place.key,
-        };
-        (key.kind, key.index)
+    /// Which keys it touches: those of a kind and index, since activating one retires another.
+    pub fn families(&self) -> BTreeSet<(KeyKind, KeyIndex)> {
+        let of = |key: KeyRef| (key.kind, key.index);
+        match self {
+            Order::Generate { place, .. } | Order::ChangeState { place, .. } => [of(place.key)].into(),
+            Order::Import(imported) => [of(imported.place.key)].into(),
+            Order::DeriveRoot { key, .. } => [of(*key)].into(),
+            Order::ImportWrapped { wrapped, .. } => [of(wrapped.place.key)].into(),
+            Order::ImportAllWrapped { wrapped, .. } => wrapped.iter().map(|key| of(key.place.key)).collect(),
+        }
     }
 
     /// Lets the vault do it, with the random numbers of the vault's side.
@@ -234,6 +242,13 @@ impl Order {
             Order::ChangeState { place, to } => vault.change_state(&place, to).map(|()| Answer::Done),
             Order::ImportWrapped { wrapped, transport } => {
                 vault.import_wrapped(&wrapped, transport).map(Answer::Key)
+            }
+            Order::ImportAllWrapped { wrapped, transport } => {
+                let wrapped: Vec<_> = wrapped.iter().collect();
+                match vault.import_all_wrapped(&wrapped, transport, &mut |_, _| ()) {
+                    Ok(taken) => Ok(Answer::List(taken)),
+                    Err((at, why)) => Ok(Answer::RefusedAt(u32::try_from(at).unwrap_or(u32::MAX), why)),
+                }
             }
         };
         done.unwrap_or_else(Answer::Refused)

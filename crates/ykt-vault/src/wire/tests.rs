@@ -142,6 +142,8 @@ fn orders() -> Vec<Order> {
         Order::DeriveRoot { seed: KEY, key: KEY },
         Order::ChangeState { place: PLACE, to: KeyState::Destroyed },
         Order::ImportWrapped { wrapped: wrapped(), transport: KEY },
+        Order::ImportAllWrapped { wrapped: vec![wrapped(), wrapped()], transport: KEY },
+        Order::ImportAllWrapped { wrapped: Vec::new(), transport: KEY },
     ]);
     orders
 }
@@ -206,6 +208,7 @@ fn answers() -> Vec<Answer> {
         Answer::Verdicts(verdicts.to_vec()),
         Answer::Wrapped(wrapped()),
         Answer::Done,
+        Answer::RefusedAt(70_000, VaultError::Locked),
     ]);
     answers
 }
@@ -257,13 +260,13 @@ fn every_number_of_the_lists_is_spoken() {
     let answers = forms(answers());
     let up_to = |last: u8| (0..=last).collect::<Vec<_>>();
     assert_eq!(numbers(&questions, 0), up_to(12));
-    assert_eq!(numbers(&answers, 0), up_to(14));
+    assert_eq!(numbers(&answers, 0), up_to(15));
     assert_eq!(numbers(&answers[..errors().len()], 1), up_to(13));
     let mut numbers = numbers(&orders, 0);
     numbers.sort_unstable();
-    assert_eq!(numbers, up_to(4));
-    assert!(decode::<Question<'_>>(&[13]).is_err() && decode::<Order>(&[5]).is_err());
-    assert!(decode::<Answer>(&[15]).is_err() && decode::<VaultError>(&[14]).is_err());
+    assert_eq!(numbers, up_to(5));
+    assert!(decode::<Question<'_>>(&[13]).is_err() && decode::<Order>(&[6]).is_err());
+    assert!(decode::<Answer>(&[16]).is_err() && decode::<VaultError>(&[14]).is_err());
 }
 
 #[test]
