@@ -12,6 +12,7 @@ mod line;
 mod server;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timed;
 mod tls;
 
 pub use answers::Fate;
@@ -21,13 +22,14 @@ pub use server::{Event, Report, Server, Service, Stop};
 
 /// Longest wait for a TCP connection, in milliseconds.
 pub const CONNECT_MS_MAX: u64 = 2_000;
-/// Longest wait for an answer, and for the peer to take a message, in seconds: a batch on a slow token needs a few.
+/// Longest wait for an answer, and longest time for a peer to send or take a whole message, in seconds: a batch on a slow
+/// token needs a few.
 pub const ANSWER_S_MAX: u64 = 10;
 /// Longest time in which a peer must have shown its certificate, in seconds.
 pub const HANDSHAKE_S_MAX: u64 = 5;
 /// Most lines a client holds; a question waits for a free one.
 pub const LINES_MAX: usize = 16;
-/// Most lines a server holds; the next one is closed at once.
+/// Most lines a server holds; for the next one the oldest whose peer has not proved who it is must go, or it is closed itself.
 pub const CONNECTIONS_MAX: usize = 128;
 /// Most answers to orders that a server remembers.
 pub const ANSWERS_MAX: usize = 1_024;

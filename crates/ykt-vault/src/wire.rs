@@ -106,6 +106,18 @@ pub(crate) fn read<T: Wire>(
     line: &mut (impl Read + ?Sized),
     len_max: usize,
 ) -> Result<Option<T>, FrameError> {
+    read_begun(line, len_max, |_| {})
+}
+
+/// As [`read`]; the line is told when the first bytes of the message have come.
+///
+/// # Errors
+/// [`FrameError`]
+pub(crate) fn read_begun<T: Wire, L: Read + ?Sized>(
+    line: &mut L,
+    len_max: usize,
+    begin: impl FnOnce(&mut L),
+) -> Result<Option<T>, FrameError> {
     let mut header = [0; HEADER_LEN];
     let begun = loop {
         match line.read(&mut header) {
@@ -119,6 +131,7 @@ pub(crate) fn read<T: Wire>(
             },
         }
     };
+    begin(line);
     exactly(line, header.get_mut(begun..).unwrap_or_default())?;
     let [a, b, c, d, version] = header;
     if version != VERSION {

@@ -2,18 +2,24 @@
 //! break.
 
 use super::endpoint::{Endpoint, RemoteError};
+use super::timed::{self, Timed};
 use super::{ANSWER_S_MAX, CONNECT_MS_MAX, LINES_MAX, tls};
 use crate::wire::{self, ANSWER_LEN_MAX, Answer, Frame, FrameError};
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-trait Duplex: Read + Write + Send {}
-impl<T: Read + Write + Send> Duplex for T {}
+impl timed::Line for StreamOwned<ClientConnection, Timed<TcpStream>> {
+    fn allow(&mut self, patience: Option<Duration>) {
+        self.sock.allow(patience);
+    }
+}
 
 /// How a line is opened.
 enum Way {
@@ -38,7 +44,7 @@ pub struct Lines {
 
 #[derive(Default)]
 struct Held {
-    idle: Vec<Box<dyn Duplex>>,
+    idle: Vec<Box<dyn timed::Line>>,
     in_use: usize,
 }
 
@@ -79,6 +85,7 @@ impl Lines {
         let is_used = idle.is_some();
         let exchanged =
             idle.map_or_else(|| self.open(), Ok).map_err(FrameError::Line).and_then(|mut line| {
+                line.allow(Some(patience));
                 message.write(&mut line)?;
                 let answer = wire::read(&mut line, ANSWER_LEN_MAX)?.ok_or(FrameError::CutOff)?;
                 Ok((line, answer))
@@ -106,25 +113,33 @@ impl Lines {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self) -> io::Result<Box<dyn Duplex>> {
-        let patience = Some(Duration::from_secs(ANSWER_S_MAX));
+    fn open(&self) -> io::Result<Box<dyn timed::Line>> {
         match &self.way {
             Way::Unix(path) => {
                 let line = UnixStream::connect(path)?;
-                line.set_read_timeout(patience)?;
-                line.set_write_timeout(patience)?;
-                Ok(Box::new(line))
+                trusted(&line)?;
+                Ok(Box::new(Timed::new(line)))
             }
             Way::Tls { address, config } => {
                 let line = dial(address)?;
-                line.set_read_timeout(patience)?;
-                line.set_write_timeout(patience)?;
                 line.set_nodelay(true)?;
                 let tls = ClientConnection::new(Arc::clone(config), tls::server_name());
-                Ok(Box::new(StreamOwned::new(tls.map_err(io::Error::other)?, line)))
+                Ok(Box::new(StreamOwned::new(tls.map_err(io::Error::other)?, Timed::new(line))))
             }
         }
     }
+}
+
+/// Whoever can put a socket where the vault's is expected would be given keys and PINs: on the other end must be a
+/// process of our own user, or of the system's.
+fn trusted(line: &UnixStream) -> io::Result<()> {
+    let (found, expected) = (socket_peercred(line)?.uid, geteuid());
+    if found == expected || found.is_root() {
+        return Ok(());
+    }
+    let (found, expected) = (found.as_raw(), expected.as_raw());
+    let said = format!("user {found} serves this socket, expected {expected}; it may be somebody's trap");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, said))
 }
 
 /// Whether somebody waited as long as one waits.

@@ -2,15 +2,17 @@
 
 use super::answers::{Answers, Fate};
 use super::endpoint::{Endpoint, RemoteError};
+use super::timed::{self, Timed};
 use super::{ANSWER_S_MAX, CONNECTIONS_MAX, HANDSHAKE_S_MAX, tls};
 use crate::manage::KeyManagement;
 use crate::wire::{self, ANSWER_LEN_MAX, Answer, Frame, FrameError, MESSAGE_LEN_MAX, Message};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::fs::{self, DirBuilder};
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,7 +26,7 @@ pub enum Event {
         /// Why not.
         reason: io::Error,
     },
-    /// A line was closed at once: there are too many.
+    /// A line was closed because there are too many: the oldest whose peer has not proved who it is, else the new one.
     Crowded,
     /// A line was dropped.
     Dropped {
@@ -134,7 +136,30 @@ enum Wake {
 struct Open {
     is_stopped: bool,
     last: u64,
-    lines: Vec<(u64, Line)>,
+    /// In the order in which they came.
+    lines: Vec<OpenLine>,
+}
+
+struct OpenLine {
+    number: u64,
+    line: Line,
+    /// Whether the peer proved who it is; over a Unix socket the system did that.
+    is_known: bool,
+}
+
+impl Open {
+    /// The number of the next line.
+    fn next(&mut self) -> u64 {
+        self.last = self.last.wrapping_add(1);
+        self.last
+    }
+
+    /// The place of the oldest line whose peer has not proved who it is; that line is closed.
+    fn oldest_stranger(&mut self) -> Option<u64> {
+        let oldest = self.lines.iter().position(|held| !held.is_known)?;
+        self.lines.remove(oldest).line.close(Shutdown::Both);
+        Some(self.next())
+    }
 }
 
 impl Stop {
@@ -143,7 +168,7 @@ impl Stop {
         let mut open = self.lock();
         open.is_stopped = true;
         // Reading only: an answer on its way still goes out.
-        open.lines.iter().for_each(|(_, line)| line.close(Shutdown::Read));
+        open.lines.iter().for_each(|held| held.line.close(Shutdown::Read));
         drop(open);
         // Wakes the server, which waits for the next line; without one it has ended already.
         match &self.wake {
@@ -156,20 +181,37 @@ impl Stop {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers a line so that it can be closed; `None` when there are too many, or the service ends.
-    fn hold(&self, line: Line) -> Option<u64> {
+    /// Remembers a line so that it can be closed. When there are too many, strangers go first: whoever can reach the
+    /// port could otherwise keep everybody out by opening lines and saying nothing.
+    fn hold(&self, line: Line, report: Report<'_>) -> Option<u64> {
         let mut open = self.lock();
-        if open.is_stopped || open.lines.len() >= CONNECTIONS_MAX {
+        if open.is_stopped {
             return None;
         }
-        open.last = open.last.wrapping_add(1);
-        let number = open.last;
-        open.lines.push((number, line));
-        Some(number)
+        let is_full = open.lines.len() >= CONNECTIONS_MAX;
+        let place = if is_full { open.oldest_stranger() } else { Some(open.next()) };
+        if let Some(number) = place {
+            let is_known = matches!(line, Line::Unix(_));
+            open.lines.push(OpenLine { number, line, is_known });
+        }
+        drop(open);
+        if is_full {
+            report(Event::Crowded);
+        }
+        place
+    }
+
+    /// The peer of a line proved who it is.
+    fn known(&self, number: u64) {
+        self.lock()
+            .lines
+            .iter_mut()
+            .filter(|held| held.number == number)
+            .for_each(|held| held.is_known = true);
     }
 
     fn release(&self, number: u64) {
-        self.lock().lines.retain(|(held, _)| *held != number);
+        self.lock().lines.retain(|held| held.number != number);
     }
 }
 
@@ -178,7 +220,12 @@ pub struct Server {
     listener: Listener,
     address: String,
     stop: Stop,
+    /// Which file its socket is.
+    socket: Option<FileId>,
 }
+
+/// Device and number of a file.
+type FileId = (u64, u64);
 
 impl Server {
     /// Begins to wait at an endpoint. A socket file that a killed process left is replaced; one that somebody serves is
@@ -188,19 +235,19 @@ impl Server {
     /// [`RemoteError`]
     pub fn bind(endpoint: &Endpoint) -> Result<Server, RemoteError> {
         let fault = |source| RemoteError::Listen { endpoint: endpoint.to_string(), source };
-        let (listener, address, wake) = match endpoint {
+        let (listener, address, wake, socket) = match endpoint {
             Endpoint::Unix(path) => {
-                let listener = Listener::Unix(own_socket(path).map_err(fault)?);
-                (listener, endpoint.to_string(), Wake::Unix(path.clone()))
+                let (listener, socket) = own_socket(path).map_err(fault)?;
+                (Listener::Unix(listener), endpoint.to_string(), Wake::Unix(path.clone()), Some(socket))
             }
             Endpoint::Tls { address, files } => {
                 let config = tls::server(files)?;
                 let listener = TcpListener::bind(address).map_err(fault)?;
                 let local = listener.local_addr().map_err(fault)?;
-                (Listener::Tls(listener, config), format!("tls:{local}"), Wake::Tcp(local))
+                (Listener::Tls(listener, config), format!("tls:{local}"), Wake::Tcp(local), None)
             }
         };
-        Ok(Server { listener, address, stop: Stop { wake, open: Arc::default() } })
+        Ok(Server { listener, address, stop: Stop { wake, open: Arc::default() }, socket })
     }
 
     /// Where it waits, as [`Endpoint::parse`] reads it.
@@ -226,13 +273,16 @@ impl Server {
                 // A line that broke before it was taken concerns nobody.
                 let Ok(line) = line else { continue };
                 let Ok(second) = line.try_clone() else { continue };
-                let Some(number) = self.stop.hold(second) else {
-                    report(Event::Crowded);
-                    continue;
-                };
+                let Some(number) = self.stop.hold(second, report) else { continue };
                 scope.spawn(move || {
-                    self.converse(line, service, report);
+                    let conversed =
+                        catch_unwind(AssertUnwindSafe(|| self.converse(line, number, service, report)));
                     self.stop.release(number);
+                    // A vault that breaks down over one message must not take the lines of the others with it.
+                    if conversed.is_err() {
+                        let reason = io::Error::other("the vault broke down over a message").into();
+                        report(Event::Dropped { reason });
+                    }
                 });
             }
         });
@@ -245,16 +295,14 @@ impl Server {
         }
     }
 
-    fn converse(&self, line: Line, service: &Service, report: Report<'_>) {
+    fn converse(&self, line: Line, number: u64, service: &Service, report: Report<'_>) {
         let answered = match (line, &self.listener) {
-            (Line::Unix(mut line), _) => {
-                let patience = Some(Duration::from_secs(ANSWER_S_MAX));
-                line.set_write_timeout(patience)
-                    .map_err(FrameError::from)
-                    .and_then(|()| answer(&mut line, service, report))
-            }
+            (Line::Unix(line), _) => answer(&mut Timed::new(line), service, report),
             (Line::Tcp(line), Listener::Tls(_, config)) => match welcome(line, config) {
-                Ok(mut line) => answer(&mut line, service, report),
+                Ok(mut line) => {
+                    self.stop.known(number);
+                    answer(&mut line, service, report)
+                }
                 Err(reason) => return report(Event::Stranger { reason }),
             },
             (Line::Tcp(_), Listener::Unix(_)) => return,
@@ -265,14 +313,23 @@ impl Server {
     }
 }
 
-/// Who dropped the connection's end of it without a word is nobody's concern; a broken message is.
-fn answer(line: &mut (impl Read + Write), service: &Service, report: Report<'_>) -> Result<(), FrameError> {
+/// Between two messages a peer may be silent for as long as it likes; a message that has begun must come, and its answer
+/// be taken, within [`ANSWER_S_MAX`]. Who dropped the connection's end of it without a word is nobody's concern; a broken
+/// message is.
+fn answer(line: &mut impl timed::Line, service: &Service, report: Report<'_>) -> Result<(), FrameError> {
+    let patience = Some(Duration::from_secs(ANSWER_S_MAX));
     loop {
-        match wire::read::<Message<'_>>(line, MESSAGE_LEN_MAX) {
+        line.allow(None);
+        match wire::read_begun::<Message<'_>, _>(line, MESSAGE_LEN_MAX, |line| line.allow(patience)) {
             Ok(None) => return Ok(()),
-            Ok(Some(message)) => service.answer(message, report).write(line)?,
+            Ok(Some(message)) => {
+                let answer = service.answer(message, report);
+                line.allow(patience);
+                answer.write(line)?;
+            }
             Err(error) => {
                 // What follows cannot be read either; the peer may already be gone.
+                line.allow(patience);
                 let _gone = Frame::of(&Answer::NotUnderstood(error.to_string())).write(line);
                 return Err(error);
             }
@@ -280,15 +337,19 @@ fn answer(line: &mut (impl Read + Write), service: &Service, report: Report<'_>)
     }
 }
 
+type TlsLine = StreamOwned<ServerConnection, Timed<TcpStream>>;
+
+impl timed::Line for TlsLine {
+    fn allow(&mut self, patience: Option<Duration>) {
+        self.sock.allow(patience);
+    }
+}
+
 /// Lets the peer prove within a bounded time that it is one of those we know.
-fn welcome(
-    mut line: TcpStream,
-    config: &Arc<ServerConfig>,
-) -> io::Result<StreamOwned<ServerConnection, TcpStream>> {
-    let patience = Some(Duration::from_secs(HANDSHAKE_S_MAX));
-    line.set_read_timeout(patience)?;
-    line.set_write_timeout(patience)?;
+fn welcome(line: TcpStream, config: &Arc<ServerConfig>) -> io::Result<TlsLine> {
     line.set_nodelay(true)?;
+    let mut line = Timed::new(line);
+    timed::Line::allow(&mut line, Some(Duration::from_secs(HANDSHAKE_S_MAX)));
     let mut tls = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
     while tls.is_handshaking() {
         if let Err(refused) = tls.complete_io(&mut line) {
@@ -297,14 +358,12 @@ fn welcome(
             return Err(refused);
         }
     }
-    line.set_read_timeout(None)?;
-    line.set_write_timeout(Some(Duration::from_secs(ANSWER_S_MAX)))?;
     Ok(StreamOwned::new(tls, line))
 }
 
 /// A socket that only its owner can open, from the first moment on: it is made in a folder nobody else may enter, and
 /// takes its place when its mode is right.
-fn own_socket(path: &Path) -> io::Result<UnixListener> {
+fn own_socket(path: &Path) -> io::Result<(UnixListener, FileId)> {
     if let Ok(found) = fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file of this name is no socket"));
@@ -322,14 +381,18 @@ fn own_socket(path: &Path) -> io::Result<UnixListener> {
     DirBuilder::new().mode(0o700).create(&folder)?;
     let listener = UnixListener::bind(&socket)?;
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
+    let made = fs::symlink_metadata(&socket)?;
     fs::rename(&socket, path)?;
     fs::remove_dir(&folder)?;
-    Ok(listener)
+    Ok((listener, (made.dev(), made.ino())))
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Wake::Unix(path) = &self.stop.wake {
+        let Wake::Unix(path) = &self.stop.wake else { return };
+        // Another server may have put its own in the place of ours.
+        let found = fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()));
+        if found == self.socket {
             // The next server replaces a file that stays behind.
             let _left = fs::remove_file(path);
         }

@@ -332,3 +332,86 @@ fn a_frame_cut_anywhere_or_spoilt_ends_its_line_only() {
     drop(served);
     assert_eq!(events.lock().unwrap().len(), good.len() - 1 + 4);
 }
+
+/// Who opens lines and says nothing cannot keep out those who prove who they are.
+#[test]
+fn strangers_that_crowd_the_door_keep_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    ["vault", "centre"].iter().for_each(|name| make_certificate(folder, name));
+    let own = tls_files(folder, "vault", &["centre"]);
+    let served = Served::at(&Endpoint::parse("tls:127.0.0.1:0", Some(own)).unwrap(), documented());
+    let crowd = || -> Vec<TcpStream> {
+        let address = served.address.trim_start_matches("tls:");
+        (0..CONNECTIONS_MAX).map(|_| TcpStream::connect(address).unwrap()).collect()
+    };
+    let before = crowd();
+    let files = tls_files(folder, "centre", &["vault"]);
+    let vault = RemoteVault::connect(&Endpoint::parse(&served.address, Some(files)).unwrap()).unwrap();
+    assert!(vault.list().is_ok(), "a new line");
+    let after = crowd();
+    assert!(vault.list().is_ok(), "an old line is not given up for strangers");
+    drop((before, after));
+}
+
+/// The line over which the vault broke down is lost, and nothing else.
+#[test]
+fn a_breakdown_over_one_message_ends_its_line_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = socket(folder.path());
+    let server = Server::bind(&endpoint).unwrap();
+    let stop = server.stop_handle();
+    let events = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let service = Service::new(documented(), || panic!("no randomness"));
+            server.serve(&service, &|event| events.lock().unwrap().push(format!("{event:?}")));
+        });
+        let vault = RemoteVault::connect(&endpoint).unwrap();
+        for version in 0..3 {
+            let place = KeyPlace::root(KeyRef::new(KeyKind::Load, 1, 7 + version));
+            let order = vault.generate(place, KeyAlgorithm::Tdes, &mut Counting(0));
+            assert!(order.unwrap_err().is_outage());
+            assert!(vault.list().is_ok());
+        }
+        stop.stop();
+    });
+    let broke = events.lock().unwrap().iter().filter(|event| event.contains("broke down")).count();
+    assert!(broke >= 3, "{broke}");
+}
+
+/// A server that ends takes its own socket away, not the one that somebody has put in its place.
+#[test]
+fn a_socket_of_another_server_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = socket(folder.path());
+    let first = Served::at(&endpoint, documented());
+    std::fs::rename(folder.path().join("vault.sock"), folder.path().join("old.sock")).unwrap();
+    let second = Served::at(&endpoint, documented());
+    // Its own is gone: the first one is woken through its successor's.
+    first.stop.stop();
+    drop(UnixStream::connect(folder.path().join("old.sock")));
+    drop(first);
+    assert!(RemoteVault::connect(&endpoint).unwrap().list().is_ok());
+    drop(second);
+    assert!(!folder.path().join("vault.sock").exists());
+}
+
+/// Two messages in one piece are answered one after the other; half a message behind a whole one ends the line.
+#[test]
+fn messages_that_come_together_are_answered_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = socket(folder.path());
+    let _served = Served::at(&endpoint, documented());
+    let mut line = UnixStream::connect(folder.path().join("vault.sock")).unwrap();
+    let list = Frame::of(&Message::Ask(Question::List));
+    let status = Frame::of(&Message::Ask(Question::Status));
+    let half = &list.as_bytes()[..list.as_bytes().len() - 1];
+    line.write_all(&[list.as_bytes(), status.as_bytes(), half].concat()).unwrap();
+    line.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = || wire::read::<Answer>(&mut line, wire::ANSWER_LEN_MAX).unwrap();
+    assert!(matches!(answer(), Some(Answer::List(_))));
+    assert!(matches!(answer(), Some(Answer::Status(_))));
+    assert!(matches!(answer(), Some(Answer::NotUnderstood(_))));
+    assert!(answer().is_none());
+}
