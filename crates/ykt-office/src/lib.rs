@@ -18,6 +18,7 @@ pub mod registers;
 pub mod requests;
 mod store;
 pub mod terminals;
+pub mod text;
 
 pub use act::Act;
 pub use registers::Registers;

@@ -2,6 +2,7 @@
 
 use super::{AuditFilter, AuditRow, ChainReport, Checkpoint, Outcome, Trust, Verifier};
 use crate::act::Act;
+use crate::text::one_line;
 use ykt_crypto::chain::Hash32;
 use ykt_crypto::sm2::Signature;
 use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, contains, params};
@@ -10,7 +11,7 @@ const COLUMNS: &str =
     "SELECT seq, at, who, from_where, what, object, outcome, detail, link FROM office_audit";
 const CHECKPOINT: &str = "SELECT no, records, at, link, public_key, signature FROM office_audit_checkpoint";
 
-/// Writes one record; its place comes back.
+/// Writes one record, each of its texts in one line; its place comes back.
 ///
 /// # Errors
 /// [`StoreError`]: then the act it belongs to must not happen either (D-03).
@@ -32,12 +33,12 @@ pub fn append(
     let mut record = AuditRow {
         seq,
         at: act.at,
-        who: act.who.clone(),
-        from: act.from.clone(),
+        who: one_line(&act.who),
+        from: one_line(&act.from),
         what: what.to_owned(),
-        object: object.to_owned(),
+        object: one_line(object),
         outcome,
-        detail: detail.to_owned(),
+        detail: one_line(detail),
         link: before,
     };
     record.link = record.link_after(&before);

@@ -6,11 +6,12 @@ use super::store::{self, Account};
 use super::{FirstPassword, NAME_LEN_MAX, NewUser, People, PeopleError, Role, StaffNumber, UserRow};
 use crate::act::Act;
 use crate::audit::{self, Outcome};
+use crate::text::one_line;
 use ykt_base::Rng;
 use ykt_store::{StoreError, Tx};
 
 impl People {
-    /// Adds a user. The same user again is passed over, and keeps its password.
+    /// Adds a user. The same user again is passed over, and keeps its password. The person's name is kept in one line.
     ///
     /// # Errors
     /// [`PeopleError`]: name impossible or taken, password too weak, staff number missing, or the person has a role
@@ -30,9 +31,10 @@ impl People {
         }
         check_strength(first, name).map_err(|source| PeopleError::Weak { name: name.clone(), source })?;
         let password_hash = password::hash(first, self.rules.cost, rng)?;
+        let full_name = one_line(&new.full_name);
         self.store.write(|tx| {
             if let Some(found) = store::account(tx, name)?.map(|account| account.user) {
-                let same = found.full_name == new.full_name
+                let same = found.full_name == full_name
                     && found.role == new.role
                     && found.staff_number == new.staff_number;
                 return if same { Ok(()) } else { Err(PeopleError::Taken { name: name.clone() }) };
@@ -46,7 +48,7 @@ impl People {
             }
             let user = UserRow {
                 name: name.clone(),
-                full_name: new.full_name.clone(),
+                full_name: full_name.clone(),
                 role: new.role,
                 staff_number: new.staff_number.clone(),
                 must_change_password: new.first_password == FirstPassword::MustBeChanged,

@@ -12,6 +12,7 @@ mod second_factor;
 mod sign_in;
 mod staff;
 mod store;
+mod strangers;
 mod token;
 mod two_steps;
 

@@ -5,6 +5,7 @@
 
 use super::password::{self, HashError, Password, WeakPassword, check_strength};
 use super::store::{self, Account};
+use super::strangers::Strangers;
 use super::{Entry, PeopleError, Refusal, Session, SessionRow, SignInRules, Token, UserRow};
 use crate::act::Act;
 use crate::audit::{self, Outcome};
@@ -20,6 +21,7 @@ pub struct People {
     pub(super) rules: SignInRules,
     /// Compared with when there is no such user, so that the answer takes as long.
     nobodys_hash: String,
+    strangers: Strangers,
 }
 
 impl People {
@@ -29,7 +31,7 @@ impl People {
     /// [`HashError`] when the rules ask for a cost that Argon2 does not allow.
     pub fn new(store: Store, rules: SignInRules, rng: &mut dyn Rng) -> Result<People, HashError> {
         let nobodys_hash = password::hash(&Password::from("nobody's password"), rules.cost, rng)?;
-        Ok(People { store, rules, nobodys_hash })
+        Ok(People { store, rules, nobodys_hash, strangers: Strangers::default() })
     }
 
     /// The rules in force.
@@ -60,7 +62,7 @@ impl People {
                 // What was typed as a name may be a password: it is not logged.
                 let act = Act::of("<unknown>", from, now);
                 audit::append(tx, &act, "sign-in", "", Outcome::Refused, "unknown name")?;
-                return Ok(Err(Refusal::WrongNameOrPassword));
+                return Ok(Err(self.strangers.refuse(name, now, &self.rules)));
             };
             if let Err(refusal) = self.judge(tx, &mut account, &guess, &act, "sign-in")? {
                 return Ok(Err(refusal));
@@ -80,8 +82,8 @@ impl People {
             Ok(store::account(tx, &row.user)?.map(|account| (row, account.user)))
         })?;
         let Some((row, user)) = found else { return Ok(None) };
-        let idle_s = seconds_between(row.last_seen_at, now);
-        let age_s = seconds_between(row.started_at, now);
+        let idle_s = seconds_apart(row.last_seen_at, now);
+        let age_s = seconds_apart(row.started_at, now);
         if idle_s >= self.rules.idle_s_max || age_s >= self.rules.session_s_max || user.disabled {
             self.store.write(|tx| store::end_session(tx, &hash))?;
             return Ok(None);
@@ -128,14 +130,9 @@ impl People {
         })?;
         let Some(known) = known else { return Ok(Err(Refusal::SessionEnded)) };
         let guess = Guess { right: password::matches(old, &known.password_hash), hash: &known.password_hash };
-        if guess.right {
-            if let Err(weak) = check_strength(new, &name) {
-                return Ok(Err(weak.into()));
-            }
-            if remembered.iter().any(|hash| password::matches(new, hash)) {
-                return Ok(Err(WeakPassword::UsedBefore.into()));
-            }
-        }
+        let weak = check_strength(new, &name).err().or_else(|| {
+            remembered.iter().any(|hash| password::matches(new, hash)).then_some(WeakPassword::UsedBefore)
+        });
         let new_hash = password::hash(new, self.rules.cost, rng)?;
         self.store.write(|tx| {
             let act = Act::of(&name, from, now);
@@ -144,6 +141,10 @@ impl People {
             };
             if let Err(refusal) = self.judge(tx, &mut account, &guess, &act, "user/change password")? {
                 return Ok(Err(refusal));
+            }
+            // Said only to who may try and knows the old one: before, it would tell that the guess was right.
+            if let Some(weak) = weak {
+                return Ok(Err(weak.into()));
             }
             account.user.failures = 0;
             account.user.must_change_password = false;
@@ -280,6 +281,8 @@ struct Guess<'a> {
     hash: &'a String,
 }
 
-fn seconds_between(earlier: DateTime, later: DateTime) -> i64 {
-    later.second_number().saturating_sub(earlier.second_number())
+/// How far two moments lie apart. A clock that was set back makes nothing last: what lies ahead is as far away as what
+/// lies behind.
+pub(super) fn seconds_apart(earlier: DateTime, later: DateTime) -> i64 {
+    later.second_number().saturating_sub(earlier.second_number()).saturating_abs()
 }

@@ -4,6 +4,7 @@
 //! wrong code counts towards the lock-out as a wrong password does, and only the whole sign-in ends the count.
 
 use super::second_factor::{Code, Enrolment, FactorSecret};
+use super::sign_in::seconds_apart;
 use super::store::{self, Account};
 use super::{People, PeopleError, Refusal, Session, Token};
 use crate::act::Act;
@@ -212,8 +213,7 @@ impl People {
         now: DateTime,
     ) -> Result<Option<(Account, Act)>, StoreError> {
         let Some(found) = store::half(tx, &half.hash())? else { return Ok(None) };
-        let ends = found.started_at.plus_seconds(HALF_SIGN_IN_S_MAX);
-        if ends.is_none_or(|ends| now >= ends) {
+        if seconds_apart(found.started_at, now) >= HALF_SIGN_IN_S_MAX {
             return Ok(None);
         }
         let account = store::account(tx, &found.user)?.filter(|account| !account.user.disabled);

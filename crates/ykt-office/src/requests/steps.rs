@@ -4,6 +4,7 @@ use super::{NewRequest, REQUEST_TEXT_CHARS_MAX, Request, RequestError, RequestId
 use crate::act::Act;
 use crate::audit::{self, Outcome};
 use crate::people::{self, Permission, UserRow};
+use crate::text::one_line;
 use ykt_store::{Store, Tx};
 
 /// Runs `work` in a write transaction that is kept also when a rule refused a step, so that the refusal stands in
@@ -18,11 +19,13 @@ pub fn keep<T>(store: &Store, work: impl FnOnce(&Tx) -> Result<T, RequestError>)
     })?
 }
 
-/// Asks for something that a second person must approve. The same request again is answered as it stands.
+/// Asks for something that a second person must approve. The same request again is answered as it stands. Object and
+/// reason are kept in one line.
 ///
 /// # Errors
 /// [`RequestError`]: not allowed, a text too long, or the id is taken by another request.
 pub fn ask(tx: &Tx, act: &Act, new: NewRequest) -> Result<Request, RequestError> {
+    let new = NewRequest { object: one_line(&new.object), reason: one_line(&new.reason), ..new };
     let step = Step { tx, act, what: "request/ask", id: &new.id };
     step.told(|| {
         for (field, text) in [("object", &new.object), ("reason", &new.reason)] {
@@ -105,6 +108,8 @@ fn decide(
     why: Option<&str>,
 ) -> Result<Request, RequestError> {
     let step = Step { tx, act, what, id };
+    let why = why.map(one_line);
+    let why = why.as_deref();
     step.told(|| {
         let mut request = step.request()?;
         let person = step.person(request.needs)?;
@@ -195,8 +200,9 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Takes the step; a refusal is written down.
+    /// Takes the step; a refusal is written down. What has expired by now stays so, whatever the clock says later.
     fn told(&self, take: impl FnOnce() -> Result<Request, RequestError>) -> Result<Request, RequestError> {
+        store::expire(self.tx, self.act.at)?;
         take().or_else(|error| {
             if !matches!(error, RequestError::Store(_)) {
                 self.write(Outcome::Refused, &error.to_string())?;

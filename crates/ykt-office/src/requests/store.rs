@@ -4,9 +4,14 @@ use super::{REQUEST_OPEN_S_MAX, Request, RequestError, RequestFilter, RequestId,
 use ykt_base::DateTime;
 use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, contains, params};
 
+/// Open requests of this moment and before have expired.
+fn asked_too_early(now: DateTime) -> DateTime {
+    now.plus_seconds(REQUEST_OPEN_S_MAX.saturating_neg()).unwrap_or(now)
+}
+
 /// All requests as they stand at a moment: an open one that nobody decided in time is expired.
 fn as_of(now: DateTime) -> String {
-    let since = now.plus_seconds(REQUEST_OPEN_S_MAX.saturating_neg()).unwrap_or(now);
+    let since = asked_too_early(now);
     let (open, expired) = (RequestState::Open.code(), RequestState::Expired.code());
     format!(
         "SELECT id, what, object, payload, reason, needs, asked_by, asked_at, state, decided_by, decided_at, result
@@ -77,6 +82,15 @@ pub(super) fn insert(tx: &Tx, request: &Request) -> Result<(), RequestError> {
             request.asked_at,
             request.state,
         ],
+    )?;
+    Ok(())
+}
+
+/// Writes down which requests have expired.
+pub(super) fn expire(tx: &Tx, now: DateTime) -> Result<(), RequestError> {
+    tx.execute(
+        "UPDATE office_request SET state = $1 WHERE state = $2 AND asked_at <= $3",
+        params![RequestState::Expired, RequestState::Open, asked_too_early(now)],
     )?;
     Ok(())
 }

@@ -113,6 +113,46 @@ fn an_unknown_name_is_told_nothing_and_not_written_down() {
     assert!(text.contains("unknown name") && !text.contains("Secret") && !text.contains(RIGHT));
 }
 
+/// The lock-out of a name that nobody has is that of one that somebody has: guess by guess, and to the second.
+#[test]
+fn the_lock_out_does_not_tell_which_names_exist() {
+    let mut house = House::new(FirstPassword::MayStay);
+    let typed = Password::from(OTHER);
+    for minute in [0, 0, 0, 0, 0, 0, 29, 30, 31, 31, 31, 31, 31, 60, 61] {
+        let [real, nobody] = ["li", "nobody"].map(|name| {
+            house.people.sign_in(name, &typed, "10.0.0.9", at(minute), &mut house.rng).unwrap().unwrap_err()
+        });
+        assert_eq!(real, nobody, "minute {minute}");
+    }
+}
+
+/// A session that somebody left behind is no way to guess the password past the lock-out.
+#[test]
+fn a_locked_user_learns_nothing_from_a_change_of_password() {
+    let mut house = House::new(FirstPassword::MayStay);
+    let (token, _) = house.sign_in(RIGHT, 0).unwrap();
+    for _ in 0..5 {
+        house.change(&token, OTHER, "weak", 1).unwrap_err();
+    }
+    let locked = Refusal::Locked { until: at(31) };
+    for old in [OTHER, RIGHT] {
+        for new in ["weak", RIGHT, OTHER] {
+            assert_eq!(house.change(&token, old, new, 2), Err(locked), "{old} to {new}");
+        }
+    }
+}
+
+#[test]
+fn a_clock_set_back_makes_no_session_last() {
+    let mut house = House::new(FirstPassword::MayStay);
+    let (token, _) = house.sign_in(RIGHT, 60).unwrap();
+    assert!(house.is_in(&token, at(55)), "a small correction ends nothing");
+    assert!(house.is_in(&token, at(64)), "and idleness counts from then on");
+    let (token, _) = house.sign_in(RIGHT, 100).unwrap();
+    assert!(!house.is_in(&token, at(90)));
+    assert!(!house.is_in(&token, at(100)), "it is gone for good");
+}
+
 #[test]
 fn sessions_end_idle_absolutely_and_when_signed_out() {
     let mut house = House::new(FirstPassword::MayStay);

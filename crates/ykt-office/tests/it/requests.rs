@@ -246,7 +246,34 @@ fn an_open_request_expires_after_a_day_and_shows_it() {
     assert_eq!((count(RequestState::Open, ended), count(RequestState::Expired, ended)), (0, 1));
     let late = take(&store, Step::Approve, "keys2", ended).unwrap_err();
     assert_eq!(late, RequestError::Expired { id: id(), at: ended });
-    assert!(take(&store, Step::Approve, "keys2", last).is_ok());
+    let set_back = take(&store, Step::Approve, "keys2", last).unwrap_err();
+    assert_eq!(
+        set_back,
+        RequestError::Expired { id: id(), at: ended },
+        "a clock set back brings nothing back"
+    );
+    let (in_time, _) = in_state(Some(RequestState::Open));
+    assert!(take(&in_time, Step::Approve, "keys2", last).is_ok());
+}
+
+/// Neither a forged line of the log nor signs that steer the terminal of who is to approve.
+#[test]
+fn what_people_write_stays_in_its_line() {
+    let store = house();
+    let trick = "due\r\n2026-03-02 12:00:00 keys2 request/approve\u{1b}[2K\u{202e}";
+    let asked = NewRequest { reason: trick.to_owned(), object: trick.to_owned(), ..new() };
+    let act = |who| Act::of(who, "10.0.0.7\n", at(0));
+    let request = requests::keep(&store, |tx| requests::ask(tx, &act("keys1"), asked.clone())).unwrap();
+    let again = requests::keep(&store, |tx| requests::ask(tx, &act("keys1"), asked.clone())).unwrap();
+    assert_eq!(request, again, "asked once more");
+    let refused = requests::keep(&store, |tx| requests::refuse(tx, &act("keys2"), &id(), trick)).unwrap();
+    let log = read(&store, |tx| audit::list(tx, &AuditFilter::default(), Paging::first(100)));
+    let kept = [request.reason, request.object, refused.result.unwrap()].into_iter();
+    let logged = log.rows.into_iter().flat_map(|row| [row.from, row.object, row.detail]);
+    for text in kept.chain(logged) {
+        assert!(!text.contains(['\r', '\n', '\u{1b}', '\u{202e}']), "{text:?}");
+    }
+    assert!(read(&store, audit::verify).is_whole(), "the log itself is whole");
 }
 
 #[test]

@@ -255,3 +255,13 @@ fn guesses_of_codes_made_at_once_are_all_counted() {
     let wrong = refusals.iter().filter(|refusal| **refusal == Refusal::WrongCode).count();
     assert_eq!(wrong, 4);
 }
+
+#[test]
+fn a_clock_set_back_makes_no_half_sign_in_last() {
+    let mut house = House::enrolled();
+    let half = house.half(60);
+    let earlier = at(60).plus_seconds(-HALF_SIGN_IN_S_MAX).unwrap();
+    let code = house.code(earlier);
+    let entered = house.people.enter_code(&half, &code, FROM, earlier, &mut house.rng).unwrap();
+    assert_eq!(entered.map(drop), Err(Refusal::SessionEnded));
+}
