@@ -43,7 +43,7 @@ use crate::i18n::Lang;
 use crate::layers::{render, see_other};
 use crate::problem::{Code, Problem};
 use crate::view::url;
-use crate::web::{Asked, Shared, blocking, cookie};
+use crate::web::{Asked, Shared, blocking};
 use crate::words::Word;
 use askama::Template;
 use axum::extract::{FromRequest, Request};
@@ -330,8 +330,8 @@ impl FromRequest<Arc<Shared>> for Doing {
 }
 
 /// The words that a finished act left for this page.
-pub(crate) fn flash(headers: &HeaderMap, lang: Lang) -> Option<String> {
-    let pairs = url::pairs(cookie(headers, FLASH_COOKIE)?);
+pub(crate) fn flash(shared: &Shared, headers: &HeaderMap, lang: Lang) -> Option<String> {
+    let pairs = url::pairs(auth::own_cookie(shared, headers, FLASH_COOKIE)?);
     let (_, key) = pairs.iter().find(|(name, _)| name == "say")?;
     lang.find(key)?;
     let places: Vec<(&str, &str)> =

@@ -30,15 +30,26 @@ use ykt_office::people::{Entry, Password, PeopleError, Refusal, Session, Token, 
 /// Name of the cookie that ties the sign-in form to its browser.
 const FORM_COOKIE: &str = "ykt_form";
 
-/// Name of the session cookie. With TLS the prefix binds it to this very host.
-fn session_cookie(shared: &Shared) -> &'static str {
-    if shared.config.secure_cookies() { "__Host-ykt_session" } else { "ykt_session" }
+/// Name of the session cookie.
+const SESSION_COOKIE: &str = "ykt_session";
+
+/// The name of one of our cookies. With TLS the prefix binds it to this very host: a neighbour in the same domain can
+/// give a browser neither a session nor a half sign-in of its own.
+fn bound(shared: &Shared, name: &str) -> String {
+    let prefix = if shared.config.secure_cookies() { "__Host-" } else { "" };
+    format!("{prefix}{name}")
+}
+
+/// The value of one of our cookies.
+pub(crate) fn own_cookie<'h>(shared: &Shared, headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    cookie(headers, &bound(shared, name))
 }
 
 /// A cookie line; `value` empty takes the cookie away.
 pub(crate) fn set_cookie(shared: &Shared, name: &str, value: &str) -> Option<HeaderValue> {
     let secure = if shared.config.secure_cookies() { "; Secure" } else { "" };
     let age = if value.is_empty() { "; Max-Age=0" } else { "" };
+    let name = bound(shared, name);
     HeaderValue::from_str(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}")).ok()
 }
 
@@ -87,7 +98,7 @@ pub(crate) fn lone_frame(shared: &Shared, prefs: Prefs, title: &str, path: Strin
 
 /// Puts the signed-in person into the request, when there is one.
 pub(crate) async fn session(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
-    let secret = cookie(request.headers(), session_cookie(&shared)).map(str::to_owned);
+    let secret = own_cookie(&shared, request.headers(), SESSION_COOKIE).map(str::to_owned);
     let Some((secret, token)) = secret.and_then(|s| s.parse::<Token>().ok().map(|token| (s, token))) else {
         return next.run(request).await;
     };
@@ -189,7 +200,7 @@ pub(crate) async fn sign_in(
     Form(form): Form<SignInForm>,
 ) -> Result<Response, Problem> {
     attempt(&shared, from.ip())?;
-    let secret = cookie(&headers, FORM_COOKIE).unwrap_or_default();
+    let secret = own_cookie(&shared, &headers, FORM_COOKIE).unwrap_or_default();
     if secret.is_empty() || !same_token(&form.csrf, secret) {
         return Err(Problem::new(Code::FormExpired, ""));
     }
@@ -220,8 +231,7 @@ pub(crate) async fn sign_in(
 fn session_opened(shared: &Shared, token: &Token, session: &Session, back: &str) -> Response {
     tracing::info!(role = session.role.name(), "somebody signed in");
     let mut response = see_other(if session.must_change_password { "/account" } else { url::local(back) });
-    let lines =
-        [set_cookie(shared, session_cookie(shared), &token.expose()), set_cookie(shared, FORM_COOKIE, "")];
+    let lines = [set_cookie(shared, SESSION_COOKIE, &token.expose()), set_cookie(shared, FORM_COOKIE, "")];
     response.headers_mut().extend(lines.into_iter().flatten().map(|line| (header::SET_COOKIE, line)));
     response
 }
@@ -284,7 +294,7 @@ pub(crate) async fn sign_out(
         .await?;
     }
     let mut response = see_other("/sign-in");
-    if let Some(line) = set_cookie(&shared, session_cookie(&shared), "") {
+    if let Some(line) = set_cookie(&shared, SESSION_COOKIE, "") {
         response.headers_mut().append(header::SET_COOKIE, line);
     }
     Ok(response)
@@ -298,7 +308,7 @@ pub(crate) fn proven(
     given: &str,
 ) -> Result<Token, Problem> {
     let expired = || Problem::new(Code::FormExpired, "");
-    let secret = cookie(headers, session_cookie(shared)).ok_or_else(expired)?;
+    let secret = own_cookie(shared, headers, SESSION_COOKIE).ok_or_else(expired)?;
     if !same_token(given, secret) || asked.signed.csrf != form_token(secret) {
         return Err(expired());
     }

@@ -2,12 +2,13 @@
 //! browser, and problems written as pages.
 
 use crate::act::{FLASH_COOKIE, flash_shown};
-use crate::auth::address;
+use crate::auth::{address, own_cookie};
 use crate::i18n::Lang;
+use crate::lists::masked;
 use crate::problem::{Code, Problem};
 use crate::view::frame::Frame;
 use crate::view::url;
-use crate::web::{Asked, LANG_COOKIE, Prefs, Shared, Signed, THEME_COOKIE, cookie};
+use crate::web::{Asked, LANG_COOKIE, Prefs, Shared, Signed, THEME_COOKIE, blocking};
 use askama::Template;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -16,6 +17,9 @@ use axum::response::{Html, IntoResponse, Response};
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
+use ykt_office::Act;
+use ykt_office::audit::{self, Outcome};
+use ykt_store::Tx;
 
 /// Header of the request id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,9 +28,16 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+/// Longest path of a refused request that is written down, in characters.
+const OBJECT_CHARS_MAX: usize = 200;
+
 /// The id of a request, shown on error pages and in the log.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(pub(crate) String);
+
+/// The path of a request as it came: the API's own router sees it without its beginning.
+#[derive(Clone)]
+struct WholePath(String);
 
 /// Outermost: gives the request an id, writes one line of log, counts, and sets the headers every answer has.
 pub(crate) async fn observe(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
@@ -35,7 +46,9 @@ pub(crate) async fn observe(State(shared): State<Arc<Shared>>, mut request: Requ
     let method = request.method().clone();
     // The pattern, not the path: a path may hold a card number.
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
+    let path = WholePath(request.uri().path().to_owned());
     request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(path);
     let span = tracing::info_span!("request", id = %id, %method, route = %route);
     let mut response = next.run(request).instrument(span).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
@@ -78,7 +91,7 @@ pub(crate) async fn page(State(shared): State<Arc<Shared>>, request: Request, ne
     let signed = request.extensions().get::<Signed>().cloned();
     let from = address(request.extensions());
     let method = request.method().clone();
-    let told = cookie(request.headers(), FLASH_COOKIE).is_some();
+    let told = own_cookie(&shared, request.headers(), FLASH_COOKIE).is_some();
     let mut response = next.run(request).await;
     if told && response.status().is_success() {
         response.headers_mut().extend(flash_shown(&shared).map(|line| (header::SET_COOKIE, line)));
@@ -103,6 +116,26 @@ pub(crate) async fn page(State(shared): State<Arc<Shared>>, request: Request, ne
     }
     remember(&shared, &query, prefs, response.headers_mut());
     response
+}
+
+/// Writes down who was refused what: a page or an act that the role does not allow, or a form of another session. What
+/// a rule further down refuses is written down there.
+pub(crate) async fn refusals(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let Some(signed) = request.extensions().get::<Signed>().cloned() else { return next.run(request).await };
+    let act = Act::of(&signed.who.user, &address(request.extensions()).to_string(), shared.app.clock.now());
+    let path = request.extensions().get::<WholePath>().map(|path| path.0.clone()).unwrap_or_default();
+    let object: String = masked(&path).chars().take(OBJECT_CHARS_MAX).collect();
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    let code = response.extensions().get::<Problem>().map(|problem| problem.code);
+    let Some(code @ (Code::NotAllowed | Code::FormExpired)) = code else { return response };
+    let written = blocking(move || {
+        let detail = format!("{method}: {}", code.as_str());
+        let write = |tx: &Tx<'_>| audit::append(tx, &act, "console", &object, Outcome::Refused, &detail);
+        Ok(shared.app.store.write(write)?)
+    });
+    // It is refused either way; without the record the fault goes before.
+    written.await.map_or_else(IntoResponse::into_response, |_| response)
 }
 
 /// Sends the browser to another page with GET.

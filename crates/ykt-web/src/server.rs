@@ -221,6 +221,7 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
                 .route(second_step::CODE, get(second_step::code_page).post(second_step::enter_code))
                 .route(second_step::ENROL, get(second_step::enrol_page).post(second_step::confirm)),
         )
+        .layer(from_fn_with_state(Arc::clone(&shared), layers::refusals))
         .layer(from_fn_with_state(Arc::clone(&shared), layers::page))
         .layer(from_fn_with_state(Arc::clone(&shared), auth::session));
     let api = lists
@@ -229,6 +230,7 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
         .merge(api::loads::routes())
         .fallback(|| async { Problem::not_found("") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "") })
+        .layer(from_fn_with_state(Arc::clone(&shared), layers::refusals))
         .layer(from_fn_with_state(Arc::clone(&shared), api::known))
         .layer(from_fn_with_state(Arc::clone(&shared), auth::session))
         .route("/openapi.json", get(api::document::serve));

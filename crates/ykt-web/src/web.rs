@@ -229,17 +229,17 @@ impl Asked {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Asked {
+impl FromRequestParts<Arc<Shared>> for Asked {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Asked, Problem> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Asked, Problem> {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let signed = parts.extensions.get::<Signed>().cloned();
         let prefs = Prefs::of(&query, &parts.headers);
         Ok(Asked {
             signed: signed.ok_or_else(|| Problem::new(Code::SignInNeeded, ""))?,
             prefs,
-            flash: crate::act::flash(&parts.headers, prefs.lang),
+            flash: crate::act::flash(shared, &parts.headers, prefs.lang),
             from: crate::auth::address(&parts.extensions),
             path: parts.uri.path().to_owned(),
             query,

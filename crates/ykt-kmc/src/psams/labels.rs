@@ -57,7 +57,9 @@ pub fn labels_csv(labels: &[Label]) -> String {
     for label in labels {
         let kcvs: Vec<String> = label.keys.iter().map(kcv).collect();
         let Label { serial, terminal, batch, text, expiry, .. } = label;
-        let text = text.replace('"', "\"\"");
+        // It may be opened in a spreadsheet: there a text is no formula.
+        let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+        let text = format!("{guard}{}", text.replace('"', "\"\""));
         out.push_str(&format!("{serial},{terminal},{batch},\"{text}\",{expiry},{}\r\n", kcvs.join(" ")));
     }
     out
@@ -67,4 +69,30 @@ pub fn labels_csv(labels: &[Label]) -> String {
 fn kcv(key: &PsamKey) -> String {
     let kcv = key.kcv.map_or_else(|| "-".to_owned(), |kcv| Hex(&kcv).to_string());
     format!("{:02X}:{kcv}", key.usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_no_formula() {
+        let label = |text: &str| Label {
+            serial: "00002144000000000101".parse().unwrap(),
+            terminal: "214400000101".parse().unwrap(),
+            batch: "P-7".to_owned(),
+            text: text.to_owned(),
+            expiry: Date::new(2036, 1, 1).unwrap(),
+            keys: Vec::new(),
+        };
+        for (text, field) in [
+            ("City, \"1\"", "\"City, \"\"1\"\"\""),
+            ("=1+1", "\"'=1+1\""),
+            ("@x", "\"'@x\""),
+            ("-", "\"'-\""),
+        ] {
+            let csv = labels_csv(&[label(text)]);
+            assert!(csv.contains(&format!(",{field},")), "{csv}");
+        }
+    }
 }

@@ -3,12 +3,14 @@
 //! Between the steps the browser holds a half sign-in in a cookie of its own. It opens nothing but these two pages,
 //! and their forms are bound to it.
 
-use super::{attempt, form_token, lone_frame, refusal_words, same_token, session_opened, set_cookie};
+use super::{
+    attempt, form_token, lone_frame, own_cookie, refusal_words, same_token, session_opened, set_cookie,
+};
 use crate::layers::{render, see_other};
 use crate::problem::{Code, Problem};
 use crate::view::frame::Frame;
 use crate::view::url;
-use crate::web::{Prefs, Shared, blocking, cookie};
+use crate::web::{Prefs, Shared, blocking};
 use askama::Template;
 use axum::Form;
 use axum::extract::{ConnectInfo, Request, State};
@@ -63,8 +65,8 @@ struct Shown {
 }
 
 /// The half sign-in of a request.
-fn half(headers: &HeaderMap) -> Option<(String, Token)> {
-    let secret = cookie(headers, HALF_COOKIE)?.to_owned();
+fn half(shared: &Shared, headers: &HeaderMap) -> Option<(String, Token)> {
+    let secret = own_cookie(shared, headers, HALF_COOKIE)?.to_owned();
     let token = secret.parse().ok()?;
     Some((secret, token))
 }
@@ -72,7 +74,7 @@ fn half(headers: &HeaderMap) -> Option<(String, Token)> {
 /// The question for a code.
 pub(crate) async fn code_page(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default();
-    match half(request.headers()) {
+    match half(&shared, request.headers()) {
         Some((secret, _)) => {
             let prefs = Prefs::of(query, request.headers());
             page(&shared, prefs, &secret, CODE, &back_of(query), None, None)
@@ -87,7 +89,7 @@ pub(crate) async fn enrol_page(
     request: Request,
 ) -> Result<Response, Problem> {
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let Some((secret, token)) = half(request.headers()) else { return Ok(see_other("/sign-in")) };
+    let Some((secret, token)) = half(&shared, request.headers()) else { return Ok(see_other("/sign-in")) };
     let begun = {
         let shared = Arc::clone(&shared);
         blocking(move || Ok(shared.people.enrol(&token, shared.app.clock.now(), &mut *(shared.app.rng)())?))
@@ -181,7 +183,7 @@ async fn go_on(
     action: &'static str,
 ) -> Result<Response, Problem> {
     attempt(shared, from.ip())?;
-    let Some((secret, token)) = half(headers) else { return Ok(see_other("/sign-in")) };
+    let Some((secret, token)) = half(shared, headers) else { return Ok(see_other("/sign-in")) };
     if !same_token(&form.csrf, &secret) {
         return Err(Problem::new(Code::FormExpired, ""));
     }

@@ -65,7 +65,7 @@ pub(crate) async fn admit<L: List>(
 }
 
 /// A filter as it may be kept: of a card number in it the last four digits.
-fn masked(query: &str) -> String {
+pub(crate) fn masked(query: &str) -> String {
     const LEAST: usize = 12;
     let mut out = String::new();
     let mut digits = String::new();

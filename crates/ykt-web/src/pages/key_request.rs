@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use ykt_kmc::operations::Summary;
 use ykt_kmc::{Operation, OperationError, PlaceName, registry};
+use ykt_office::audit::{self, Outcome};
 use ykt_office::people;
 use ykt_office::people::{Permission, UserRow};
 use ykt_office::requests::{self, Request, RequestId, RequestState};
@@ -222,7 +223,7 @@ pub(crate) async fn decide(
     }
 }
 
-/// The file of an export: cryptograms, signed by the centre.
+/// The file of an export: cryptograms, signed by the centre. Who takes it away is written down.
 pub(crate) async fn file(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -231,8 +232,14 @@ pub(crate) async fn file(
     asked.signed.must(MANAGES)?;
     let id = id_of(&id)?;
     let name = format!("attachment; filename=\"ykt-keys-{id}.txt\"");
-    let file = shared.read(move |tx| {
-        registry::export_file(tx, id.as_str())?.ok_or_else(|| Problem::not_found(id.as_str()))
+    let act = asked.act(shared.app.clock.now());
+    let file = blocking(move || {
+        let missing = || Problem::not_found(id.as_str());
+        shared.app.store.write(|tx| {
+            let file = registry::export_file(tx, id.as_str())?.ok_or_else(missing)?;
+            audit::append(tx, &act, "key/file", id.as_str(), Outcome::Done, "taken away")?;
+            Ok::<_, Problem>(file)
+        })
     });
     let kind = "text/plain; charset=utf-8".to_owned();
     Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], file.await?).into_response())

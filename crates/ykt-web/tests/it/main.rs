@@ -4,6 +4,7 @@
 mod api;
 mod ceremony;
 mod client;
+mod doors;
 mod download;
 mod figures;
 mod keys;
