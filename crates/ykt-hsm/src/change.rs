@@ -7,7 +7,7 @@ use crate::derived::spread;
 use crate::fault::Fault;
 use crate::ledger::{self, Plan};
 use crate::objects::{Shelf, handle_of, template};
-use crate::record::id;
+use crate::record::{Note, id};
 use crate::settings::{Mechanisms, Settings};
 use crate::vault::{Desk, HsmVault};
 use cryptoki::error::{Error, RvError};
@@ -27,6 +27,8 @@ struct Drafted<'a> {
     shelf: Shelf,
     /// Objects that have come with this change.
     come: Vec<ObjectHandle>,
+    /// Whether other processes can see that the token is being changed.
+    is_open: bool,
 }
 
 impl HsmVault {
@@ -41,21 +43,24 @@ impl HsmVault {
         let done = desk.connection.with(|line| {
             let before = line.read_again(&desk.shelf())?.ok_or_else(|| self.no_vault_any_more())?;
             let (settings, shelf) = (&self.settings, before.clone());
-            let mut drafted = Drafted { settings, desk: &desk, line, shelf, come: Vec::new() };
-            drafted.clear_what_a_cut_left();
-            let done = work(&mut drafted).and_then(|done| drafted.keep(&before).map(|()| done));
-            if let Err(fault) = &done {
-                drafted.shelf.keys = before.keys;
-                // When the line broke, nobody knows what was written: the next reading tells.
-                if !fault.is_lost_connection() {
-                    drafted.undo();
+            let mut drafted =
+                Drafted { settings, desk: &desk, line, shelf, come: Vec::new(), is_open: false };
+            let done = drafted.clear_what_a_cut_left().and_then(|()| work(&mut drafted));
+            let done = done.and_then(|done| drafted.keep(&before).map(|()| done));
+            let closed = match &done {
+                Ok(_) => drafted.close(),
+                Err(fault) => {
+                    drafted.shelf.keys = before.keys;
+                    // When the line broke, nobody knows what was written: the next reading tells.
+                    if !fault.is_lost_connection() {
+                        drafted.undo();
+                    }
+                    Ok(())
                 }
-            }
-            let condemned = drafted.shelf.ledger.condemned();
-            let cleared = condemned.into_iter().try_for_each(|key| drafted.destroy(key));
+            };
             desk.show(drafted.shelf);
             self.note(&desk);
-            done.and_then(|done| cleared.map(|()| done))
+            done.and_then(|done| closed.map(|()| done))
         });
         done.map_err(|fault| {
             if fault.is_lost_connection() {
@@ -79,17 +84,49 @@ impl HsmVault {
 impl Drafted<'_> {
     /// Clears what an import that was cut off has left, as this connection found it: what appears later may be another
     /// process's, at work.
-    fn clear_what_a_cut_left(&mut self) {
-        for left in self.desk.take_left_by_a_cut() {
+    fn clear_what_a_cut_left(&mut self) -> Result<(), Fault> {
+        let left = self.desk.take_left_by_a_cut();
+        if left.is_empty() {
+            return Ok(());
+        }
+        self.open()?;
+        for left in left {
             // What cannot be cleared now is no key all the same.
             let _ = self.destroy(left);
         }
+        Ok(())
+    }
+
+    /// Lets other processes see that the token is being changed: before the first object comes or goes, so that they
+    /// look for what was left when this process does not come to its end.
+    fn open(&mut self) -> Result<(), Fault> {
+        if !self.is_open {
+            let latest: Vec<_> = self.shelf.ledger.latest().into_iter().map(|(handle, _)| handle).collect();
+            latest.into_iter().try_for_each(|latest| self.destroy(latest))?;
+            self.is_open = true;
+        }
+        Ok(())
+    }
+
+    /// The change is complete: the objects of destroyed keys go, and other processes can see that it is.
+    fn close(&mut self) -> Result<(), Fault> {
+        let condemned = self.shelf.ledger.condemned();
+        condemned.into_iter().try_for_each(|key| self.destroy(key))?;
+        if self.is_open {
+            let latest = Note::Latest(self.shelf.ledger.revision());
+            // Without it the next change looks at the whole token.
+            let _ = self.line.write(&mut self.shelf.ledger, latest);
+        }
+        Ok(())
     }
 
     /// Keeps the change, or fails with what it has written noted as come.
     fn keep(&mut self, before: &Shelf) -> Result<(), Fault> {
         let Plan { decisive, following } =
             ledger::plan(&before.keys, &self.shelf.keys, self.shelf.ledger.revision());
+        if !decisive.is_empty() {
+            self.open()?;
+        }
         for note in decisive {
             let handle = self.line.write(&mut self.shelf.ledger, note)?;
             self.come.push(handle);
@@ -106,8 +143,10 @@ impl Drafted<'_> {
 
     /// Sends away what has come, the youngest first: so the note that decides goes before what it decides about.
     fn undo(&mut self) {
-        for come in std::mem::take(&mut self.come).into_iter().rev() {
-            let _ = self.destroy(come);
+        let come = std::mem::take(&mut self.come);
+        if come.into_iter().rev().try_for_each(|come| self.destroy(come)).is_ok() {
+            // Nothing has changed. Where that cannot be said, the next change looks at the whole token.
+            let _ = self.close();
         }
     }
 
@@ -117,6 +156,7 @@ impl Drafted<'_> {
 
     /// What a new key at this place looks like; a key that stands there without a record goes.
     fn prepare(&mut self, place: &KeyPlace, algorithm: KeyAlgorithm) -> Result<Vec<Attribute>, Fault> {
+        self.open()?;
         for left_by_a_cut in self.shelf.ledger.keys_at(place) {
             self.destroy(left_by_a_cut)?;
         }

@@ -1,5 +1,6 @@
 //! What can go wrong between the vault and its token, and what that means to whoever asked.
 
+use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
 use ykt_vault::{Health, VaultError};
 
@@ -34,7 +35,7 @@ impl Fault {
     pub(crate) fn into_vault_error(self) -> VaultError {
         match self {
             Fault::Vault(error) => error,
-            Fault::Token(error) => unavailable(error.to_string()),
+            Fault::Token(error) => unavailable(in_words(&error)),
         }
     }
 
@@ -89,7 +90,7 @@ impl Outage {
 impl From<Fault> for Outage {
     fn from(fault: Fault) -> Outage {
         Outage::Gone(match fault {
-            Fault::Token(error) => error.to_string(),
+            Fault::Token(error) => in_words(&error),
             Fault::Vault(VaultError::Unavailable { reason, .. }) => reason,
             Fault::Vault(error) => error.to_string(),
         })
@@ -106,6 +107,51 @@ impl From<Outage> for VaultError {
     }
 }
 
+/// What a token says, and what helps where we know it.
+fn in_words(error: &Error) -> String {
+    use Function::{DeriveKey, EncryptInit, GenerateKey, UnwrapKey, WrapKey};
+    let Error::Pkcs11(code, function) = error else { return error.to_string() };
+    let what_helps = match (code, function) {
+        (RvError::MechanismInvalid | RvError::MechanismParamInvalid, function) => {
+            let number = match function {
+                DeriveKey => "derive",
+                EncryptInit => "encrypt or encrypt_aes",
+                GenerateKey => "generate or generate_aes",
+                WrapKey | UnwrapKey => "wrap",
+                _ => "a mechanism",
+            };
+            format!("set {number} in [vault.pkcs11.mechanisms] to the number this token has for it")
+        }
+        (RvError::DeviceMemory, _) => "the token is full: remove from it what is not the vault's".to_owned(),
+        (RvError::TokenWriteProtected | RvError::SessionReadOnly, _) => {
+            "the token takes no changes: lift its write protection".to_owned()
+        }
+        _ => return error.to_string(),
+    };
+    format!("{function:?}: {code:?}; {what_helps}")
+}
+
 pub(crate) fn unavailable(reason: String) -> VaultError {
     VaultError::Unavailable { backend: BACKEND.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where we know what helps, it is said beside what the token said.
+    #[test]
+    fn an_error_says_what_helps() {
+        for (code, function, helps) in [
+            (RvError::MechanismInvalid, Function::DeriveKey, "set derive in [vault.pkcs11.mechanisms]"),
+            (RvError::MechanismParamInvalid, Function::EncryptInit, "set encrypt or encrypt_aes in"),
+            (RvError::DeviceMemory, Function::CreateObject, "the token is full"),
+            (RvError::TokenWriteProtected, Function::GenerateKey, "write protection"),
+        ] {
+            let fault = Fault::Token(Error::Pkcs11(code, function));
+            assert!(!fault.is_lost_connection(), "nobody need connect anew");
+            let said = fault.into_vault_error().to_string();
+            assert!(said.contains(helps) && said.contains(&format!("{function:?}: {code:?}")), "{said}");
+        }
+    }
 }

@@ -72,6 +72,12 @@ impl<H: Copy> Ledger<H> {
         self.notes.values().map(|(_, note)| note)
     }
 
+    /// The objects that say which change was the latest: one, unless a cut or another process at work left others.
+    pub(crate) fn latest(&self) -> Vec<(H, &Note)> {
+        let latest = self.notes.values().filter(|(_, note)| matches!(note, Note::Latest(_)));
+        latest.map(|(handle, note)| (*handle, note)).collect()
+    }
+
     /// The key objects of a place.
     pub(crate) fn keys_at(&self, place: &KeyPlace) -> Vec<H> {
         self.keys.get(&id(place)).into_iter().flat_map(BTreeMap::values).copied().collect()
@@ -150,7 +156,7 @@ fn counting<'a>(note: &'a Note, whole: &BTreeSet<u64>) -> Option<&'a KeyRecord> 
     match note {
         Note::Key(record) => Some(record),
         Note::Arriving { import, record } => whole.contains(import).then_some(record),
-        Note::Vault(_) | Note::Whole(_) | Note::Foreign => None,
+        Note::Vault(_) | Note::Whole(_) | Note::Latest(_) | Note::Foreign => None,
     }
 }
 

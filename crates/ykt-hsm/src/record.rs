@@ -13,6 +13,8 @@ const FORMAT: u8 = 1;
 const ARRIVING: u8 = 2;
 /// First byte of the note that an import is whole.
 const WHOLE: u8 = 3;
+/// First byte of the note that says which change was the latest.
+const LATEST: u8 = 4;
 
 /// `CKA_LABEL` of the record of the vault as a whole.
 const VAULT_LABEL: &[u8] = b"vault";
@@ -33,6 +35,9 @@ pub(crate) enum Note {
     },
     /// The import of this number is whole.
     Whole(u64),
+    /// The change of this revision was the latest, and it is complete. Gone while keys are being changed: whoever knows
+    /// this object and finds it still there knows the whole token.
+    Latest(u64),
     /// Another application's.
     Foreign,
 }
@@ -44,6 +49,7 @@ impl Note {
             Note::Vault(_) => VAULT_LABEL.to_vec(),
             Note::Key(record) | Note::Arriving { record, .. } => label(&record.place),
             Note::Whole(import) => format!("import {import} is whole").into_bytes(),
+            Note::Latest(_) => b"latest change".to_vec(),
             Note::Foreign => Vec::new(),
         }
     }
@@ -57,6 +63,7 @@ impl Note {
                 [&[ARRIVING], import.to_be_bytes().as_slice(), &record.to_bytes()].concat()
             }
             Note::Whole(import) => [&[WHOLE], import.to_be_bytes().as_slice()].concat(),
+            Note::Latest(revision) => [&[LATEST], revision.to_be_bytes().as_slice()].concat(),
             Note::Foreign => Vec::new(),
         }
     }
@@ -76,6 +83,10 @@ impl Note {
                 let import = u64::from_be_bytes(fields.array()?);
                 fields.0.is_empty().then_some(Note::Whole(import))
             }
+            LATEST => {
+                let revision = u64::from_be_bytes(fields.array()?);
+                fields.0.is_empty().then_some(Note::Latest(revision))
+            }
             _ => KeyRecord::from_bytes(bytes).map(Note::Key),
         }
     }
@@ -85,7 +96,7 @@ impl Note {
         match self {
             Note::Key(record) | Note::Arriving { record, .. } => Some(record.revision),
             Note::Whole(import) => Some(*import),
-            Note::Vault(_) | Note::Foreign => None,
+            Note::Vault(_) | Note::Latest(_) | Note::Foreign => None,
         }
     }
 
@@ -265,6 +276,7 @@ mod tests {
             Note::Key(of_all),
             Note::Arriving { import: 77, record: owned },
             Note::Whole(77),
+            Note::Latest(78),
             Note::Vault(VaultRecord { origin: Origin::Production, levels }),
         ]
     }
@@ -279,7 +291,7 @@ mod tests {
     /// Cut anywhere, or longer, or of another format, it is no note.
     #[test]
     fn other_bytes_are_no_note() {
-        for note in notes().into_iter().take(4) {
+        for note in notes().into_iter().take(5) {
             let (label, whole) = (note.label(), note.to_bytes());
             for len in 0..whole.len() {
                 assert_eq!(Note::from_bytes(&label, &whole[..len]), None, "{note:?} cut at {len}");

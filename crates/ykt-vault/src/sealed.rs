@@ -192,6 +192,12 @@ pub enum SealError {
         /// Which file.
         path: PathBuf,
     },
+    /// Another program writes the file at this moment.
+    #[error("vault file {path}: another program writes it at this moment; let one program change keys at a time", path = path.display())]
+    Busy {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Others may read a credential.
     #[error(
         "credential {path}: mode {mode:04o} lets others read it; set it to 0600 and think about who did",

@@ -51,11 +51,12 @@ fn states(vault: &HsmVault) -> Vec<KeyState> {
     list.iter().filter(|info| info.key.kind == KeyKind::Load).map(|info| info.state).collect()
 }
 
-/// As many objects as a whole vault has: a record beside each key, that of the vault, and one for the import.
+/// As many objects as a whole vault has: a record beside each key, that of the vault, the note of the import and that of
+/// the latest change.
 fn assert_tidy(token: &Token, vault: &HsmVault) {
     let (listed, keys) = (token.listed(), vault.status().keys);
     assert_eq!(listed.matches("Secret Key Object").count(), keys, "{listed}");
-    assert_eq!(listed.matches("Data object").count(), keys + 2, "{listed}");
+    assert_eq!(listed.matches("Data object").count(), keys + 3, "{listed}");
 }
 
 const WHOLE: [KeyState; 4] = [KeyState::Retired, KeyState::Generated, KeyState::Active, KeyState::Generated];
@@ -96,7 +97,7 @@ fn the_next_change_clears_what_a_cut_left() {
         vault.change_state(&place(1), KeyState::Active).unwrap();
         let listed = token.listed();
         let count = |what| listed.matches(what).count();
-        assert_eq!((count("Secret Key Object"), count("Data object")), (2, 3), "{listed}");
+        assert_eq!((count("Secret Key Object"), count("Data object")), (2, 4), "{listed}");
     });
 }
 

@@ -4,8 +4,8 @@ use crate::fixture::{Token, with_token};
 use ykt_base::Rng;
 use ykt_hsm::{Export, HsmVault, OpenError};
 use ykt_vault::{
-    ImportedKey, KeyAlgorithm, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, KeyValue, Levels, Origin,
-    Vault, VaultError,
+    ImportedKey, KeyAlgorithm, KeyInfo, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState, KeyValue, Levels,
+    Origin, Vault, VaultError,
 };
 
 /// The token draws its keys itself.
@@ -109,6 +109,30 @@ fn a_change_sees_what_others_have_changed() {
         other.generate(LOAD[1], KeyAlgorithm::Tdes, &mut NeverAsked).unwrap();
         one.change_state(&LOAD[1], KeyState::Active).unwrap();
         assert_eq!(one.list().unwrap().len(), 2);
+    });
+}
+
+/// A process of its own, by other means: what it takes away is missed at the next change.
+#[test]
+fn a_change_sees_what_another_process_has_changed() {
+    with_token(|token| {
+        let vault = made(token);
+        for place in [LOAD[0], LOAD[1]] {
+            vault.generate(place, KeyAlgorithm::Tdes, &mut NeverAsked).unwrap();
+        }
+        let record = LOAD[1].to_string();
+        for label in ["latest change", &record] {
+            let (removed, said) =
+                token.foreign_reader(&["--delete-object", "--type", "data", "--label", label]);
+            assert!(removed, "{said}");
+        }
+        vault.generate(LOAD[2], KeyAlgorithm::Tdes, &mut NeverAsked).unwrap();
+        let places = |vault: &HsmVault| vault.list().unwrap().iter().map(KeyInfo::place).collect::<Vec<_>>();
+        assert_eq!(places(&vault), [LOAD[0], LOAD[2]]);
+        vault.generate(LOAD[1], KeyAlgorithm::Tdes, &mut NeverAsked).unwrap();
+        let again = HsmVault::open(token.settings()).unwrap();
+        assert_eq!((places(&again), again.list()), (LOAD.to_vec(), vault.list()));
+        assert_eq!(token.listed().matches("Secret Key Object").count(), 3, "the one without a record went");
     });
 }
 

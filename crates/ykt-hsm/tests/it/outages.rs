@@ -3,9 +3,11 @@
 
 use crate::fixture::{PIN, Token, with_a_load_key, with_token};
 use std::fs;
-use ykt_base::{Asn8, IssuerFactor};
-use ykt_hsm::{HsmVault, OpenError, TokenName};
-use ykt_vault::{CardKeyRef, Health, KeyAddress, KeyKind, KeyRef, Vault, VaultError};
+use ykt_base::{Asn8, IssuerFactor, Rng};
+use ykt_hsm::{HsmVault, Mechanisms, OpenError, TokenName};
+use ykt_vault::{
+    CardKeyRef, Health, KeyAddress, KeyAlgorithm, KeyKind, KeyManagement, KeyPlace, KeyRef, Vault, VaultError,
+};
 
 fn card() -> KeyAddress {
     let key = KeyRef::new(KeyKind::Load, 1, 1);
@@ -92,4 +94,46 @@ fn a_restarted_module_loses_no_question() {
             }
         });
     });
+}
+
+/// A number the token does not have is named by its place in the configuration, and nothing is left of the attempt.
+#[test]
+fn a_wrong_mechanism_is_named() {
+    const NOBODYS: u64 = 0x8000_0BAD;
+    with_token(|token| {
+        drop(with_a_load_key(token));
+        let place = KeyPlace::root(KeyRef::new(KeyKind::Load, 1, 2));
+        let transport = KeyPlace::root(KeyRef::new(KeyKind::KeyTransport, 1, 1));
+        type Wrong<'a> = (&'a str, fn(&mut Mechanisms), &'a dyn Fn(&HsmVault) -> Result<(), VaultError>);
+        let make =
+            |vault: &HsmVault, place, algorithm| vault.generate(place, algorithm, &mut Zeros).map(drop);
+        let wrong: [Wrong<'_>; 5] = [
+            ("derive", |all| all.derive = NOBODYS, &|vault| asks(vault).map(drop)),
+            ("encrypt", |all| all.encrypt = NOBODYS, &|vault| make(vault, place, KeyAlgorithm::Tdes)),
+            ("generate", |all| all.generate = NOBODYS, &|vault| make(vault, place, KeyAlgorithm::Tdes)),
+            ("encrypt_aes", |all| all.encrypt_aes = NOBODYS, &|vault| {
+                make(vault, transport, KeyAlgorithm::Aes256)
+            }),
+            ("generate_aes", |all| all.generate_aes = NOBODYS, &|vault| {
+                make(vault, transport, KeyAlgorithm::Aes256)
+            }),
+        ];
+        for (name, change, ask) in wrong {
+            let mut settings = token.settings();
+            change(&mut settings.mechanisms);
+            let said = ask(&HsmVault::open(settings).unwrap()).unwrap_err().to_string();
+            assert!(said.contains(name) && said.contains("[vault.pkcs11.mechanisms]"), "{name}: {said}");
+        }
+        let listed = token.listed();
+        assert_eq!(listed.matches("Secret Key Object").count(), 1, "{listed}");
+        assert!(asks(&HsmVault::open(token.settings()).unwrap()).is_ok());
+    });
+}
+
+struct Zeros;
+
+impl Rng for Zeros {
+    fn fill(&mut self, out: &mut [u8]) {
+        out.fill(0);
+    }
 }

@@ -21,8 +21,8 @@ fn a_foreign_reader_sees_objects_and_no_values() {
         );
         assert_eq!(
             listed.matches("Data object").count(),
-            keys + 1,
-            "a record beside each key, and the vault's"
+            keys + 2,
+            "a record beside each key, the vault's, and the note of the latest change"
         );
         assert!(listed.contains("purchase key, index 3, version 1, level 2 of 1700010170907984"));
         let ids = listed.lines().filter_map(|line| line.trim().strip_prefix("ID:")).map(str::trim);

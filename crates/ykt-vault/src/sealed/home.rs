@@ -10,7 +10,7 @@ use crate::levels::Levels;
 use crate::soft::{Keys, SoftVault};
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce};
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use ykt_base::Rng;
@@ -225,8 +225,18 @@ impl Home {
         Ok(())
     }
 
+    /// Programs that share a file take turns, and each writes only over what it knows. The lock is on the file as it is:
+    /// whoever still holds one on an earlier file finds another in its place.
     fn replace(&mut self, file: &[u8]) -> Result<(), SealError> {
         let failed = |source| SealError::File { path: self.path.clone(), source };
+        let turn = fs::OpenOptions::new().read(true).write(true).open(&self.path).map_err(failed)?;
+        match turn.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(SealError::Busy { path: self.path.clone() }),
+            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
         if tag(&fs::read(&self.path).map_err(failed)?) != self.seen {
             return Err(SealError::Changed { path: self.path.clone() });
         }
@@ -240,21 +250,30 @@ fn tag(file: &[u8]) -> Vec<u8> {
     file.last_chunk::<TAG_LEN>().map(|tag| tag.to_vec()).unwrap_or_default()
 }
 
-/// Writes beside the file, makes it durable, and lets it take the file's place.
+/// Writes beside the file, makes it durable, and lets it take the file's place. When that fails nothing is left.
 pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
+    let replaced = write_file(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    if let Err(error) = replaced {
+        // Half a file is worth nothing; the next one is written over it in any case.
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
     match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) => fs::File::open(folder)?.sync_all(),
         None => fs::File::open(".")?.sync_all(),
     }
+}
+
+/// Writes a file that only its owner may read, and makes it durable.
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }

@@ -3,6 +3,7 @@
 use crate::{Counting, vault};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Barrier;
 use ykt_base::{Asn8, IssuerFactor};
 use ykt_vault::{
     CardKeyRef, Hardness, KeyAddress, KeyAlgorithm, KeyKind, KeyManagement, KeyPlace, KeyRef, KeyState,
@@ -291,4 +292,63 @@ fn what_another_program_wrote_is_not_overwritten() {
     assert_eq!(SoftVault::open(&path, &one()).unwrap().list().unwrap(), other.list().unwrap());
     let holder = CardKeyRef { key: LOAD_4.key, factor: IssuerFactor([1; 8]), asn: Asn8([2; 8]) };
     assert!(vault.kcv(&KeyAddress::Card(holder)).is_err());
+}
+
+/// Two programs change one file at the same moment: one of them does, and the other is told so.
+#[test]
+fn of_two_programs_that_write_at_once_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = at_home(folder.path());
+    for round in 10..30 {
+        let places = [1, 2].map(|index| KeyPlace::root(KeyRef::new(KeyKind::Load, round, index)));
+        let (start, programs) = (Barrier::new(2), [0, 1].map(|_| SoftVault::open(&path, &one()).unwrap()));
+        let done: Vec<_> = std::thread::scope(|scope| {
+            let running = programs.each_ref().map(|vault| {
+                let (start, place) = (&start, places[usize::from(std::ptr::eq(vault, &programs[1]))]);
+                scope.spawn(move || {
+                    start.wait();
+                    vault.generate(place, KeyAlgorithm::Tdes, &mut Counting(round))
+                })
+            });
+            running.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let kept: Vec<_> = done.iter().flatten().cloned().collect();
+        assert_eq!(kept.len(), 1, "{done:?}");
+        let list = SoftVault::open(&path, &one()).unwrap().list().unwrap();
+        assert!(list.contains(&kept[0]));
+        assert_eq!(list.iter().filter(|info| places.contains(&info.place())).count(), 1);
+        let refused = done.into_iter().find_map(Result::err).unwrap().to_string();
+        assert!(refused.contains("another program") && refused.contains("keys.vault"), "{refused}");
+    }
+}
+
+/// In a process that can write no file any more, as on a full disk: the change is refused, the old file stands, and
+/// nothing lies beside it.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_keeps_the_old_file() {
+    const FOLDER: &str = "YKT_TEST_FULL_DISK";
+    if let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) {
+        let path = folder.join("keys.vault");
+        let (vault, before) = (SoftVault::open(&path, &one()).unwrap(), fs::read(&path).unwrap());
+        let refused = vault.generate(LOAD_2, KeyAlgorithm::Tdes, &mut Counting(1)).unwrap_err();
+        assert!(refused.is_outage() && refused.to_string().contains("keys.vault"), "{refused}");
+        assert!(vault.list().unwrap().iter().all(|info| info.key != LOAD_2.key));
+        assert_eq!(fs::read(&path).unwrap(), before);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no half file is left");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = at_home(folder.path());
+    let done = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["sealed::a_full_disk_keeps_the_old_file", "--exact"])
+        .env(FOLDER, folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+    let vault = SoftVault::open(&path, &one()).unwrap();
+    vault.generate(LOAD_2, KeyAlgorithm::Tdes, &mut Counting(1)).unwrap();
 }
