@@ -20,6 +20,7 @@ pub mod campaigns;
 mod centre;
 pub mod ceremonies;
 mod checkpoints;
+mod chip;
 pub mod download;
 pub mod key_cards;
 pub mod operations;

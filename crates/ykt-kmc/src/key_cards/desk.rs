@@ -4,9 +4,11 @@
 //! commands under the card's own challenge, then write inventory, history and audit log in one transaction. An act that
 //! was interrupted may be done again: keys and attributes replace themselves.
 
+use super::compare::{Difference, differences, issue_usage};
 use super::store;
 use super::{InventoryError, KeyCardEvent, KeyCardRow, KeyCardState};
-use crate::shown::{kcv_above, one_line};
+use crate::chip::{self, NoHardInfo};
+use crate::shown::one_line;
 use ykt_base::hex::Hex;
 use ykt_base::{CardChannel, ChannelError, IssuerFactor, KeyVersion, PsamSerial, StatusWord};
 use ykt_card::CardKind;
@@ -18,16 +20,13 @@ use ykt_office::audit::Outcome;
 use ykt_purse::block::BlockTerm;
 use ykt_purse::command::{self, ChallengeLen};
 use ykt_purse::hard_info::{HardInfo, LifeCycle};
-use ykt_purse::key_card::{AllowedKinds, CITIES_MAX, KeyCardUsage, KeyEntry};
+use ykt_purse::key_card::{AllowedKinds, CITIES_MAX};
 use ykt_purse::pin::UnblockForm;
 use ykt_purse::write_key::Pin;
 use ykt_store::{Store, StoreError};
 use ykt_terminal::card::{CardError, PinError};
 use ykt_terminal::key_card::{Facts, KeyCard, KeyCardError};
-use ykt_vault::{KeyAddress, KeyKind, KeyRef, Scheme, Secrecy, SecureMessage, Vault, VaultError};
-
-/// GET HARD INFO with its Le.
-const HARD_INFO: [u8; 5] = [0x80, 0xF6, 0x00, 0x00, 0x16];
+use ykt_vault::{KeyAddress, KeyKind, KeyRef, Secrecy, SecureMessage, Vault, VaultError};
 
 /// The desk: inventory, keys, and whose act it is.
 pub struct Desk<'a> {
@@ -68,43 +67,6 @@ pub struct Report {
     pub facts: Facts,
     /// Where the two disagree.
     pub differences: Vec<Difference>,
-}
-
-/// Something in which a key card is not as the centre expects.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Difference {
-    /// It holds a key that the vault has not, or shows no check value of.
-    #[error("key {:02X} version {}: the card has it (KCV {}), the vault knows none to compare", entry.usage, entry.version, Hex(&entry.check))]
-    NotInVault {
-        /// The key on the card.
-        entry: KeyEntry,
-    },
-    /// It holds another key under this name.
-    #[error("key {:02X} version {}: KCV on the card {}, in the vault {}", entry.usage, entry.version, Hex(&entry.check), Hex(vault))]
-    OtherKey {
-        /// The key on the card.
-        entry: KeyEntry,
-        /// Check value of the vault's.
-        vault: [u8; 3],
-    },
-    /// Its profile carries a key that it does not hold.
-    #[error("key {usage:02X} version {version} ({kind}): of the profile, and not on the card")]
-    NotOnCard {
-        /// Usage byte.
-        usage: u8,
-        /// Version.
-        version: KeyVersion,
-        /// Kind.
-        kind: KeyKind,
-    },
-    /// It may give away other kinds of keys than the inventory says.
-    #[error("kinds it may give away: on the card {:08X}, in the inventory {:08X}", card.0, inventory.0)]
-    Kinds {
-        /// On the card.
-        card: AllowedKinds,
-        /// In the inventory.
-        inventory: AllowedKinds,
-    },
 }
 
 /// Why something was not done to a key card.
@@ -320,7 +282,7 @@ impl Desk<'_> {
     pub fn query(&self, channel: &mut (impl CardChannel + ?Sized)) -> Result<Report, DeskError> {
         let (row, profile) = self.card_in(channel)?;
         let facts = KeyCard::open(&mut *channel)?.facts()?;
-        let differences = self.differences(&row, &profile, &facts)?;
+        let differences = differences(self.vault, &row, &profile, &facts)?;
         let row = learned(row, &facts);
         let detail =
             format!("{} left, {} keys, {} differences", facts.left, facts.keys.len(), differences.len());
@@ -429,66 +391,6 @@ impl Desk<'_> {
         let answer = channel.transmit(command.as_bytes()).map_err(DeskError::Silent)?;
         if answer.sw().is_ok() { Ok(()) } else { Err(DeskError::Answer { step, found: answer.sw() }) }
     }
-
-    fn differences(
-        &self,
-        row: &KeyCardRow,
-        profile: &Profile,
-        facts: &Facts,
-    ) -> Result<Vec<Difference>, DeskError> {
-        let mut found = Vec::new();
-        for entry in &facts.keys {
-            match self.expected(row, profile, entry)? {
-                Some(vault) if vault == entry.check => {}
-                Some(vault) => found.push(Difference::OtherKey { entry: *entry, vault }),
-                None => found.push(Difference::NotInVault { entry: *entry }),
-            }
-        }
-        let loaded = row.state != KeyCardState::Initialised;
-        for (key, usage) in profile.steps.iter().filter_map(issue_usage).filter(|_| loaded) {
-            let usage = usage.code();
-            // A later version in its place is what an update brings.
-            if !facts.keys.iter().any(|entry| entry.usage == usage && entry.version >= key.version) {
-                found.push(Difference::NotOnCard { usage, version: key.version, kind: key.kind });
-            }
-        }
-        if facts.kinds != row.new.kinds {
-            found.push(Difference::Kinds { card: facts.kinds, inventory: row.new.kinds });
-        }
-        Ok(found)
-    }
-
-    /// The vault's check value for a key on the card; `None` when it has no such key, or shows none at its level.
-    fn expected(
-        &self,
-        row: &KeyCardRow,
-        profile: &Profile,
-        entry: &KeyEntry,
-    ) -> Result<Option<[u8; 3]>, DeskError> {
-        let written = profile.steps.iter().filter_map(|step| match step.action {
-            Action::WriteKeyCardKey { key, usage, .. } => Some((key, usage)),
-            _ => None,
-        });
-        // The last one counts: the application's own keys come after those of the MF.
-        let mut named = written.filter(|(_, usage)| usage.code() == entry.usage);
-        let Some((key, usage)) = named.next_back() else {
-            return Ok(None);
-        };
-        let key = KeyRef { version: entry.version, ..key };
-        let factor = row.new.cities.first().copied().unwrap_or(IssuerFactor([0; 8]));
-        let kcv = match (usage, key.kind.scheme()) {
-            (KeyCardUsage::Issue(usage), _) if usage.levels() > 0 => {
-                return Ok(kcv_above(self.vault, key, usage.levels(), factor)?);
-            }
-            (_, Scheme::Sam) => self.vault.kcv(&KeyAddress::Sam { key, serial: row.new.serial }),
-            _ => self.vault.kcv(&KeyAddress::Shared(key)),
-        };
-        match kcv {
-            Ok(kcv) => Ok(Some(kcv)),
-            Err(VaultError::NoSuchKey { .. } | VaultError::WrongState { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
 }
 
 fn state(row: &KeyCardRow, expected: &'static str) -> DeskError {
@@ -503,10 +405,10 @@ fn learned(row: KeyCardRow, facts: &Facts) -> KeyCardRow {
 }
 
 pub(super) fn hard_info(channel: &mut (impl CardChannel + ?Sized)) -> Result<HardInfo, DeskError> {
-    channel.reset().map_err(DeskError::Silent)?;
-    let answer = channel.transmit(&HARD_INFO).map_err(DeskError::Silent)?;
-    let info = HardInfo::from_bytes(answer.data()).filter(|_| answer.sw().is_ok());
-    info.ok_or(DeskError::Answer { step: "GET HARD INFO", found: answer.sw() })
+    chip::hard_info(channel).map_err(|error| match error {
+        NoHardInfo::Silent(source) => DeskError::Silent(source),
+        NoHardInfo::Answer { sw, .. } => DeskError::Answer { step: chip::HARD_INFO, found: sw },
+    })
 }
 
 fn data(row: &KeyCardRow, pin: &Pin) -> KeyCardData {
@@ -518,14 +420,6 @@ fn data(row: &KeyCardRow, pin: &Pin) -> KeyCardData {
         cities: row.new.cities.iter().copied().chain(none).take(CITIES_MAX).collect(),
         kinds: row.new.kinds,
         pin: pin.clone(),
-    }
-}
-
-/// A key that a key card gives away.
-fn issue_usage(step: &Step) -> Option<(KeyRef, KeyCardUsage)> {
-    match step.action {
-        Action::WriteKeyCardKey { key, usage: usage @ KeyCardUsage::Issue(_), .. } => Some((key, usage)),
-        _ => None,
     }
 }
 

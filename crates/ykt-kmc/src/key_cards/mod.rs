@@ -6,11 +6,13 @@
 //! needs no vault and no connection. The inventory knows of every card what the centre did to it, and of its use what
 //! it said when it came back.
 
+mod compare;
 mod desk;
 mod issue;
 mod store;
 
-pub use desk::{Change, Desk, DeskError, Difference, Load, Report};
+pub use compare::Difference;
+pub use desk::{Change, Desk, DeskError, Load, Report};
 pub use issue::{FromKeyCard, IssueByKeyCard, chip_of, issue, record_issue};
 pub use store::{MODULE, give, history, key_card, list, register, take_back};
 

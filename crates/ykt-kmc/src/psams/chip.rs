@@ -5,6 +5,7 @@
 //! itself tells: a file that is there refuses to be made, and a key that is in force can be proven.
 
 use super::Psam;
+use crate::chip::{self, HARD_INFO, NoHardInfo};
 use crate::shown::one_line;
 use ykt_base::hex::Hex;
 use ykt_base::{CardChannel, ChannelError, StatusWord};
@@ -12,14 +13,11 @@ use ykt_card::CardKind;
 use ykt_issue::profile::{Action, Step};
 use ykt_issue::{IssueError, Profile, PsamData, personalise_psam};
 use ykt_purse::create::{CreateFile, NewFile};
-use ykt_purse::hard_info::{HardInfo, LifeCycle};
+use ykt_purse::hard_info::{ANSWER_LEN, HardInfo, LifeCycle};
 use ykt_purse::psam::SamKeyType;
 use ykt_terminal::card::CardError;
 use ykt_terminal::psam::{self, PsamError};
 use ykt_vault::{KeyRef, Vault, VaultError};
-
-/// GET HARD INFO with its Le.
-const HARD_INFO: [u8; 5] = [0x80, 0xF6, 0x00, 0x00, 0x16];
 
 /// Why a step was not done.
 #[derive(Debug, thiserror::Error)]
@@ -65,15 +63,15 @@ pub struct Wrong {
 
 /// What a chip says of itself before anything is done to it.
 pub(super) fn inspect(channel: &mut (impl CardChannel + ?Sized)) -> Result<HardInfo, ChipError> {
-    let during = || "GET HARD INFO".to_owned();
-    let silent = |source| ChipError::Silent { during: during(), source };
-    channel.reset().map_err(silent)?;
-    let answer = channel.transmit(&HARD_INFO).map_err(silent)?;
-    let info = HardInfo::from_bytes(answer.data()).filter(|_| answer.sw().is_ok());
-    info.ok_or_else(|| {
-        let expected = "22 bytes of hard information".to_owned();
-        let found = format!("{} bytes and {}", answer.data().len(), answer.sw());
-        Wrong { during: during(), expected, found }.into()
+    chip::hard_info(channel).map_err(|error| {
+        let during = HARD_INFO.to_owned();
+        match error {
+            NoHardInfo::Silent(source) => ChipError::Silent { during, source },
+            NoHardInfo::Answer { len, sw } => {
+                let expected = format!("{ANSWER_LEN} bytes of hard information");
+                Wrong { during, expected, found: format!("{len} bytes and {sw}") }.into()
+            }
+        }
     })
 }
 

@@ -4,7 +4,7 @@ use super::chip::{self, ChipError, Work};
 use super::stage::{Stage, StageError, stages};
 use super::store;
 use super::{Batch, BatchError, BatchState, Protocol, Psam, PsamKey, PsamState, protocol};
-use crate::shown::{kcv_above, one_line};
+use crate::shown::{CheckValues, one_line};
 use std::sync::atomic::{AtomicBool, Ordering};
 use ykt_base::hex::Hex;
 use ykt_base::{CardChannel, Clock, Rng};
@@ -14,7 +14,7 @@ use ykt_office::terminals::{self, Pair};
 use ykt_office::{Act, RegisterError};
 use ykt_purse::hard_info::{HardInfo, LifeCycle};
 use ykt_store::{Store, StoreError};
-use ykt_vault::{KeyAddress, Scheme, Signer, Vault, VaultError};
+use ykt_vault::{Signer, Vault, VaultError};
 
 /// A line that makes the PSAMs of one batch.
 pub struct Line<'a> {
@@ -373,6 +373,7 @@ fn keys_on(
     data: &PsamData,
     towards: &[Stage],
 ) -> Result<Vec<PsamKey>, VaultError> {
+    let values = CheckValues::new(vault, data.serial, data.issuer);
     let written = profile.steps.iter().zip(towards).filter_map(|(step, stage)| match step {
         // The initialisation key has given way to the master key.
         Step { action: Action::WriteSamKey { key, usage, .. }, .. } if *stage != Stage::Initialisation => {
@@ -382,11 +383,7 @@ fn keys_on(
     });
     written
         .map(|(key, usage, stage)| {
-            let kcv = match (usage.levels(), key.kind.scheme()) {
-                (0, Scheme::Sam) => Some(vault.kcv(&KeyAddress::Sam { key, serial: data.serial })?),
-                (0, _) => Some(vault.kcv(&KeyAddress::Shared(key))?),
-                (levels, _) => kcv_above(vault, key, levels, data.issuer)?,
-            };
+            let kcv = values.of(key, usage.levels())?;
             let kind = key.kind.name().to_owned();
             Ok(PsamKey { stage, kind, usage: usage.code(), version: key.version, kcv })
         })
