@@ -38,7 +38,8 @@ pub use operations::{Operation, OperationError};
 pub use place::PlaceName;
 
 /// Tables of the registry, of groups and of campaigns.
-pub const MODULE: Module = Module { name: "kmc", migrations: &[registry::TABLES, campaigns::TABLES] };
+pub const MODULE: Module =
+    Module { name: "kmc", migrations: &[registry::TABLES, campaigns::TABLES, campaigns::WAYS] };
 
 /// The modules of every room of the centre, for whoever opens a data directory.
 pub const MODULES: &[Module] =

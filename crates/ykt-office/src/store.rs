@@ -10,7 +10,7 @@ use ykt_store::{Module, StoreError};
 
 /// The tables of the office, for [`ykt_store::Store::open`].
 pub const MODULE: Module =
-    Module { name: "office", migrations: &[FIRST, TWO_PEOPLE, SECOND_FACTOR, CHECKPOINTS] };
+    Module { name: "office", migrations: &[FIRST, TWO_PEOPLE, SECOND_FACTOR, CHECKPOINTS, SEARCH] };
 
 const FIRST: &str = "
 CREATE TABLE office_card (
@@ -186,6 +186,14 @@ CREATE TRIGGER office_audit_checkpoint_stays BEFORE UPDATE ON office_audit_check
     BEGIN SELECT RAISE(ABORT, 'a checkpoint of the audit log is never changed'); END;
 CREATE TRIGGER office_audit_checkpoint_is_kept BEFORE DELETE ON office_audit_checkpoint
     BEGIN SELECT RAISE(ABORT, 'a checkpoint of the audit log is never deleted'); END;
+";
+
+/// Ways into long tables: the audit log by time, person and act; cards by what campaigns and lists choose them by.
+const SEARCH: &str = "
+CREATE INDEX office_audit_at ON office_audit (at);
+CREATE INDEX office_audit_who ON office_audit (who);
+CREATE INDEX office_audit_what ON office_audit (what);
+CREATE INDEX office_card_state ON office_card (state, factor, main_type);
 ";
 
 /// Why a register was not changed. Nothing of the call is kept.

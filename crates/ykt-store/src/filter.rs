@@ -43,13 +43,14 @@ impl<'v> Filter<'v> {
         self
     }
 
-    /// Adds the condition that one of `columns` contains a text, the pattern of [`contains`].
+    /// Adds the condition that one of `columns` contains a text, the pattern of [`contains`]; A to Z are not told from
+    /// a to z, which is what the engine's LIKE does of itself.
     pub fn when_any_like(&mut self, columns: &[&str], pattern: Option<&'v String>) -> &mut Self {
         if let Some(pattern) = pattern {
             self.values.push(pattern.into());
             let no = self.values.len();
             let any: Vec<String> =
-                columns.iter().map(|column| format!("LOWER({column}) LIKE ${no} ESCAPE '!'")).collect();
+                columns.iter().map(|column| format!("{column} LIKE ${no} ESCAPE '!'")).collect();
             self.join();
             let _ = write!(self.text, "({})", any.join(" OR "));
         }
@@ -100,10 +101,15 @@ impl<'v> Filter<'v> {
         paging: Paging,
         read: impl FnMut(&Row<'_>) -> Result<R, StoreError>,
     ) -> Result<Page<R>, StoreError> {
-        let count = format!("SELECT COUNT(*) FROM ({}) AS filtered", self.sql(select, ""));
-        let total = tx.query_one(&count, &self.values, |row| row.get::<u32>(0))?.unwrap_or(0);
         let rows = tx.query(&self.page_sql(select, sort, key, paging), &self.values, read)?;
-        Ok(Page { rows, totals: total.into(), paging })
+        let totals = match paging.total_behind(rows.len()) {
+            Some(total) => total,
+            None => {
+                let count = format!("SELECT COUNT(*) FROM ({}) AS filtered", self.sql(select, ""));
+                tx.query_one(&count, &self.values, |row| row.get::<u32>(0))?.unwrap_or(0).into()
+            }
+        };
+        Ok(Page { rows, totals, paging })
     }
 
     /// The values, for the statement.
@@ -118,7 +124,7 @@ impl<'v> Filter<'v> {
 pub fn contains(text: Option<&str>) -> Option<String> {
     let text = text.map(str::trim).filter(|text| !text.is_empty())?;
     let mut pattern = String::from("%");
-    for sign in text.to_lowercase().chars() {
+    for sign in text.chars() {
         if matches!(sign, '%' | '_' | '!') {
             pattern.push('!');
         }
@@ -135,14 +141,14 @@ mod tests {
     #[test]
     fn filters_number_their_values_and_escape_patterns() {
         let pattern = contains(Some(" 100%_A! ")).unwrap();
-        assert_eq!(pattern, "%100!%!_a!!%");
+        assert_eq!(pattern, "%100!%!_A!!%");
         assert_eq!(contains(Some("  ")), None);
         let mut filter = Filter::default();
         filter.when("state =", Some(3_i64)).when("day >=", None::<i64>);
         filter.when_any_like(&["a", "b"], Some(&pattern));
         assert_eq!(
             filter.page_sql("SELECT x FROM t", ("a", Direction::Down), "k", Paging::new(3, 20)),
-            "SELECT x FROM t WHERE state = $1 AND (LOWER(a) LIKE $2 ESCAPE '!' OR LOWER(b) LIKE $2 ESCAPE '!') \
+            "SELECT x FROM t WHERE state = $1 AND (a LIKE $2 ESCAPE '!' OR b LIKE $2 ESCAPE '!') \
              ORDER BY a DESC, k DESC LIMIT 20 OFFSET 40"
         );
         assert_eq!(filter.values().len(), 2);

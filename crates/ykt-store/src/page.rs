@@ -42,6 +42,13 @@ impl Paging {
     pub fn offset(self) -> u64 {
         u64::from(self.no.saturating_sub(1)).saturating_mul(u64::from(self.rows))
     }
+
+    /// How many rows the whole list has, when `found` rows on this page tell: those before it and these, on a page that
+    /// is not full. A page behind the end tells nothing.
+    pub(crate) fn total_behind(self, found: usize) -> Option<u64> {
+        let found = u32::try_from(found).ok().filter(|found| *found < self.rows)?;
+        (found > 0 || self.no == 1).then(|| self.offset().saturating_add(found.into()))
+    }
 }
 
 impl Default for Paging {

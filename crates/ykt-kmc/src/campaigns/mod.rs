@@ -27,7 +27,7 @@ use ykt_office::{Act, cards};
 use ykt_store::{StoreError, Tx};
 use ykt_vault::{KeyKind, KeyPlace, KeyRef, KeyState};
 
-pub(crate) use store::TABLES;
+pub(crate) use store::{TABLES, WAYS};
 pub use store::{card_keys, card_list, list, one, progress};
 
 /// Most signs of a campaign's name.
@@ -353,9 +353,16 @@ pub(crate) fn cards_chosen(tx: &Tx<'_>, name: &str) -> Result<u64, StoreError> {
 }
 
 fn count(tx: &Tx<'_>, choice: &CardChoice) -> Result<u64, StoreError> {
-    let mut count = 0u64;
-    cards::for_each(tx, |row| count = count.saturating_add(u64::from(choice.takes(&row))))?;
-    Ok(count)
+    match choice {
+        CardChoice::All => cards::count_alive(tx, None, None),
+        CardChoice::City(factor) => cards::count_alive(tx, Some(*factor), None),
+        CardChoice::Type(main) => cards::count_alive(tx, None, Some(*main)),
+        CardChoice::Listed(_) => {
+            let mut count = 0u64;
+            cards::for_each(tx, |row| count = count.saturating_add(u64::from(choice.takes(&row))))?;
+            Ok(count)
+        }
+    }
 }
 
 /// Opens a planned campaign with the cards that the register has now. One that is open already stays as it is.

@@ -52,6 +52,15 @@ CREATE TABLE kmc_card_visit (
 CREATE INDEX kmc_card_key_version ON kmc_card_key (kind, idx, version);
 ";
 
+/// Ways to the cards of a city of millions: by how far they are, in the order of their lists; and to the cards that hold
+/// another version of a key.
+pub(crate) const WAYS: &str = "
+DROP INDEX kmc_campaign_progress;
+CREATE INDEX kmc_campaign_progress ON kmc_campaign_card (progress, campaign, asn);
+DROP INDEX kmc_card_key_version;
+CREATE INDEX kmc_card_key_version ON kmc_card_key (kind, idx, version, pending);
+";
+
 const COLUMNS: &str = "SELECT name, title, profile, changes, state, planned_by, planned_at, opened_at, ended_at FROM kmc_campaign";
 
 fn campaign(row: &Row<'_>) -> Result<Campaign, StoreError> {
@@ -180,18 +189,17 @@ pub(super) fn set_ended(tx: &Tx<'_>, name: &str, at: DateTime) -> Result<(), Sto
 /// # Errors
 /// [`StoreError`].
 pub fn progress(tx: &Tx<'_>, name: &str) -> Result<Counts, StoreError> {
-    let sql = "SELECT progress, COUNT(*) FROM kmc_campaign_card WHERE campaign = $1 GROUP BY progress";
-    let mut counts = Counts::default();
-    for (progress, count) in tx.query(sql, params![name], |row| Ok((row.get(0)?, row.get::<u32>(1)?)))? {
-        let place = match progress {
-            CardProgress::Waiting => &mut counts.waiting,
-            CardProgress::Begun => &mut counts.begun,
-            CardProgress::Done => &mut counts.done,
-            CardProgress::Stopped => &mut counts.stopped,
-        };
-        *place = count.into();
-    }
-    Ok(counts)
+    let sql = "SELECT COUNT(*) FROM kmc_campaign_card WHERE progress = $1 AND campaign = $2";
+    let count = |progress: CardProgress| {
+        let count = tx.query_one(sql, params![progress, name], |row| row.get::<u32>(0))?;
+        Ok::<u64, StoreError>(count.unwrap_or(0).into())
+    };
+    Ok(Counts {
+        waiting: count(CardProgress::Waiting)?,
+        begun: count(CardProgress::Begun)?,
+        done: count(CardProgress::Done)?,
+        stopped: count(CardProgress::Stopped)?,
+    })
 }
 
 const CARD_COLUMNS: &str = "SELECT campaign, asn, progress, at, counter, note FROM kmc_campaign_card";
@@ -207,7 +215,7 @@ fn campaign_card(row: &Row<'_>) -> Result<CampaignCard, StoreError> {
     })
 }
 
-/// The cards of campaigns, by number.
+/// The cards of campaigns, by campaign and number.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -218,7 +226,7 @@ pub fn card_list(
 ) -> Result<Page<CampaignCard>, StoreError> {
     let mut conditions = Filter::default();
     conditions.when("campaign =", filter.campaign.as_deref()).when("progress =", filter.progress);
-    conditions.page(tx, CARD_COLUMNS, ("asn", Direction::Up), "campaign", paging, campaign_card)
+    conditions.page(tx, CARD_COLUMNS, ("campaign", Direction::Up), "asn", paging, campaign_card)
 }
 
 pub(super) fn card(tx: &Tx<'_>, name: &str, asn: &Asn8) -> Result<Option<CampaignCard>, StoreError> {

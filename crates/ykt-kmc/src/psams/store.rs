@@ -12,7 +12,7 @@ use ykt_office::audit::{self, Outcome};
 use ykt_store::{Direction, Filter, Module, Page, Paging, Row, StoreError, Tx, contains, params};
 
 /// The tables, for [`ykt_store::Store::open`].
-pub const MODULE: Module = Module { name: "kmc-psams", migrations: &[FIRST] };
+pub const MODULE: Module = Module { name: "kmc-psams", migrations: &[FIRST, BY_STATE] };
 
 const FIRST: &str = "
 CREATE TABLE kmc_psam_batch (
@@ -65,6 +65,9 @@ CREATE TABLE kmc_psam_key (
     PRIMARY KEY (serial, number)
 );
 ";
+
+/// A way to the next number of a large batch, and to its counts.
+const BY_STATE: &str = "CREATE INDEX kmc_psam_state ON kmc_psam (batch, state, number);";
 
 const BATCH: &str =
     "SELECT id, profile, profile_name, psams, first_serial, first_terminal, issuer, receiver, key_index,

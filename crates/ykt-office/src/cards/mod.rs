@@ -11,8 +11,8 @@ use std::str::FromStr;
 use ykt_base::{Asn8, Date, DateTime, IssuerFactor, KeyVersion};
 
 pub use store::{
-    card, change, count, for_each, history, issue, lapse_pre_reports, list, lock_reported, register,
-    report_loss,
+    card, change, count, count_alive, for_each, history, issue, lapse_pre_reports, list, lock_reported,
+    register, report_loss,
 };
 
 ykt_store::coded! {

@@ -7,7 +7,7 @@ use crate::act::Act;
 use crate::audit::{self, Outcome};
 use crate::blacklist::{self, ListKind, ListOp};
 use crate::store::RegisterError;
-use ykt_base::{Asn8, DateTime};
+use ykt_base::{Asn8, DateTime, IssuerFactor};
 use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, params};
 
 /// Largest card type; two digits in the files of `clearing.md` 2.1.
@@ -132,6 +132,22 @@ pub fn for_each(tx: &Tx, mut each: impl FnMut(CardRow)) -> Result<(), StoreError
 /// [`StoreError`].
 pub fn count(tx: &Tx) -> Result<u32, StoreError> {
     Ok(tx.query_one("SELECT COUNT(*) FROM office_card", &[], |row| row.get(0))?.unwrap_or(0))
+}
+
+/// How many cards people may hold, the void and the cancelled left out: all of them, or those of one issuer, or of one
+/// main type. It reads an index, not the register.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn count_alive(tx: &Tx, factor: Option<IssuerFactor>, main_type: Option<u8>) -> Result<u64, StoreError> {
+    let mut conditions = Filter::default();
+    conditions
+        .when("state <>", Some(CardState::Void))
+        .when("state <>", Some(CardState::Cancelled))
+        .when("factor =", factor.as_ref())
+        .when("main_type =", main_type);
+    let sql = conditions.sql("SELECT COUNT(*) FROM office_card", "");
+    Ok(tx.query_one(&sql, conditions.values(), |row| row.get::<u32>(0))?.unwrap_or(0).into())
 }
 
 /// Lets `event` happen to a card at `act.at`, with what follows for losses and the black list. The same event

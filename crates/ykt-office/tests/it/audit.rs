@@ -507,3 +507,45 @@ fn lists_filter_by_time_person_text_and_outcome() {
     assert_eq!(count(AuditFilter { text: Some("OBJECT 7".to_owned()), ..AuditFilter::default() }), 1);
     assert_eq!(count(AuditFilter { who: Some("li".to_owned()), ..AuditFilter::default() }), 0);
 }
+
+/// However records are asked for, the ways through the indexes find what a look at each of them finds, newest first.
+#[test]
+fn every_way_of_asking_finds_the_same_records() {
+    let store = office();
+    for no in 0..60 {
+        let who = ["wang", "Wang.li", "li", "50%"][no as usize % 4];
+        let what = ["card/change", "key/activate", "sign-in"][no as usize % 3];
+        let act = ykt_office::Act { at: at(no / 7), ..ykt_office::Act::of(who, "desk", at(0)) };
+        store.write(|tx| audit::append(tx, &act, what, "", Outcome::Done, "")).unwrap();
+    }
+    let rows: Vec<AuditRow> =
+        (1..=60).rev().map(|seq| read(&store, |tx| audit::record(tx, seq)).unwrap()).collect();
+    let texts =
+        [None, Some("WANG"), Some("li"), Some("g.l"), Some("%"), Some("nobody"), Some("/"), Some("key")];
+    let moments = [None, Some(at(3)), Some(at(5)), Some(at(99))];
+    let has = |text: Option<&str>, found: &str| {
+        text.is_none_or(|text| found.to_ascii_lowercase().contains(&text.to_ascii_lowercase()))
+    };
+    for (who, what) in texts.iter().flat_map(|who| texts.iter().map(move |what| (*who, *what))) {
+        for (from, until) in moments.iter().flat_map(|from| moments.iter().map(move |until| (*from, *until)))
+        {
+            let fits = |row: &&AuditRow| {
+                has(who, &row.who)
+                    && has(what, &row.what)
+                    && from.is_none_or(|from| row.at >= from)
+                    && until.is_none_or(|until| row.at < until)
+            };
+            let expected: Vec<u64> = rows.iter().filter(fits).map(|row| row.seq).collect();
+            let (who, what) = (who.map(str::to_owned), what.map(str::to_owned));
+            let filter = AuditFilter { who, what, from, until, ..AuditFilter::default() };
+            for paging in [Paging::first(100), Paging::first(7), Paging::new(2, 7), Paging::new(3, 30)] {
+                let page = read(&store, |tx| audit::list(tx, &filter, paging));
+                let found: Vec<u64> = page.rows.iter().map(|row| row.seq).collect();
+                let rows = paging.rows() as usize;
+                let here: Vec<u64> =
+                    expected.iter().copied().skip(paging.offset() as usize).take(rows).collect();
+                assert_eq!((found, page.totals), (here, expected.len() as u64), "{filter:?}, {paging:?}");
+            }
+        }
+    }
+}
