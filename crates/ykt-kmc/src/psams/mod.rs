@@ -8,6 +8,7 @@
 mod chip;
 mod labels;
 mod line;
+mod order;
 mod protocol;
 mod stage;
 mod store;
@@ -15,13 +16,14 @@ mod store;
 pub use chip::{ChipError, Wrong};
 pub use labels::{Label, labels, labels_csv};
 pub use line::{Line, LineError, Made, Moment};
+pub use order::NewBatch;
 pub use protocol::{Protocol, protocol};
 pub use stage::{Stage, StageError, stages};
 pub use store::{
     MODULE, again, batch, batches, keys_of, list, open, psam, signed_protocol, stopped_for_good, unfinished,
 };
 
-use ykt_base::{Date, DateTime, IssuerFactor, KeyIndex, KeyVersion, PosNo, PsamSerial, TerminalId};
+use ykt_base::{DateTime, KeyVersion, PosNo, PsamSerial, TerminalId};
 use ykt_store::StoreError;
 
 /// Most PSAMs of one batch.
@@ -53,35 +55,6 @@ ykt_store::coded! {
         /// Its chip answered wrongly, or never came back. The number is spent.
         Stopped = 4, "stopped";
     }
-}
-
-/// A batch to be opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewBatch {
-    /// Id, chosen by the caller: 1 to 32 of A-Z a-z 0-9 . _ -
-    pub id: String,
-    /// Text of the profile; it stays with the batch, so that what was begun is ended alike.
-    pub profile: String,
-    /// How many, 1 to [`BATCH_PSAMS_MAX`].
-    pub count: u32,
-    /// Serial number of the first, in decimal digits; the others follow.
-    pub first_serial: PsamSerial,
-    /// Terminal id of the first, in decimal digits; the others follow.
-    pub first_terminal: TerminalId,
-    /// Factor of the issuer whose cards they serve.
-    pub issuer: IssuerFactor,
-    /// Receiver.
-    pub receiver: [u8; 8],
-    /// Index of the purchase key on the cards.
-    pub key_index: KeyIndex,
-    /// First day of use.
-    pub start: Date,
-    /// Last day of use.
-    pub expiry: Date,
-    /// What stands on every label, at most [`LABEL_LEN_MAX`] characters.
-    pub label: String,
-    /// Terminals they go into, in the order of their numbers; may be fewer than there are PSAMs.
-    pub terminals: Vec<PosNo>,
 }
 
 /// A batch, with how far it is.
@@ -248,38 +221,4 @@ pub enum BatchError {
         /// What it is.
         found: PsamState,
     },
-}
-
-impl NewBatch {
-    /// Numbers of the PSAM at `place`, from 0. `None` past the end of the digits, or for digits that are not decimal.
-    #[must_use]
-    pub fn numbers(&self, place: u32) -> Option<(PsamSerial, TerminalId)> {
-        let serial = plus(&self.first_serial.to_string(), place)?.parse().ok()?;
-        let terminal = plus(&self.first_terminal.to_string(), place)?.parse().ok()?;
-        Some((serial, terminal))
-    }
-}
-
-/// A number of decimal digits plus `count`, of the same length.
-fn plus(digits: &str, count: u32) -> Option<String> {
-    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let sum = digits.parse::<u128>().ok()?.checked_add(count.into())?;
-    let width = digits.len();
-    let text = format!("{sum:0width$}");
-    (text.len() == width).then_some(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plus;
-
-    #[test]
-    fn numbers_count_in_decimal_and_keep_their_length() {
-        assert_eq!(plus("00002144000000000009", 1).as_deref(), Some("00002144000000000010"));
-        assert_eq!(plus("214400000099", 2).as_deref(), Some("214400000101"));
-        assert_eq!(plus("999999999999", 1), None, "no thirteenth digit");
-        assert_eq!(plus("21440000000A", 1), None, "what is no decimal number has no next one");
-    }
 }

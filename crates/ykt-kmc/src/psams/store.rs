@@ -1,11 +1,10 @@
 //! Tables of PSAM production.
 
 use super::{
-    BATCH_ID_LEN_MAX, BATCH_PSAMS_MAX, Batch, BatchError, BatchFilter, BatchState, Counts, LABEL_LEN_MAX,
-    NewBatch, Protocol, Psam, PsamFilter, PsamKey, PsamState, Stage,
+    Batch, BatchError, BatchFilter, BatchState, Counts, NewBatch, Protocol, Psam, PsamFilter, PsamKey,
+    PsamState, Stage,
 };
-use ykt_base::hex::Hex;
-use ykt_base::{PosNo, PsamSerial, TerminalId};
+use ykt_base::PsamSerial;
 use ykt_issue::Profile;
 use ykt_office::Act;
 use ykt_office::audit::{self, Outcome};
@@ -141,10 +140,10 @@ fn complete(tx: &Tx, mut batch: Batch) -> Result<Batch, StoreError> {
 /// [`BatchError`]: a field outside its range, an id or a number that is taken.
 pub fn open(tx: &Tx, new: &NewBatch, profile: &Profile, act: &Act) -> Result<(), BatchError> {
     if let Some(found) = find(tx, &new.id)? {
-        return same(&found.new, new);
+        return found.new.same(new);
     }
-    check(new)?;
-    let (last, _) = numbers(new, new.count.saturating_sub(1))?;
+    new.check()?;
+    let (last, _) = new.numbers(new.count.saturating_sub(1))?;
     tx.execute(
         "INSERT INTO kmc_psam_batch (id, profile, profile_name, psams, first_serial, first_terminal, issuer, receiver,
          key_index, start_day, expiry_day, label, state, opened_by, opened_at)
@@ -169,7 +168,7 @@ pub fn open(tx: &Tx, new: &NewBatch, profile: &Profile, act: &Act) -> Result<(),
     )?;
     let mut pos = new.terminals.iter();
     for place in 0..new.count {
-        let (serial, terminal) = numbers(new, place)?;
+        let (serial, terminal) = new.numbers(place)?;
         free(tx, "serial number", "serial = $1", &serial.0, &serial.to_string())?;
         free(tx, "terminal id", "terminal = $1", &terminal.0, &terminal.to_string())?;
         tx.execute(
@@ -191,67 +190,10 @@ pub fn open(tx: &Tx, new: &NewBatch, profile: &Profile, act: &Act) -> Result<(),
     Ok(())
 }
 
-fn numbers(new: &NewBatch, place: u32) -> Result<(PsamSerial, TerminalId), BatchError> {
-    new.numbers(place).ok_or_else(|| BatchError::Field {
-        id: new.id.clone(),
-        field: "first serial number and terminal id",
-        expected: format!("decimal digits with room for {} numbers", new.count),
-        found: format!("{} and {}", new.first_serial, new.first_terminal),
-    })
-}
-
 fn free(tx: &Tx, what: &'static str, condition: &str, bytes: &[u8], number: &str) -> Result<(), BatchError> {
     let sql = format!("SELECT batch FROM kmc_psam WHERE {condition}");
     match tx.query_one(&sql, params![bytes], |row| row.get(0))? {
         Some(batch) => Err(BatchError::Taken { what, number: number.to_owned(), batch }),
-        None => Ok(()),
-    }
-}
-
-fn check(new: &NewBatch) -> Result<(), BatchError> {
-    let field = |field, expected: String, found: String| {
-        Err(BatchError::Field { id: new.id.clone(), field, expected, found })
-    };
-    let sign = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '.' | '_' | '-');
-    if !(1..=BATCH_ID_LEN_MAX).contains(&new.id.len()) || !new.id.chars().all(sign) {
-        let expected = format!("1 to {BATCH_ID_LEN_MAX} of A-Z a-z 0-9 . _ -");
-        return field("its id", expected, format!("`{}`", new.id));
-    }
-    if !(1..=BATCH_PSAMS_MAX).contains(&new.count) {
-        return field("the number of PSAMs", format!("1 to {BATCH_PSAMS_MAX}"), new.count.to_string());
-    }
-    if new.label.chars().count() > LABEL_LEN_MAX {
-        let found = new.label.chars().count().to_string();
-        return field("the label", format!("at most {LABEL_LEN_MAX} characters"), found);
-    }
-    if new.start > new.expiry {
-        return field("the last day", format!("{} or later", new.start), new.expiry.to_string());
-    }
-    if u32::try_from(new.terminals.len()).is_ok_and(|terminals| terminals <= new.count) {
-        return Ok(());
-    }
-    field("the number of terminals", format!("at most {}", new.count), new.terminals.len().to_string())
-}
-
-/// The batch that is there must be the one that is asked for.
-fn same(found: &NewBatch, asked: &NewBatch) -> Result<(), BatchError> {
-    let id = asked.id.clone();
-    let list = |terminals: &[PosNo]| terminals.iter().map(PosNo::as_str).collect::<Vec<_>>().join(" ");
-    let parts = [
-        ("number of PSAMs", found.count.to_string(), asked.count.to_string()),
-        ("first serial number", found.first_serial.to_string(), asked.first_serial.to_string()),
-        ("first terminal id", found.first_terminal.to_string(), asked.first_terminal.to_string()),
-        ("issuer", found.issuer.to_string(), asked.issuer.to_string()),
-        ("receiver", Hex(&found.receiver).to_string(), Hex(&asked.receiver).to_string()),
-        ("index of the purchase key", found.key_index.to_string(), asked.key_index.to_string()),
-        ("first day", found.start.to_string(), asked.start.to_string()),
-        ("last day", found.expiry.to_string(), asked.expiry.to_string()),
-        ("label", found.label.clone(), asked.label.clone()),
-        ("list of terminals", list(&found.terminals), list(&asked.terminals)),
-        ("profile", found.profile.clone(), asked.profile.clone()),
-    ];
-    match parts.into_iter().find(|(_, found, asked)| found != asked) {
-        Some((differs, found, asked)) => Err(BatchError::Conflict { id, differs, found, asked }),
         None => Ok(()),
     }
 }
