@@ -22,8 +22,9 @@ use std::str::FromStr;
 use ykt_base::{Asn8, DateTime, IssuerFactor, KeyIndex, KeyVersion};
 use ykt_issue::Profile;
 use ykt_issue::profile::{ProfileError, SHIPPED};
+use ykt_office::Act;
 use ykt_office::audit::{self, Outcome};
-use ykt_office::{Act, cards};
+use ykt_office::cards::{self, Alive};
 use ykt_store::{StoreError, Tx};
 use ykt_vault::{KeyKind, KeyPlace, KeyRef, KeyState};
 
@@ -138,16 +139,31 @@ pub enum CardChoice {
 }
 
 impl CardChoice {
-    /// Whether a card of the register is meant.
-    fn takes(&self, row: &cards::CardRow) -> bool {
-        let is_alive = !matches!(row.state, cards::CardState::Void | cards::CardState::Cancelled);
-        is_alive
-            && match self {
-                CardChoice::All => true,
-                CardChoice::City(factor) => row.card.factor == *factor,
-                CardChoice::Type(main) => row.card.main_type == *main,
-                CardChoice::Listed(listed) => listed.binary_search(&row.card.asn).is_ok(),
-            }
+    /// What it asks of the register; `None` when the cards themselves are named.
+    const fn of_register(&self) -> Option<Alive> {
+        Some(match self {
+            CardChoice::All => Alive { factor: None, main_type: None },
+            CardChoice::City(factor) => Alive { factor: Some(*factor), main_type: None },
+            CardChoice::Type(main) => Alive { factor: None, main_type: Some(*main) },
+            CardChoice::Listed(_) => return None,
+        })
+    }
+
+    /// The cards of the register that it takes now, in the order of their numbers.
+    fn taken(&self, tx: &Tx<'_>) -> Result<Vec<Asn8>, StoreError> {
+        let mut numbers = cards::numbers_alive(tx, self.of_register().unwrap_or_default())?;
+        if let CardChoice::Listed(listed) = self {
+            numbers.retain(|asn| listed.binary_search(asn).is_ok());
+        }
+        Ok(numbers)
+    }
+
+    /// How many these are.
+    fn count(&self, tx: &Tx<'_>) -> Result<u64, StoreError> {
+        match self.of_register() {
+            Some(which) => cards::count_alive(tx, which),
+            None => Ok(u64::try_from(self.taken(tx)?.len()).unwrap_or(u64::MAX)),
+        }
     }
 }
 
@@ -348,21 +364,7 @@ pub(crate) fn may_start(tx: &Tx<'_>, name: &str) -> Result<(), OperationError> {
 
 /// How many cards of the register its choice takes now.
 pub(crate) fn cards_chosen(tx: &Tx<'_>, name: &str) -> Result<u64, StoreError> {
-    let Some(choice) = store::choice(tx, name)? else { return Ok(0) };
-    count(tx, &choice)
-}
-
-fn count(tx: &Tx<'_>, choice: &CardChoice) -> Result<u64, StoreError> {
-    match choice {
-        CardChoice::All => cards::count_alive(tx, None, None),
-        CardChoice::City(factor) => cards::count_alive(tx, Some(*factor), None),
-        CardChoice::Type(main) => cards::count_alive(tx, None, Some(*main)),
-        CardChoice::Listed(_) => {
-            let mut count = 0u64;
-            cards::for_each(tx, |row| count = count.saturating_add(u64::from(choice.takes(&row))))?;
-            Ok(count)
-        }
-    }
+    store::choice(tx, name)?.map_or(Ok(0), |choice| choice.count(tx))
 }
 
 /// Opens a planned campaign with the cards that the register has now. One that is open already stays as it is.
@@ -371,8 +373,7 @@ pub(crate) fn open(tx: &Tx<'_>, name: &str, word: Word<'_>) -> Result<(), StoreE
     if !store::set_open(tx, name, word.act.at)? {
         return Ok(());
     }
-    let mut chosen = Vec::new();
-    cards::for_each(tx, |row| chosen.extend(choice.takes(&row).then_some(row.card.asn)))?;
+    let chosen = choice.taken(tx)?;
     store::put_cards(tx, name, &chosen)?;
     let (asked, approved) = (word.asked_by, word.approved_by);
     let detail = format!("{} cards, asked by {asked}, approved by {approved}", chosen.len());
@@ -419,7 +420,7 @@ pub fn cards_holding(tx: &Tx<'_>, place: &KeyPlace) -> Result<u64, StoreError> {
     if !is_on_cards {
         return Ok(0);
     }
-    Ok(count(tx, &CardChoice::All)?.saturating_sub(store::known_on_other(tx, place.key)?))
+    Ok(cards::count_alive(tx, Alive::default())?.saturating_sub(store::known_on_other(tx, place.key)?))
 }
 
 fn required(tx: &Tx<'_>, name: &str) -> Result<Campaign, CampaignError> {

@@ -12,7 +12,7 @@ use ykt_base::{Asn8, Date, DateTime, IssuerFactor, KeyVersion};
 
 pub use store::{
     card, change, count, count_alive, for_each, history, issue, lapse_pre_reports, list, lock_reported,
-    register, report_loss,
+    numbers_alive, register, report_loss,
 };
 
 ykt_store::coded! {
@@ -228,6 +228,15 @@ pub struct CardFilter {
     pub issued_from: Option<DateTime>,
     /// First moment of issue no longer shown.
     pub issued_until: Option<DateTime>,
+}
+
+/// Which of the cards that people may hold, the void and the cancelled left out; what is `None` does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Alive {
+    /// Factor of their city or issuer.
+    pub factor: Option<IssuerFactor>,
+    /// Main type.
+    pub main_type: Option<u8>,
 }
 
 /// What a list of cards can be sorted by.

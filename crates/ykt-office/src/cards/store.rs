@@ -1,13 +1,13 @@
 //! Tables of the card register.
 
 use super::{
-    CardEvent, CardEventRow, CardFilter, CardRow, CardSort, CardState, CardTotals, NewCard, Registered,
+    Alive, CardEvent, CardEventRow, CardFilter, CardRow, CardSort, CardState, CardTotals, NewCard, Registered,
 };
 use crate::act::Act;
 use crate::audit::{self, Outcome};
 use crate::blacklist::{self, ListKind, ListOp};
 use crate::store::RegisterError;
-use ykt_base::{Asn8, DateTime, IssuerFactor};
+use ykt_base::{Asn8, DateTime};
 use ykt_store::{Direction, Filter, Page, Paging, Row, StoreError, Tx, params};
 
 /// Largest card type; two digits in the files of `clearing.md` 2.1.
@@ -134,20 +134,38 @@ pub fn count(tx: &Tx) -> Result<u32, StoreError> {
     Ok(tx.query_one("SELECT COUNT(*) FROM office_card", &[], |row| row.get(0))?.unwrap_or(0))
 }
 
-/// How many cards people may hold, the void and the cancelled left out: all of them, or those of one issuer, or of one
-/// main type. It reads an index, not the register.
+/// How many cards people may hold. It reads an index, not the register.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn count_alive(tx: &Tx, factor: Option<IssuerFactor>, main_type: Option<u8>) -> Result<u64, StoreError> {
-    let mut conditions = Filter::default();
-    conditions
-        .when("state <>", Some(CardState::Void))
-        .when("state <>", Some(CardState::Cancelled))
-        .when("factor =", factor.as_ref())
-        .when("main_type =", main_type);
+pub fn count_alive(tx: &Tx, which: Alive) -> Result<u64, StoreError> {
+    let conditions = which.conditions();
     let sql = conditions.sql("SELECT COUNT(*) FROM office_card", "");
     Ok(tx.query_one(&sql, conditions.values(), |row| row.get::<u32>(0))?.unwrap_or(0).into())
+}
+
+/// The numbers of the cards that people may hold, in their order.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn numbers_alive(tx: &Tx, which: Alive) -> Result<Vec<Asn8>, StoreError> {
+    let conditions = which.conditions();
+    let sql = conditions.sql("SELECT asn FROM office_card", "");
+    let mut numbers = tx.query(&sql, conditions.values(), |row| row.get(0))?;
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+impl Alive {
+    fn conditions(&self) -> Filter<'_> {
+        let mut conditions = Filter::default();
+        conditions
+            .when("state <>", Some(CardState::Void))
+            .when("state <>", Some(CardState::Cancelled))
+            .when("factor =", self.factor.as_ref())
+            .when("main_type =", self.main_type);
+        conditions
+    }
 }
 
 /// Lets `event` happen to a card at `act.at`, with what follows for losses and the black list. The same event
