@@ -1,15 +1,18 @@
 //! `ykt campaign`: other keys for cards that are in people's pockets already.
 
+mod run;
+
 use crate::installation::Place;
 use crate::keys;
-use crate::slot::{Slot, open_profile_text};
+use crate::slot::open_profile_text;
 use crate::who::Person;
 use anyhow::Context;
 use clap::{ArgGroup, Args as ClapArgs, Subcommand};
+use run::so_far;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use ykt_base::{Asn8, IssuerFactor};
-use ykt_kmc::campaigns::{self, CardChoice, CardListFilter, CardProgress, Counts, KeyChange, NewCampaign};
+use ykt_kmc::campaigns::{self, CardChoice, CardListFilter, CardProgress, KeyChange, NewCampaign};
 use ykt_kmc::{Centre, Operation};
 use ykt_office::people::Permission;
 use ykt_office::requests::RequestId;
@@ -75,19 +78,7 @@ enum CampaignAct {
         /// Its name
         campaign: String,
     },
-    /// Give cards their keys at this counter
-    Run {
-        #[command(flatten)]
-        person: Person,
-        /// Name of the counter, for the record
-        #[arg(long, default_value = "command line")]
-        counter: String,
-        /// Its name
-        campaign: String,
-        /// The cards: readers (number or part of the name) or image files
-        #[arg(required = true, value_name = "READER|FILE")]
-        cards: Vec<String>,
-    },
+    Run(run::Run),
     /// Let a stopped card be tried again, after somebody has looked at it
     Release {
         #[command(flatten)]
@@ -114,10 +105,15 @@ const STATUS_CARDS: u32 = 20;
 /// # Errors
 /// When the installation does not open, or what was asked is refused.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // A counter in the city has no database to open.
+    if let CampaignAct::Run(run) = &args.act {
+        return run::run(&args.place, run);
+    }
     let desk = keys::open(&args.place)?;
     let (config, centre) = &desk;
     let manages = |person: &Person| person.act(config, &centre.store, Permission::ManageKeys);
     match &args.act {
+        CampaignAct::Run(_) => {}
         CampaignAct::List => {
             for campaign in centre.store.read(campaigns::list)? {
                 let counts = centre.store.read(|tx| campaigns::progress(tx, &campaign.name))?;
@@ -159,30 +155,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let operation = Operation::StartCampaign { campaign: name.clone() };
             return keys::ask(&desk, (person, reason, id.clone()), &operation);
         }
-        CampaignAct::Run { person, counter, campaign: name, cards } => {
-            let act = person.act(config, &centre.store, Permission::ProduceCards)?;
-            let mut all_done = true;
-            for place in cards {
-                let visited =
-                    Slot::open(place).and_then(|mut card| Ok(centre.visit(name, &mut card, counter, &act)?));
-                match visited {
-                    Ok(done) if done.written.is_empty() => {
-                        println!("{place}: card {} has its keys already", done.asn.masked());
-                    }
-                    Ok(done) => {
-                        let keys: Vec<_> = done.written.iter().map(ToString::to_string).collect();
-                        println!("{place}: card {} got {}", done.asn.masked(), keys.join("; "));
-                    }
-                    Err(error) => {
-                        all_done = false;
-                        println!("{place}: {error:#}");
-                    }
-                }
-            }
-            let counts = centre.store.read(|tx| campaigns::progress(tx, name))?;
-            println!("{}", so_far(&counts));
-            return Ok(if all_done { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
         CampaignAct::Release { person, campaign: name, card } => {
             let act = manages(person)?;
             centre.store.write(|tx| campaigns::release(tx, name, card, &act))?;
@@ -198,11 +170,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn so_far(counts: &Counts) -> String {
-    let Counts { waiting, begun, done, stopped } = counts;
-    format!("{done} of {} cards done, {waiting} waiting, {begun} begun, {stopped} stopped", counts.all())
 }
 
 fn status(centre: &Centre, name: &str) -> anyhow::Result<()> {

@@ -5,9 +5,9 @@
 
 use super::abreast::Round;
 use super::wire::{
-    AnswersBody, ApplicationAnswer, BatchAnswer, CampaignAnswer, CommandAnswer, CommandBody, CommandsAnswer,
-    CommandsBody, EndingBody, FinishAnswer, FinishBody, OpenAnswer, OpenBody, ProblemAnswer, VisitAnswer,
-    VisitBody,
+    AnswersBody, ApplicationAnswer, BatchAnswer, BegunAnswer, CampaignAnswer, CommandAnswer, CommandBody,
+    CommandsAnswer, CommandsBody, EndingBody, FinishAnswer, FinishBody, OpenAnswer, OpenBody, ProblemAnswer,
+    VisitAnswer, VisitBody,
 };
 use super::{CommandCall, Ending, OpenCall};
 use rustls::pki_types::pem::PemObject;
@@ -221,6 +221,14 @@ impl Client {
     /// [`ClientError`].
     pub fn progress(&mut self, batch: &str) -> Result<BatchAnswer, ClientError> {
         self.get(&format!("batches/{batch}"))
+    }
+
+    /// The cards of a batch that this line began and that failed, page by page from 1.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn failed(&mut self, batch: &str, page: u32) -> Result<BegunAnswer, ClientError> {
+        self.get(&format!("batches/{batch}/cards?state=failed&page={page}"))
     }
 
     /// The way to the centre for one open card.

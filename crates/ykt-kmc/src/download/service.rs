@@ -11,8 +11,8 @@ use super::rules::{
 use super::store;
 use super::visits::Visits;
 use super::{
-    Caller, CardRow, CommandRefusal, Ending, KeepError, LineRow, LineState, NewLine, NewRight, OpenCall,
-    Progress, Refusal, RightTo, Verdict, Wanted, digest, is_name, number_of, parse_batch,
+    Caller, CardFilter, CardRow, CardState, CommandRefusal, Ending, KeepError, LineRow, LineState, NewLine,
+    NewRight, OpenCall, Progress, Refusal, RightTo, Verdict, Wanted, digest, is_name, number_of, parse_batch,
 };
 use crate::campaigns;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ use ykt_crypto::sm::CommandBytes;
 use ykt_issue::{CommandMaker, DownloadError, Profile, StepRequest, Subject};
 use ykt_office::Act;
 use ykt_office::audit::{self, Outcome};
-use ykt_store::{Store, StoreError};
+use ykt_store::{Page, Paging, Store, StoreError};
 use ykt_vault::{Health, Vault, VaultError};
 
 /// Key download of one installation. Clones share database, vault and applications.
@@ -452,6 +452,27 @@ impl Download {
             store::batch(tx, batch)?.ok_or_else(|| Refusal::UnknownBatch { name: batch.to_owned() })?;
             Ok(store::progress(tx, batch)?)
         })
+    }
+
+    /// The cards of a batch that the line began, those in one state or all, page by page.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn begun(
+        &self,
+        batch: &str,
+        state: Option<CardState>,
+        page: Paging,
+        caller: &Caller,
+    ) -> Result<Page<CardRow>, Refusal> {
+        let (named, line) = (Some(batch.to_owned()), Some(caller.line.clone()));
+        let filter = CardFilter { application: None, batch: named, line, state };
+        let found = self.store.read(|tx| {
+            active(tx, &caller.line)?;
+            store::batch(tx, batch)?.ok_or_else(|| Refusal::UnknownBatch { name: batch.to_owned() })?;
+            Ok(store::cards(tx, &filter, page)?)
+        });
+        self.told(caller, found)
     }
 
     /// An answer to a line; a rule that says no is in the audit log before.

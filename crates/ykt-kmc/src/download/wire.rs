@@ -4,8 +4,8 @@
 //! look like a wish.
 
 use super::{
-    CommandRefusal, OpenCall, OpenCard, Opened, Progress, VisitEnd, VisitNext, VisitStep, Wanted, number_of,
-    subject_of,
+    CardRow, CardState, CommandRefusal, OpenCall, OpenCard, Opened, Progress, VisitEnd, VisitNext, VisitStep,
+    Wanted, number_of, subject_of,
 };
 use crate::campaigns::{CampaignState, Counts};
 use crate::place::key_name;
@@ -16,6 +16,7 @@ use ykt_base::{Asn8, IssuerFactor, Response};
 use ykt_card::CardKind;
 use ykt_crypto::sm::CommandBytes;
 use ykt_issue::{Profile, StepRequest, Subject};
+use ykt_store::Page;
 
 /// An application the centre makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -320,6 +321,55 @@ impl From<Progress> for BatchAnswer {
         let Progress { waiting, under_way, done, failed } = progress;
         BatchAnswer { waiting, under_way, done, failed }
     }
+}
+
+/// Cards of a batch that a line began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BegunAnswer {
+    /// Those of the page.
+    pub cards: Vec<BegunCardAnswer>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+/// A card that a line began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BegunCardAnswer {
+    /// By which calls name it.
+    pub id: u32,
+    /// Its number.
+    pub card: String,
+    /// `under_way`, `done` or `failed`.
+    pub state: String,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// Why it failed; may be empty.
+    pub reason: String,
+}
+
+impl BegunAnswer {
+    /// What the service says of a page of cards.
+    #[must_use]
+    pub fn of(page: &Page<CardRow>) -> BegunAnswer {
+        let cards = page.rows.iter().map(|row| BegunCardAnswer {
+            id: row.id,
+            card: number_of(&row.subject),
+            state: state_word(row.state),
+            attempts: row.attempts,
+            reason: row.reason.clone(),
+        });
+        BegunAnswer { cards: cards.collect(), total: page.totals }
+    }
+}
+
+/// The state of a word in an address.
+#[must_use]
+pub fn state_of(word: &str) -> Option<CardState> {
+    CardState::ALL.iter().copied().find(|state| state_word(*state) == word)
+}
+
+fn state_word(state: CardState) -> String {
+    state.name().replace(' ', "_")
 }
 
 /// A call that begins the visit of a card.

@@ -1,6 +1,10 @@
 //! Cards in the readers of this machine, through the PC/SC service.
 
-use pcsc::{Card, Context, Disposition, Error, MAX_BUFFER_SIZE, Protocol, Protocols, Scope, ShareMode};
+use pcsc::{
+    Card, Context, Disposition, Error, MAX_BUFFER_SIZE, Protocol, Protocols, ReaderState, Scope, ShareMode,
+    State,
+};
+use std::time::Duration;
 use ykt_base::{CardChannel, ChannelError, Response};
 
 /// GET RESPONSE commands that one answer may take before the card is taken for broken.
@@ -85,6 +89,20 @@ fn choose(wanted: &str, readers: Vec<String>) -> Result<String, ReaderError> {
         (None, _) => Err(ReaderError::Unknown { wanted: wanted.to_owned(), readers }),
         (Some(_), Some(_)) => Err(ReaderError::Ambiguous { wanted: wanted.to_owned(), readers }),
     }
+}
+
+/// Whether a card is in the reader that `wanted` names.
+///
+/// # Errors
+/// [`ReaderError`] when there is no such reader.
+pub fn has_card(wanted: &str) -> Result<bool, ReaderError> {
+    let context = Context::establish(Scope::User).map_err(|source| ReaderError::Service { source })?;
+    let reader = choose(wanted, names(&context)?)?;
+    let fault = |source| ReaderError::Card { reader: reader.clone(), source };
+    let name = std::ffi::CString::new(reader.as_str()).map_err(|_| fault(Error::UnknownReader))?;
+    let mut states = [ReaderState::new(name, State::UNAWARE)];
+    context.get_status_change(Some(Duration::ZERO), &mut states).map_err(fault)?;
+    Ok(states.iter().any(|state| state.event_state().contains(State::PRESENT)))
 }
 
 /// A card in a reader, held exclusively until dropped.

@@ -5,18 +5,23 @@ use super::tls::Shown;
 use crate::problem::{Code, Problem};
 use crate::web::blocking;
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection, StringRejection};
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use ykt_issue::StepRequest;
 use ykt_kmc::download::wire::{
-    AnswersBody, ApplicationAnswer, BatchAnswer, CampaignAnswer, CommandAnswer, CommandsAnswer, CommandsBody,
-    FinishAnswer, FinishBody, OpenAnswer, OpenBody, RefusedAnswer, VisitAnswer, VisitBody,
+    AnswersBody, ApplicationAnswer, BatchAnswer, BegunAnswer, CampaignAnswer, CommandAnswer, CommandsAnswer,
+    CommandsBody, FinishAnswer, FinishBody, OpenAnswer, OpenBody, RefusedAnswer, VisitAnswer, VisitBody,
+    state_of,
 };
 use ykt_kmc::download::{Caller, CommandCall, Ending, KeepError, Refusal};
 use ykt_office::Act;
+use ykt_store::Paging;
+
+/// Cards of one page of a list.
+const CARDS_PER_PAGE: u32 = 256;
 
 /// The line behind a request: its certificate is known and it is not stopped.
 pub(crate) struct Line(Caller);
@@ -43,6 +48,10 @@ type Body<T> = Result<Json<T>, JsonRejection>;
 
 fn body<T>(given: Body<T>) -> Result<T, Problem> {
     given.map(|Json(body)| body).map_err(|error| bad_call(error.body_text()))
+}
+
+fn query<T>(asked: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    asked.map(|Query(asked)| asked).map_err(|error| bad_call(error.body_text()))
 }
 
 fn bad_call(what: impl Into<String>) -> Problem {
@@ -189,6 +198,31 @@ pub(crate) async fn progress(
     blocking(move || Ok(Json(desk.download.progress(&batch).map_err(problem)?.into()))).await
 }
 
+/// Which cards of a batch, and which page of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listed {
+    state: Option<String>,
+    page: Option<u32>,
+}
+
+/// The cards of a batch that the line began.
+pub(crate) async fn begun(
+    State(desk): State<Desk>,
+    Line(caller): Line,
+    Path(batch): Path<String>,
+    asked: Result<Query<Listed>, QueryRejection>,
+) -> Result<Json<BegunAnswer>, Problem> {
+    let Listed { state, page } = query(asked)?;
+    let unknown = || bad_call("expected a state of waiting, under_way, done, failed");
+    let state = state.map(|word| state_of(&word).ok_or_else(unknown)).transpose()?;
+    let page = Paging::new(page.unwrap_or(1), CARDS_PER_PAGE);
+    blocking(move || {
+        Ok(Json(BegunAnswer::of(&desk.download.begun(&batch, state, page, &caller).map_err(problem)?)))
+    })
+    .await
+}
+
 /// What the address of a batch file says beside its name.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -201,9 +235,11 @@ pub(crate) async fn upload(
     State(desk): State<Desk>,
     Line(caller): Line,
     Path(batch): Path<String>,
-    Query(Upload { application }): Query<Upload>,
-    text: String,
+    asked: Result<Query<Upload>, QueryRejection>,
+    text: Result<String, StringRejection>,
 ) -> Result<Json<BatchAnswer>, Problem> {
+    let Upload { application } = query(asked)?;
+    let text = text.map_err(|error| bad_call(error.body_text()))?;
     blocking(move || {
         desk.download.may_bring_batches(&application, &caller).map_err(problem)?;
         let act = Act::of(&format!("<line {}>", caller.line), &caller.from, caller.at);

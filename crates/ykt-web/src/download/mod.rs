@@ -114,6 +114,7 @@ fn router(desk: Desk) -> Router {
             "/batches/{name}",
             get(calls::progress).post(calls::upload).layer(DefaultBodyLimit::max(BATCH_BYTES_MAX)),
         )
+        .route("/batches/{name}/cards", get(calls::begun))
         .fallback(|| async { Problem::not_found("") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "") });
     Router::new().nest("/download/v1", calls).fallback(|| async { Problem::not_found("") }).with_state(desk)

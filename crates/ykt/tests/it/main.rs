@@ -10,6 +10,7 @@ mod audit;
 mod ceremony;
 mod certify;
 mod consoles;
+mod counter;
 mod download;
 #[cfg(feature = "pcsc")]
 mod foreign;

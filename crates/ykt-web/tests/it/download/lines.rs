@@ -19,25 +19,26 @@ use ykt_kmc::download::{
 use ykt_office::Act;
 use ykt_office::audit::{self, AuditFilter};
 use ykt_purse::write_key::Pin;
-use ykt_store::{Paging, Store};
+use ykt_store::Paging;
 use ykt_terminal::transport::in_process::InProcess;
 use ykt_vault::{DEMO_TRANSPORT_KEY, KeysFile, SoftVault, Vault};
 use ykt_web::{App, ConfigError, ServeError, Server};
 
-fn day(text: &str) -> Date {
+pub(super) fn day(text: &str) -> Date {
     text.parse().unwrap()
 }
 
-fn act() -> Act {
+pub(super) fn act() -> Act {
     Act::of("operator", "desk", world::at(8, 0))
 }
 
-fn app() -> (App, Download) {
+pub(super) fn app() -> (App, Download, Arc<SoftVault>) {
     let keys = KeysFile::parse(include_str!("../../../../../docs/keys.toml")).unwrap();
-    let vault: Arc<dyn Vault> = Arc::new(SoftVault::from_keys(keys).unwrap());
-    let store = Store::in_memory(world::MODULES).unwrap();
-    let download = Download::new(store.clone(), vault.clone(), [Profile::city_cpu()]);
-    (App { store, vault: Some(vault), ..world::empty() }, download)
+    let soft = Arc::new(SoftVault::from_keys(keys).unwrap());
+    let vault: Arc<dyn Vault> = soft.clone();
+    let empty = world::empty();
+    let download = Download::new(empty.store.clone(), vault.clone(), [Profile::city_cpu()]);
+    (App { vault: Some(vault), ..empty }, download, soft)
 }
 
 fn take_in(download: &Download, papers: &Papers, name: &str) {
@@ -54,7 +55,7 @@ fn take_in(download: &Download, papers: &Papers, name: &str) {
 }
 
 /// Serves while `work` runs with the address of the service.
-async fn while_serving(papers: &Papers, app: App, work: impl FnOnce(SocketAddr) + Send + 'static) {
+pub(super) async fn while_serving(papers: &Papers, app: App, work: impl FnOnce(SocketAddr) + Send + 'static) {
     let mut config = world::config();
     config.server.listen = "127.0.0.1:0".parse().unwrap();
     config.download.listen = Some("127.0.0.1:0".parse().unwrap());
@@ -71,7 +72,10 @@ async fn while_serving(papers: &Papers, app: App, work: impl FnOnce(SocketAddr) 
 }
 
 /// A blank chip with this transport key.
-fn blank(serial: [u8; 8], transport: [u8; 16]) -> InProcess<ArrayMemory<IMAGE_LEN_DEMO>, world::Count> {
+pub(super) fn blank(
+    serial: [u8; 8],
+    transport: [u8; 16],
+) -> InProcess<ArrayMemory<IMAGE_LEN_DEMO>, world::Count> {
     let transport = Key16::from_bytes(transport);
     let card = Card::blank(ArrayMemory::new(), &Blank::user_card(serial, &transport)).unwrap();
     InProcess::new(card, world::Count::new())
@@ -82,7 +86,7 @@ fn call(operation: &str, batch: Option<&str>, cards: Wanted) -> OpenCall {
     OpenCall { operation, application, batch: batch.map(str::to_owned), cards }
 }
 
-fn data(number: u8) -> CardData {
+pub(super) fn data(number: u8) -> CardData {
     let pin = Pin::from_digits("123456").unwrap();
     let asn = ykt_base::Asn8([0x21, 0x44, 0, 0, 0, 0, 0, number]);
     CardData::of_city(asn, [0x21, 0x44], day("20261122"), day("20361231"), pin)
@@ -93,7 +97,7 @@ fn data(number: u8) -> CardData {
 async fn a_line_makes_a_batch_through_the_service() {
     let papers = Papers::new();
     papers.issue("line-1", "ca");
-    let (app, download) = app();
+    let (app, download, _) = app();
     take_in(&download, &papers, "line-1");
     let identity = papers.identity("line-1");
     while_serving(&papers, app, move |address| {
@@ -128,6 +132,10 @@ async fn a_line_makes_a_batch_through_the_service() {
         assert_eq!(client.finish(&endings).unwrap(), vec![None; 8]);
         let progress = client.progress("b1").unwrap();
         assert_eq!(progress, BatchAnswer { waiting: 0, under_way: 0, done: 7, failed: 1 });
+        let failed = client.failed("b1", 1).unwrap();
+        assert_eq!((failed.total, &*failed.cards[0].state), (1, "failed"));
+        assert!(failed.cards[0].reason.contains("step 2 (card master key)"), "{failed:?}");
+        assert!(client.failed("b1", 2).unwrap().cards.is_empty());
         // One more, of no batch, command by command.
         let subject = data(0x42).subject(profile.layout);
         let open = client.open(&call("op-2", None, Wanted::Listed(vec![subject]))).unwrap().open.remove(0);
@@ -163,7 +171,7 @@ async fn strangers_are_sent_away() {
     for (name, ca) in [("line-1", "ca"), ("line-2", "ca"), ("nobody", "ca"), ("stranger", "strangers")] {
         papers.issue(name, ca);
     }
-    let (app, download) = app();
+    let (app, download, _) = app();
     take_in(&download, &papers, "line-1");
     take_in(&download, &papers, "line-2");
     download.set_line("line-2", LineState::Stopped, &act()).unwrap();
@@ -214,7 +222,7 @@ async fn strangers_are_sent_away() {
 async fn calls_of_another_form_are_refused() {
     let papers = Papers::new();
     papers.issue("line-1", "ca");
-    let (app, download) = app();
+    let (app, download, _) = app();
     take_in(&download, &papers, "line-1");
     let folder = papers.0.path().to_owned();
     while_serving(&papers, app, move |address| {
@@ -252,6 +260,11 @@ async fn calls_of_another_form_are_refused() {
             ("finish", "{\"cards\":[]}", "422", "cards-per-call"),
             ("batches/b1?application=city-cpu", "card,city\nx,y", "422", "batch-refused"),
             ("batches/b1?application=psam", "card,city\nx,y", "422", "no-right"),
+            ("batches/b1", "card,city\n", "400", "bad-call"),
+            ("visits", "{}", "400", "bad-call"),
+            ("visits", "{\"visit\":\"v\",\"campaign\":\"none\"}", "422", "no-right"),
+            ("visits/v", "{\"step\":1,\"answers\":[]}", "404", "unknown-visit"),
+            ("visits/v", "{\"step\":1,\"answers\":[\"90\"]}", "400", "bad-call"),
             ("nothing", "{}", "404", "not-found"),
         ] {
             let kind = if path.starts_with("batches") { "text/csv" } else { "application/json" };

@@ -8,7 +8,7 @@ mod download;
 mod exchange;
 #[cfg(feature = "pcsc")]
 mod modules;
-mod office;
+pub mod office;
 mod sealed;
 
 use serde_json::Value;
