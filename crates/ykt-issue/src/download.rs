@@ -15,7 +15,6 @@ use ykt_base::apdu::COMMAND_LEN_MAX;
 use ykt_base::{Asn8, Command, IssuerFactor, KeyVersion, PsamSerial};
 use ykt_card::CardKind;
 use ykt_crypto::sm::CommandBytes;
-use ykt_purse::Algorithm;
 use ykt_purse::auth_code::AuthenticationCode;
 use ykt_purse::command;
 use ykt_purse::create::{Access, Protection, Switches};
@@ -230,20 +229,19 @@ impl CommandMaker<'_> {
                 let layout = self.of_card(request, target, header);
                 self.write_key(request, *control, NewKey::Pin(&pin), layout)
             }
-            Action::WriteSamKey { key, control, usage } => {
+            Action::WriteSamKey { key, algorithm, control, usage } => {
                 only_challenge(request)?;
-                let (version, algorithm) = (key.version, Algorithm::TripleDes);
-                let header = SamKeyHeader { usage: *usage, version, algorithm };
+                let header = SamKeyHeader { usage: *usage, version: key.version, algorithm: *algorithm };
                 let new = self.key_above(request, *key, usage.levels())?;
                 self.write_key(request, *control, new, KeyLayout::Sam { header })
             }
-            Action::WriteKeyCardKey { key, control, usage } => {
+            Action::WriteKeyCardKey { key, algorithm, control, usage } => {
                 only_challenge(request)?;
                 let levels = match usage {
                     KeyCardUsage::Issue(usage) => usage.levels(),
                     _ => 0,
                 };
-                let form = KeyForm::Key(Algorithm::TripleDes);
+                let form = KeyForm::Key(*algorithm);
                 let header = KeyCardHeader { usage: *usage, version: key.version, form };
                 let new = self.key_above(request, *key, levels)?;
                 self.write_key(request, *control, new, KeyLayout::KeyCard { header })
@@ -266,12 +264,13 @@ impl CommandMaker<'_> {
     }
 
     fn card_key(&self, request: &StepRequest<'_>, new: &NewCardKey) -> Result<CommandBytes, DownloadError> {
-        let NewCardKey { key, control, id, place, use_right, follow_up, change_right, tries } = *new;
+        let NewCardKey { key, algorithm, control, id, place, use_right, follow_up, change_right, tries } =
+            *new;
         let usage = key
             .kind
             .card_usage()
             .ok_or_else(|| wrong(request, "a key that user cards hold", key.kind.to_string()))?;
-        let form = KeyForm::Key(Algorithm::TripleDes);
+        let form = KeyForm::Key(algorithm);
         let header =
             KeyHeader { version: key.version, form, usage, use_right, follow_up, change_right, tries };
         let target = match place {

@@ -5,6 +5,7 @@ use super::read::{
     YES_OR_NO, any_key, card_key, hex_array, hex_bytes, key, key_of, named, number, shown,
 };
 use ykt_card::CardKind;
+use ykt_purse::Algorithm;
 use ykt_purse::command::RecordPlace;
 use ykt_purse::create::{
     Access, AccessByte, CreateFile, NAME_LEN_MAX, NewFile, Protection, Structure, Switches,
@@ -55,6 +56,8 @@ pub enum Action {
     WriteSamKey {
         /// The key.
         key: KeyRef,
+        /// What it computes with, as the vault must have it.
+        algorithm: Algorithm,
         /// The key that protects it on its way.
         control: KeyRef,
         /// What for, and how many levels above the cards.
@@ -64,6 +67,8 @@ pub enum Action {
     WriteKeyCardKey {
         /// The key.
         key: KeyRef,
+        /// What it computes with, as the vault must have it.
+        algorithm: Algorithm,
         /// The key that protects it on its way.
         control: KeyRef,
         /// What for, and how many levels above the cards.
@@ -114,6 +119,8 @@ pub struct NewApplication {
 pub struct NewCardKey {
     /// The key.
     pub key: KeyRef,
+    /// What it computes with, as the vault must have it.
+    pub algorithm: Algorithm,
     /// The key that protects it on its way.
     pub control: KeyRef,
     /// Id on the card: the index that commands name.
@@ -439,6 +446,7 @@ fn write_key(fields: &mut Fields, _: CardKind) -> Result<Action, ProfileError> {
     const PLACE: Form<Place> = Form::Word(&[("added", Place::Added), ("replaced", Place::Replaced)]);
     Ok(Action::WriteKey(NewCardKey {
         key: fields.take("key", &card_key())?,
+        algorithm: algorithm(fields)?,
         control: fields.take("control", &any_key())?,
         id: fields.take("id", &KEY_ID)?,
         place: fields.take_or("place", Place::Added, &PLACE)?,
@@ -447,6 +455,12 @@ fn write_key(fields: &mut Fields, _: CardKind) -> Result<Action, ProfileError> {
         change_right: fields.take_or("change_right", Access::ALWAYS, &ACCESS)?,
         tries: fields.take_or("tries", ErrorCounter::THREE, &TRIES)?,
     }))
+}
+
+/// What a key computes with; the header of WRITE KEY states it.
+fn algorithm(fields: &mut Fields) -> Result<Algorithm, ProfileError> {
+    const ALGORITHM: Form<Algorithm> = Form::Word(&[("3des", Algorithm::TripleDes), ("sm4", Algorithm::Sm4)]);
+    fields.take_or("algorithm", Algorithm::TripleDes, &ALGORITHM)
 }
 
 fn write_pin(fields: &mut Fields, _: CardKind) -> Result<Action, ProfileError> {
@@ -465,6 +479,7 @@ fn write_sam_key(fields: &mut Fields, _: CardKind) -> Result<Action, ProfileErro
         });
     Ok(Action::WriteSamKey {
         key: fields.take("key", &any_key())?,
+        algorithm: algorithm(fields)?,
         control: fields.take("control", &any_key())?,
         usage: fields.take("usage", &USAGE)?,
     })
@@ -479,7 +494,8 @@ fn write_key_card_key(fields: &mut Fields, _: CardKind) -> Result<Action, Profil
         let expected = format!("levels that a {} key can have on a key card", key.kind);
         return Err(fields.wrong("levels", expected, levels.to_string()));
     };
-    Ok(Action::WriteKeyCardKey { key, control: fields.take("control", &any_key())?, usage })
+    let (algorithm, control) = (algorithm(fields)?, fields.take("control", &any_key())?);
+    Ok(Action::WriteKeyCardKey { key, algorithm, control, usage })
 }
 
 /// A key that a key card carries.

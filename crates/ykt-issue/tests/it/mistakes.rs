@@ -124,6 +124,13 @@ fn every_mistake_is_named() {
             "200",
         ),
         (
+            step("do = 'write-key'\nkey = 'load'\nalgorithm = 'des'"),
+            at_step,
+            "algorithm",
+            "\"3des\" or \"sm4\"",
+            "\"des\"",
+        ),
+        (
             step("do = 'write-key'\nkey = 'psam-master'\ncontrol = 'card-master'\nid = 0"),
             at_step,
             "key",

@@ -113,7 +113,7 @@ pub fn stages(profile: &Profile) -> Result<Vec<Stage>, StageError> {
 /// The step of production that an action is; `None` for those that only prepare one.
 fn stage_of(action: &Action) -> Option<Stage> {
     match action {
-        Action::WriteSamKey { key, control, usage } => key_stage(*key, *control, *usage),
+        Action::WriteSamKey { key, control, usage, .. } => key_stage(*key, *control, *usage),
         Action::Write(NewContent { key: Some(key), .. }) => match key.kind {
             KeyKind::SamMaintenance => Some(Stage::CardFiles),
             KeyKind::SamApplicationMaintenance => Some(Stage::ApplicationFiles),

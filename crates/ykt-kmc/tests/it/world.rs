@@ -17,6 +17,7 @@ use ykt_office::audit::{self, AuditFilter, AuditRow};
 use ykt_office::cards::{self, NewCard};
 use ykt_office::people::{FirstPassword, HashCost, NewUser, Password, People, Role, SignInRules};
 use ykt_office::requests::{Request, RequestId};
+use ykt_purse::Algorithm;
 use ykt_purse::files::city_factor;
 use ykt_purse::psam::SamUsage;
 use ykt_purse::write_key::Pin;
@@ -208,7 +209,7 @@ impl World {
         let step = |action| Step { title: String::new(), action };
         let steps = vec![
             step(Action::Select { fid: [0xDF, 0x01] }),
-            step(Action::WriteSamKey { key, control, usage }),
+            step(Action::WriteSamKey { key, algorithm: Algorithm::TripleDes, control, usage }),
         ];
         let profile = Profile { steps, ..Profile::psam() };
         personalise_psam(psam, &*self.vault, &profile, &psam_data(), &mut |_| {}).unwrap();

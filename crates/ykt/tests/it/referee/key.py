@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from Cryptodome.Cipher import AES
 
-from ciphers import tdes, untdes, xor
+from ciphers import pad, smac, tdes, untdes, xor
 
 TDES, SM4, AES256, SM2 = 0, 4, 5, 6
 ALGORITHMS = {TDES: "3des", SM4: "sm4", AES256: "aes-256", SM2: "sm2"}
@@ -73,6 +73,19 @@ def decipher(algorithm, key, blocks):
     if algorithm == TDES:
         return untdes(key, blocks)
     return sm4(key, blocks, "-d") if algorithm == SM4 else AES.new(key, AES.MODE_ECB).decrypt(blocks)
+
+
+def padded(algorithm, data):
+    """80 00.. to whole blocks."""
+    return pad(data) if algorithm == TDES else data + b"\x80" + bytes(-(len(data) + 1) % 16)
+
+
+def message_mac(algorithm, key, iv, message):
+    """MAC of secure messaging: retail MAC, or CBC-MAC of SM4."""
+    if algorithm == TDES:
+        return smac(key, iv, message)
+    chained = f"enc -sm4-cbc -nopad -K {key.hex()} -iv {iv.ljust(16, bytes(1)).hex()}"
+    return openssl(chained, padded(SM4, message))[-16:-12]
 
 
 def divide(algorithm, key, factor):

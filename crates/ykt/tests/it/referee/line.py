@@ -16,8 +16,8 @@ from http.client import HTTPSConnection
 from pathlib import Path
 
 import purse
-from ciphers import city_factor, expect, pad, smac, untdes, with_mac
-from key import holders_key
+from ciphers import city_factor, expect, smac, xor
+from key import SM4, TDES, decipher, encipher, holders_key, message_mac, padded
 from sealed import open_file, unlock_of
 from slot import Slot
 
@@ -115,9 +115,8 @@ class Card:
         self.keys, self.levels = keys, levels
 
     def key(self, name):
-        algorithm, value = holders_key(self.keys, self.levels, name_of(name), self.factor, self.number)
-        expect(f"algorithm of {name}", 0, algorithm)
-        return value
+        """Algorithm and value."""
+        return holders_key(self.keys, self.levels, name_of(name), self.factor, self.number)
 
     def written(self, step, iv, command):
         """Checks a WRITE KEY of the centre: header, MAC under the control key, header of the key, the key itself."""
@@ -126,30 +125,35 @@ class Card:
             usage, value = 0x3A, PIN.ljust(6, b"\xff")
             attributes = bytes([0, len(PIN), usage, 0xF0])
         else:
-            usage, value = USAGE[name_of(step["key"])[0]], self.key(step["key"])
-            attributes = bytes([name_of(step["key"])[2], 0x00, usage]) + code(step.get("use_right", "F0"))
+            usage, (algorithm, value) = USAGE[name_of(step["key"])[0]], self.key(step["key"])
+            attributes = bytes([name_of(step["key"])[2], algorithm, usage]) + code(step.get("use_right", "F0"))
         attributes += code(step.get("follow_up", "00") + step.get("change_right", "F0") + step.get("tries", "33"))
         header = bytes([0x84, 0xD4, 0x80 | step["id"], usage])
         message, mac = command[:-4], command[-4:]
-        expect("MAC of a WRITE KEY", smac(control, iv, message), mac)
+        expect("MAC of a WRITE KEY", message_mac(*control, iv, message), mac)
         expect("head of a WRITE KEY", header + bytes([len(command) - 5]), message[:5])
         plain = attributes + value
-        expect(f"what {step['title']} brings", pad(bytes([len(plain)]) + plain), untdes(control, message[5:]))
+        plain = padded(control[0], bytes([len(plain)]) + plain)
+        expect(f"what {step['title']} brings", plain, decipher(*control, message[5:]))
 
     def brought(self, step, iv, data, command):
         """Checks a change of a file under secure messaging."""
         if step.get("content") == "authentication-code":
             signed = b"\x01" + self.number[4:]
-            data = signed + smac(self.key("authentication-code"), bytes(8), signed)
+            data = signed + smac(self.key("authentication-code")[1], bytes(8), signed)
         sfi = code(step["fid"])[1] & 0x1F
         header = bytes([0x04, 0xE2, 0, sfi << 3] if step.get("record") == "new" else [0x04, 0xD6, 0x80 | sfi, 0])
-        expect(f"what {step['title']} brings", with_mac(self.key(step["key"]), iv, header, data), command)
+        message = header + bytes([len(data) + 4]) + data
+        mac = message_mac(*self.key(step["key"]), iv, message)
+        expect(f"what {step['title']} brings", message + mac, command)
 
     def check(self, step, challenge, data, command):
         iv = challenge.ljust(8, b"\x00")
         if step["do"] == "authenticate":
-            cryptogram = untdes(self.key(step["key"]), command[5:])
-            expect("EXTERNAL AUTHENTICATE", (bytes([0, 0x82, 0, step["id"], 8]), iv), (command[:5], cryptogram))
+            algorithm, value = self.key(step["key"])
+            # SM4 enciphers a block of sixteen, of which half is sent.
+            cryptogram = encipher(algorithm, value, iv if algorithm == TDES else iv.ljust(16, b"\x00"))[:8]
+            expect("EXTERNAL AUTHENTICATE", bytes([0, 0x82, 0, step["id"], 8]) + cryptogram, command)
         elif step["do"] == "write":
             self.brought(step, iv, data, command)
         else:
@@ -182,16 +186,37 @@ def personalise(centre, cards, steps):
     return checked
 
 
-def use(card):
+def use(card, steps):
     """Loads and pays as terminals do that have the keys."""
-    keys = {kind: card.key(kind) for kind in ("load", "purchase", "tac")}
+    names = {name_of(step["key"])[0]: step["key"] for step in steps if step["do"] == "write-key"}
+    keys = {kind: card.key(names[kind]) for kind in ("load", "purchase", "tac")}
     expect("factor", city_factor(card.factor[:2]), card.factor)
-    own = purse.Purse(card.slot, purse.CITY_APPLICATION, keys, card.factor, card.number)
-    own.select()
+    card.slot.ask("00A4040009" + purse.CITY_APPLICATION.hex())
     card.slot.ask("0020000003" + PIN.hex())
+    if keys["load"][0] == SM4:
+        return load_by_sm4(card.slot, keys["load"][1], keys["tac"][1])
+    keys = {kind: value for kind, (_, value) in keys.items()}
+    own = purse.Purse(card.slot, purse.CITY_APPLICATION, keys, card.factor, card.number)
     purse.load(own, 3000)
     purse.purchase(own, purse.OwnSam(), 120)
     expect("balance", 2880, own.balance())
+
+
+def load_by_sm4(card, load_key, tac_key):
+    """A load in SM4 (docs/cards/purse.md)."""
+
+    def mac(key, data):
+        return message_mac(SM4, key, b"", data)
+
+    amount, terms = purse.money(3000), purse.money(3000) + b"\x02" + purse.LOAD_TERMINAL
+    answer = card.ask(bytes.fromhex("805000020B01") + amount + purse.LOAD_TERMINAL + b"\x10")
+    balance, counter, random = answer[:4], answer[4:6], answer[8:12]
+    expect("algorithm of the load", 0x04, answer[7])
+    begin = random + counter + b"\x80\x00"
+    session = encipher(SM4, load_key, begin + xor(begin, b"\xff" * 8))
+    expect("MAC1 of the load", mac(session, balance + terms), answer[12:])
+    credit = bytes.fromhex("805200000B") + purse.MOMENT + mac(session, terms + purse.MOMENT)
+    expect("TAC of the load", mac(tac_key, amount + counter + terms + purse.MOMENT), card.ask(credit + b"\x04"))
 
 
 def be_refused(centre, told, application, cards, steps):
@@ -208,10 +233,10 @@ def be_refused(centre, told, application, cards, steps):
     expect("a step that is none", "step-refused", of_card(step=len(steps) + 1))
     expect("data where there are none", "step-refused", of_card(data="00"))
     expect("another card's number", "step-refused", of_card(step=public, data=another))
-    opening = {"operation": "line-3", "application": application, "batch": told["batch"], "next": 1}
+    opening = {"operation": f"{application}-3", "application": application, "batch": told["batch"], "next": 1}
     centre.refuse("cards", opening | {"application": "bank"}, 404, "unknown-application")
     centre.refuse("cards", opening | {"batch": "none"}, 404, "unknown-batch")
-    centre.refuse("cards", opening | {"operation": "line-1"}, 409, "operation-reused")
+    centre.refuse("cards", opening | {"operation": f"{application}-1"}, 409, "operation-reused")
     centre.refuse("cards", opening | {"next": 257}, 422, "cards-per-call")
     centre.refuse("cards", opening | {"next": 1}, 422, "quota-used")
     centre.refuse("cards", opening | {"key": "load"}, 400, "bad-call")
@@ -237,7 +262,7 @@ def main():
     needs_key = [not (step["do"] == "select" or step["do"].startswith("create")) for step in steps]
     expect("steps with a key", needs_key, [step["key"] for step in offered["steps"]])
 
-    opening = {"operation": "line-1", "application": application, "batch": told["batch"], "next": len(told["chips"])}
+    opening = {"operation": f"{application}-1", "application": application, "batch": told["batch"], "next": len(told["chips"])}
     opened = centre.ask("cards", opening)
     expect("the same call again", opened, centre.ask("cards", opening))
     expect("refused cards", [], opened["refused"])
@@ -248,7 +273,7 @@ def main():
         be_refused(centre, told, application, cards, steps)
         checked = personalise(centre, cards, steps)
         for card in cards:
-            use(card)
+            use(card, steps)
     finally:
         for card in cards:
             card.slot.__exit__()
@@ -256,7 +281,7 @@ def main():
     for _ in range(2):
         expect("endings", {"cards": [None, None]}, centre.ask("finish", finish))
     progress = centre.ask(f"batches/{told['batch']}")
-    again = {"operation": "line-2", "application": application, "batch": told["batch"]}
+    again = {"operation": f"{application}-2", "application": application, "batch": told["batch"]}
     numbers = [{"card": one["card"], "factor": one["factor"]} for one in opened["open"]]
     verdicts = centre.ask("cards", again | {"cards": numbers})
     print(json.dumps({"opened": opened["open"], "checked": checked, "progress": progress, "again": verdicts}))
