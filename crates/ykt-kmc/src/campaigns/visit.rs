@@ -208,7 +208,7 @@ impl Centre {
         channel.reset()?;
         let showing = Showing {
             store: self.store.clone(),
-            vault: Arc::clone(&self.vault) as Arc<dyn Vault>,
+            vault: self.vault.clone(),
             campaign: campaign.to_owned(),
             counter: counter.to_owned(),
             act: act.clone(),
