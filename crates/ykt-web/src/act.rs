@@ -38,10 +38,14 @@
 //! they go and never logged; a field of kind `Secret` is never filled in again. An act that must happen once however
 //! often it is sent carries an id: `Field::hidden("id", shared.new_id())`.
 
+mod parts;
+
 use crate::auth;
 use crate::i18n::Lang;
 use crate::layers::{render, see_other};
+use crate::pages::import;
 use crate::problem::{Code, Problem};
+use crate::server::BODY_BYTES_MAX;
 use crate::view::url;
 use crate::web::{Asked, Shared, blocking};
 use crate::words::Word;
@@ -127,6 +131,16 @@ impl Fault {
     /// A rule refused it as a whole.
     pub(crate) fn said(words: impl Into<String>) -> Fault {
         Fault::Refused("", words.into())
+    }
+
+    /// A rule refused it because of one field: what it takes, and what was filled in.
+    pub(crate) fn expected(lang: Lang, field: &'static str, expected: &str, found: &str) -> Fault {
+        const FOUND_LEN_MAX: usize = 60;
+        let mut shown: String = found.chars().take(FOUND_LEN_MAX).collect();
+        if shown.len() < found.len() {
+            shown.push('…');
+        }
+        Fault::at(field, lang.fill("form.expected", &[("expected", expected), ("found", &shown)]))
     }
 
     /// A step of a request for two people was refused.
@@ -318,12 +332,18 @@ impl FromRequest<Arc<Shared>> for Doing {
             Asked::from_request_parts(&mut parts, shared).await?
         };
         let expired = || Problem::new(Code::FormExpired, "");
-        let body = axum::body::to_bytes(body, crate::server::BODY_BYTES_MAX)
-            .await
-            .map_err(|error| Problem::new(Code::BadRequest, format!("the form was not read: {error}")))?;
+        let most = if import::is_here(parts.uri.path()) { import::BODY_BYTES_MAX } else { BODY_BYTES_MAX };
+        let body = axum::body::to_bytes(body, most).await.map_err(|error| {
+            let words = format!("expected a form of at most {most} bytes: {error}");
+            Problem::new(Code::BadRequest, words)
+        })?;
         let body = Zeroizing::new(body.to_vec());
-        let text = std::str::from_utf8(&body).map_err(|_| expired())?;
-        let fields = Fields(url::pairs(text).into_iter().map(|(k, v)| (k, Zeroizing::new(v))).collect());
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let pairs = match kind.and_then(parts::boundary) {
+            Some(boundary) => parts::fields(&body, boundary),
+            None => url::pairs(std::str::from_utf8(&body).map_err(|_| expired())?),
+        };
+        let fields = Fields(pairs.into_iter().map(|(k, v)| (k, Zeroizing::new(v))).collect());
         auth::proven(shared, &asked, &parts.headers, fields.raw("csrf").unwrap_or_default())?;
         Ok(Doing { shared: Arc::clone(shared), asked, fields: Arc::new(fields) })
     }

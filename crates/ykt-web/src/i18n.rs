@@ -142,7 +142,7 @@ mod tests {
     use std::path::Path;
 
     /// Sections whose keys are looked up by a code from the database, such as `verdict.E01`.
-    const BY_CODE: [&str; 41] = [
+    const BY_CODE: [&str; 42] = [
         "action",
         "bill-state",
         "campaign-state",
@@ -161,6 +161,7 @@ mod tests {
         "key-event",
         "key-family",
         "key-kind",
+        "key-level",
         "key-source",
         "key-state",
         "kind",

@@ -24,6 +24,7 @@ pub mod problem;
 pub mod rate;
 mod server;
 pub mod tokens;
+mod verified;
 pub mod view;
 mod web;
 pub mod words;

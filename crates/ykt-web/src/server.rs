@@ -8,6 +8,7 @@ use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::rate::{Limiter, Rate};
 use crate::tokens::Tokens;
+use crate::verified::Verified;
 use crate::web::{App, Shared};
 use crate::{api, assets, auth, checkpoints, health, layers, pages};
 use axum::Router;
@@ -167,6 +168,7 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
         metrics: Metrics::default(),
         attempts: Limiter::new(ATTEMPTS),
         tokens,
+        verified: Verified::default(),
     });
     let lists = all_lists();
     let pages = lists
@@ -190,6 +192,7 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
         .route("/psam-batches/{id}/protocol.txt", get(pages::production::protocol))
         .route("/audit/{seq}", get(pages::audit::record))
         .route(pages::audit::CHAIN, get(pages::audit::chain).post(pages::audit::sign))
+        .route(pages::audit::VERIFY, post(pages::audit::verify))
         .route(pages::audit::EXPORT, get(pages::audit::export))
         .route(pages::person::NEW, get(pages::person::new_page).post(pages::person::add))
         .route("/users/{name}", get(pages::person::page))
@@ -197,6 +200,12 @@ pub fn router(config: Config, app: App) -> Result<Router, ServeError> {
         .route(pages::key::NEW, get(pages::key::new_page).post(pages::key::add))
         .route("/keys/{place}", get(pages::key::page))
         .route("/keys/{place}/{act}", post(pages::key::change))
+        .route(pages::derive::PATH, get(pages::derive::page).post(pages::derive::ask))
+        .route(pages::import::PATH, get(pages::import::page).post(pages::import::look))
+        .route(pages::import::ASK, post(pages::import::ask))
+        .route(pages::group::NEW, get(pages::group::new_page).post(pages::group::add))
+        .route("/key-groups/{name}", get(pages::group::page))
+        .route("/key-groups/{name}/{act}", post(pages::group::change))
         .route(pages::ceremony::NEW, get(pages::ceremony::new_page).post(pages::ceremony::begin))
         .route("/ceremonies/{number}", get(pages::ceremony::page))
         .route("/ceremonies/{number}/protocol", get(pages::ceremony::protocol))

@@ -8,6 +8,7 @@ use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::rate::Limiter;
 use crate::tokens::Tokens;
+use crate::verified::Verified;
 use crate::view::frame::{Frame, Theme, Who};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -47,6 +48,8 @@ pub struct Shared {
     /// Attempts to sign in or to use a token.
     pub(crate) attempts: Limiter,
     pub(crate) tokens: Tokens,
+    /// How far the audit log was verified.
+    pub(crate) verified: Verified,
 }
 
 impl Shared {

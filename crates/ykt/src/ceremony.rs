@@ -4,8 +4,10 @@ mod dialogue;
 mod paper;
 
 use crate::installation::{self, Place};
+use crate::keys;
 use crate::machine::{SystemClock, SystemRng};
 use crate::token::screen::{Words, say};
+use crate::who::Person as KeyAdministrator;
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, Subcommand};
 use paper::Paper;
@@ -82,6 +84,13 @@ enum Act {
         /// Number of the ceremony
         number: String,
     },
+    /// Sign the protocol of a ceremony that was held before the centre had its signing pair
+    Sign {
+        #[command(flatten)]
+        person: KeyAdministrator,
+        /// Number of the ceremony
+        number: String,
+    },
     /// Check digest and signature of a protocol; without a data directory of its own
     Verify {
         /// Protocol
@@ -152,6 +161,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             print!("{text}");
             Ok(ExitCode::SUCCESS)
         }
+        Act::Sign { person, number } => sign(&args.place, person, number),
         Act::Verify { file, signer } => verify(file, signer.as_deref()),
     }
 }
@@ -226,6 +236,19 @@ fn list(store: &Store) -> anyhow::Result<ExitCode> {
         let ceremonies::CeremonyRow { number, purpose, key, state, began_at, administrator, .. } = row;
         println!("{number:<16} {began_at}  {purpose:<10} {state:<9} KCV {kcv:<6} {key}, by {administrator}");
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn sign(place: &Place, person: &KeyAdministrator, number: &str) -> anyhow::Result<ExitCode> {
+    let (config, centre) = keys::open(place)?;
+    let Some(signer) = centre.signer.clone() else {
+        bail!("the centre has no signing pair: make and activate signing.1.1 first (ykt keys request)");
+    };
+    let protocol = centre.store.read(|tx| ceremonies::protocol(tx, number))?;
+    protocol.with_context(|| format!("there is no ended ceremony {number}"))?;
+    let act = person.act(&config, &centre.store, Permission::ManageKeys)?;
+    centre.ceremonies.sign(&act, number, &*signer, &mut SystemRng)?;
+    println!("the protocol of ceremony {number} is signed");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -359,9 +359,16 @@ impl Ceremonies {
     /// as it is.
     ///
     /// # Errors
-    /// [`CeremoniesError`]: the database or the signer failed.
-    pub fn sign(&self, number: &str, signer: &dyn Signer, rng: &mut dyn Rng) -> Result<(), CeremoniesError> {
+    /// [`CeremoniesError`]: who acts may not, there is no such protocol, or the database or the signer failed.
+    pub fn sign(
+        &self,
+        act: &Act,
+        number: &str,
+        signer: &dyn Signer,
+        rng: &mut dyn Rng,
+    ) -> Result<(), CeremoniesError> {
         self.store.write(|tx| {
+            may(tx, &act.who, Permission::ManageKeys)?;
             let (Some(row), Some(text)) = (one(tx, number)?, protocol(tx, number)?) else {
                 return Err(CeremoniesError::NotHeld { number: number.to_owned() });
             };
@@ -369,7 +376,9 @@ impl Ceremonies {
                 return Ok(());
             }
             let signed = SignedText::sign(text, signer, rng).map_err(CeremonyError::from)?;
-            Ok(store::end(tx, &CeremonyRow { signed: true, ..row }, Some(&signed.to_string()))?)
+            store::end(tx, &CeremonyRow { signed: true, ..row }, Some(&signed.to_string()))?;
+            audit::append(tx, act, "ceremony/sign", number, Outcome::Done, "protocol signed later")?;
+            Ok(())
         })
     }
 

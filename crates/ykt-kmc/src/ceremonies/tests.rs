@@ -274,10 +274,12 @@ fn a_protocol_is_signed_later() {
     office.give(&number, "custodian2", 2).unwrap();
     office.finish(&number, "keys1").unwrap();
     assert!(!office.row(&number).signed);
-    office.ceremonies.sign(&number, &*signer, &mut office.rng).unwrap();
+    let other = office.ceremonies.sign(&act("custodian1"), &number, &*signer, &mut office.rng);
+    assert!(matches!(other, Err(CeremoniesError::NotAllowed { .. })) && !office.row(&number).signed);
+    office.ceremonies.sign(&act("keys2"), &number, &*signer, &mut office.rng).unwrap();
     let file = office.protocol(&number);
     assert!(office.row(&number).signed && ykt_vault::ceremony::Protocol::verify(&file).is_ok());
-    office.ceremonies.sign(&number, &*signer, &mut office.rng).unwrap();
+    office.ceremonies.sign(&act("keys2"), &number, &*signer, &mut office.rng).unwrap();
     assert_eq!(office.protocol(&number), file);
 }
 

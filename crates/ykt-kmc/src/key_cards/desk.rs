@@ -8,6 +8,7 @@ use super::compare::{Difference, differences, issue_usage};
 use super::store;
 use super::{InventoryError, KeyCardEvent, KeyCardRow, KeyCardState};
 use crate::chip::{self, NoHardInfo};
+use crate::place::key_name;
 use crate::shown::one_line;
 use ykt_base::hex::Hex;
 use ykt_base::{CardChannel, ChannelError, IssuerFactor, KeyVersion, PsamSerial, StatusWord};
@@ -184,14 +185,14 @@ impl Desk<'_> {
         let (row, profile) = self.card_in(channel)?;
         let steps = load_steps(&profile, keys)?;
         let names: Vec<String> =
-            steps.iter().filter_map(|step| Some(issue_usage(step)?.0.to_string())).collect();
+            steps.iter().filter_map(|step| Some(key_name(issue_usage(step)?.0))).collect();
         self.run(channel, &row, &profile, steps, &unused_pin()?, tell)?;
         let state = match row.state {
             KeyCardState::Initialised => KeyCardState::Loaded,
             state => state,
         };
         let row = KeyCardRow { state, ..row };
-        let detail = format!("{} keys: {}", names.len(), names.join("; "));
+        let detail = format!("{} keys: {}", names.len(), names.join(", "));
         self.save(&row, (KeyCardEvent::Loaded, "key-card/load", Outcome::Done), &detail)?;
         Ok(row)
     }

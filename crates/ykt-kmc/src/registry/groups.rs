@@ -61,6 +61,18 @@ pub fn put(tx: &Tx<'_>, group: &Group, act: &Act) -> Result<(), GroupError> {
     Ok(())
 }
 
+/// Forgets a group; its keys stay what they are. Whether it was there.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn remove(tx: &Tx<'_>, name: &str, act: &Act) -> Result<bool, StoreError> {
+    let was_there = store::drop_group(tx, name)?;
+    if was_there {
+        audit::append(tx, act, "key/group", name, Outcome::Done, "removed")?;
+    }
+    Ok(was_there)
+}
+
 /// A group by its name.
 ///
 /// # Errors

@@ -237,6 +237,12 @@ pub(super) fn put_group(tx: &Tx<'_>, name: &str, title: &str, places: &[KeyPlace
     Ok(())
 }
 
+/// Forgets a group; whether it was there.
+pub(super) fn drop_group(tx: &Tx<'_>, name: &str) -> Result<bool, StoreError> {
+    tx.execute("DELETE FROM kmc_group_key WHERE name = $1", params![name])?;
+    Ok(tx.execute("DELETE FROM kmc_group WHERE name = $1", params![name])? > 0)
+}
+
 /// Names and titles of all groups, by name.
 pub(super) fn group_titles(tx: &Tx<'_>) -> Result<Vec<(String, String)>, StoreError> {
     tx.query("SELECT name, title FROM kmc_group ORDER BY name", &[], |row| Ok((row.get(0)?, row.get(1)?)))

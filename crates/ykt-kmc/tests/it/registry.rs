@@ -52,4 +52,7 @@ fn groups_are_named_sets_of_keys() {
     for wrong in ["", "City", "a b", &"x".repeat(33)] {
         assert!(matches!(put(&group(wrong, vec![])), Err(GroupError::Name { .. })), "{wrong}");
     }
+    let remove = || world.centre.store.write(|tx| groups::remove(tx, "city", &act("keys1", 2))).unwrap();
+    assert!(remove() && !remove());
+    assert_eq!(world.centre.store.read(groups::list).unwrap(), []);
 }

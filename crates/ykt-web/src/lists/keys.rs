@@ -3,7 +3,8 @@
 use crate::i18n::Lang;
 use crate::list::{Ask, Column, Filter, FilterKind, Found, List, ListError, Look, Shape};
 use crate::lists::cards::card_cell;
-use crate::pages::{campaign, key, key_request};
+use crate::lists::part_of;
+use crate::pages::{campaign, derive, import, key, key_request};
 use crate::view::cell::{Cell, Tone};
 use crate::web::App;
 use crate::words::Word;
@@ -16,7 +17,7 @@ use ykt_kmc::{Operation, PlaceName};
 use ykt_office::people::Permission;
 use ykt_office::requests::{self, Request, RequestFilter, RequestState};
 use ykt_store::Tx;
-use ykt_vault::{KeyKind, KeyPlace, KeyState};
+use ykt_vault::{KeyAlgorithm, KeyKind, KeyPlace, KeyState};
 
 /// The tree of keys: every kind, family by family, each with its keys.
 pub struct Keys;
@@ -53,12 +54,17 @@ pub(crate) fn difference_cell(lang: Lang, difference: Option<Difference>) -> Cel
     }
 }
 
-/// Name of the level a key stands at.
-pub(crate) fn level_text(leaf: &Leaf) -> String {
+/// Name of the level a key stands at: the vault's own, in the reader's language where it is a usual one.
+pub(crate) fn level_text(lang: Lang, leaf: &Leaf) -> String {
     match &leaf.vault {
-        Some(info) => info.level.clone(),
+        Some(info) => Cell::named(lang, "key-level", &info.level).value.shown(),
         None => leaf.place.level.to_string(),
     }
+}
+
+/// Name of an algorithm, as people write it.
+pub(crate) fn algorithm_text(algorithm: KeyAlgorithm) -> String {
+    algorithm.name().to_uppercase()
 }
 
 /// Whose it is at its level.
@@ -114,8 +120,11 @@ impl List for Keys {
     const LEAD: &'static str = "keys.lead";
     const EMPTY: &'static str = "keys.empty";
     const NEEDS: Permission = Permission::ReadKeys;
-    const ACTIONS: &'static [(&'static str, &'static str, Permission)] =
-        &[("keys.new", key::NEW, Permission::ManageKeys)];
+    const ACTIONS: &'static [(&'static str, &'static str, Permission)] = &[
+        ("keys.new", key::NEW, Permission::ManageKeys),
+        ("keys.derive", derive::PATH, Permission::ManageKeys),
+        ("keys.import", import::PATH, Permission::ManageKeys),
+    ];
 
     fn columns() -> &'static [Column<KeyRow>] {
         type C = Column<KeyRow>;
@@ -135,24 +144,27 @@ impl List for Keys {
                 code: Some(row.kind.name().to_owned()),
                 ..Cell::text(kind_words(look.lang, row.kind))
             }),
-            C::new("level", "keys.level", Shape::Text, |row, _| {
-                row.cell(|leaf| Cell::text(level_text(leaf)))
+            C::new("difference", "keys.difference", Shape::Text, |row, look| {
+                difference_cell(look.lang, row.leaf.as_ref().and_then(Leaf::difference))
+            }),
+            C::new("level", "keys.level", Shape::Text, |row, look| {
+                row.cell(|leaf| Cell::text(level_text(look.lang, leaf)))
             }),
             C::new("owner", "keys.owner", Shape::Code, |row, _| {
                 row.cell(|leaf| Cell::text(owner_text(&leaf.place)))
-            }),
+            })
+            .on_demand(),
             C::new("index", "keys.index", Shape::Number, |row, _| {
                 row.cell(|leaf| Cell::serial(leaf.place.key.index.0))
             })
             .on_demand(),
             C::new("version", "keys.version", Shape::Number, |row, _| {
                 row.cell(|leaf| Cell::serial(leaf.place.key.version.0))
-            }),
+            })
+            .on_demand(),
             C::new("algorithm", "keys.algorithm", Shape::Text, |row, _| {
-                row.cell(|leaf| Cell::text(leaf.algorithm().map_or("", |algorithm| algorithm.name())))
-            }),
-            C::new("difference", "keys.difference", Shape::Text, |row, look| {
-                difference_cell(look.lang, row.leaf.as_ref().and_then(Leaf::difference))
+                let text = |leaf: &Leaf| leaf.algorithm().map_or_else(String::new, algorithm_text);
+                row.cell(|leaf| Cell::text(text(leaf)))
             }),
             C::new("source", "keys.source", Shape::Text, |row, look| {
                 let record = row.leaf.as_ref().and_then(|leaf| leaf.record.as_ref());
@@ -191,11 +203,7 @@ impl List for Keys {
 
 /// The wanted part of the rows.
 fn part(rows: Vec<KeyRow>, ask: &Ask, look: Look) -> Found<KeyRow> {
-    let rows: Vec<KeyRow> = rows.into_iter().filter(|row| row.passes(ask, look.lang)).collect();
-    let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-    let before = usize::try_from(ask.offset()).unwrap_or(usize::MAX);
-    let wanted = usize::try_from(ask.rows).unwrap_or(usize::MAX);
-    Found { rows: rows.into_iter().skip(before).take(wanted).collect(), count, totals: Vec::new() }
+    part_of(rows.into_iter().filter(|row| row.passes(ask, look.lang)).collect(), ask)
 }
 
 /// What was asked to be done to keys.
@@ -204,6 +212,48 @@ pub struct KeyRequests;
 /// What a request wants, in words.
 pub(crate) fn act_words(lang: Lang, what: &str) -> String {
     lang.find(&format!("key-act.{}", what.replace('/', "-"))).unwrap_or(what).to_owned()
+}
+
+/// What a request is about, in words: one key by its name, several by their number and who sends or gets them.
+pub(crate) fn object_words(lang: Lang, request: &Request) -> String {
+    let many = |key: &str, count: usize, name: &str| {
+        lang.fill(key, &[("count", &count.to_string()), ("name", name)])
+    };
+    match operation_of(request) {
+        Some(Operation::DeriveRoots { seed, keys }) => {
+            many("key_requests.of_seed", keys.len(), &PlaceName(KeyPlace::root(seed)).to_string())
+        }
+        Some(Operation::Import { party, keys, .. }) => many("key_requests.of_party", keys.len(), &party),
+        Some(Operation::Export { party, places, .. }) => many("key_requests.for_party", places.len(), &party),
+        Some(Operation::Replicate) => lang.t("key_requests.pair").to_owned(),
+        Some(Operation::SwitchOver { to, .. }) => Cell::named(lang, "vault-side", to.name()).value.shown(),
+        _ => request.object.clone(),
+    }
+}
+
+/// What came of a request. Of one that was done the page says it in the reader's language; why another one failed is
+/// told as vault and centre said it.
+pub(crate) fn result_words(lang: Lang, request: &Request) -> String {
+    let result = request.result.clone().unwrap_or_default();
+    if request.state != RequestState::Done {
+        return result;
+    }
+    match operation_of(request) {
+        Some(Operation::DeriveRoots { keys, .. }) => lang.counted("key_requests.keys_done", keys.len()),
+        Some(Operation::Import { keys, .. }) => lang.counted("key_requests.keys_done", keys.len()),
+        Some(Operation::Export { places, .. }) => lang.counted("key_requests.keys_done", places.len()),
+        Some(operation) => match operation.state_step() {
+            Some((_, _, to)) => match result.split_once("; retired ") {
+                Some((_, names)) => {
+                    let places = [("state", to.in_words(lang)), ("keys", names)];
+                    lang.fill("key_requests.state_done", &places)
+                }
+                None => to.in_words(lang).to_owned(),
+            },
+            None => result,
+        },
+        None => result,
+    }
 }
 
 impl List for KeyRequests {
@@ -224,8 +274,11 @@ impl List for KeyRequests {
                 code: Some(row.what.clone()),
                 ..Cell::text(act_words(look.lang, &row.what))
             }),
-            C::new("object", "key_requests.object", Shape::Code, |row, _| Cell::text(row.object.clone())),
+            C::new("object", "key_requests.object", Shape::Text, |row, look| {
+                Cell::text(object_words(look.lang, row))
+            }),
             C::new("state", "keys.state", Shape::Text, |row, look| row.state.cell(look.lang)),
+            C::new("reason", "key_requests.reason", Shape::Long, |row, _| Cell::text(row.reason.clone())),
             C::new("asked-by", "key_requests.asked_by", Shape::Text, |row, _| {
                 Cell::text(row.asked_by.clone())
             }),
@@ -233,10 +286,10 @@ impl List for KeyRequests {
             C::new("decided-by", "key_requests.decided_by", Shape::Text, |row, _| {
                 Cell::text(row.decided_by.clone().unwrap_or_default())
             }),
-            C::new("decided-at", "key_requests.decided_at", Shape::Time, |row, _| Cell::at(row.decided_at)),
-            C::new("reason", "key_requests.reason", Shape::Long, |row, _| Cell::text(row.reason.clone())),
-            C::new("result", "key_requests.result", Shape::Long, |row, _| {
-                Cell::text(row.result.clone().unwrap_or_default())
+            C::new("decided-at", "key_requests.decided_at", Shape::Time, |row, _| Cell::at(row.decided_at))
+                .on_demand(),
+            C::new("result", "key_requests.result", Shape::Long, |row, look| {
+                Cell::text(result_words(look.lang, row))
             })
             .on_demand(),
         ];
@@ -327,14 +380,12 @@ impl List for Campaigns {
         let state: Option<CampaignState> = ask.word("state");
         let mut all = campaigns::list(tx)?;
         all.retain(|campaign| state.is_none_or(|state| campaign.state == state));
-        let count = u64::try_from(all.len()).unwrap_or(u64::MAX);
-        let before = usize::try_from(ask.offset()).unwrap_or(usize::MAX);
-        let wanted = usize::try_from(ask.rows).unwrap_or(usize::MAX);
-        let rows = all.into_iter().skip(before).take(wanted).map(|campaign| {
+        let Found { rows, count, totals } = part_of(all, ask);
+        let rows = rows.into_iter().map(|campaign| {
             let counts = campaigns::progress(tx, &campaign.name)?;
             Ok((campaign, counts))
         });
-        Ok(Found { rows: rows.collect::<Result<_, ListError>>()?, count, totals: Vec::new() })
+        Ok(Found { rows: rows.collect::<Result<_, ListError>>()?, count, totals })
     }
 }
 

@@ -6,6 +6,7 @@ pub mod cards;
 pub mod ceremonies;
 pub mod clearing;
 pub mod download;
+pub mod groups;
 pub mod keys;
 pub mod loads;
 pub mod production;
@@ -179,6 +180,14 @@ pub(crate) fn all<L: List>(app: &App, tx: &Tx<'_>, ask: &Ask, look: Look) -> Res
     Ok(found)
 }
 
+/// The wanted part of rows that are all there.
+pub(crate) fn part_of<R>(rows: Vec<R>, ask: &Ask) -> Found<R> {
+    let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    let before = usize::try_from(ask.offset()).unwrap_or(usize::MAX);
+    let wanted = usize::try_from(ask.rows).unwrap_or(usize::MAX);
+    Found { rows: rows.into_iter().skip(before).take(wanted).collect(), count, totals: Vec::new() }
+}
+
 /// A list with its type forgotten: what the routes and the description of the API need.
 pub struct Registered {
     /// Its path.
@@ -232,6 +241,7 @@ pub fn all_lists() -> Vec<Registered> {
         registered::<books::Trial>(),
         registered::<books::Entries>(),
         registered::<keys::Keys>(),
+        registered::<groups::KeyGroups>(),
         registered::<keys::KeyRequests>(),
         registered::<ceremonies::Ceremonies>(),
         registered::<keys::Campaigns>(),

@@ -8,7 +8,8 @@ use crate::list::{Column, Found, List, Shape};
 use crate::lists::audit::Audit;
 use crate::lists::{Reading, admit};
 use crate::problem::Problem;
-use crate::view::cell::{Cell, Tone};
+use crate::verified::Known;
+use crate::view::cell::{Cell, Tone, grouped};
 use crate::view::detail::{Block, Detail, Short};
 use crate::view::form::Form;
 use crate::view::url::with_query;
@@ -18,12 +19,14 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use ykt_office::audit::{self, ChainReport, Checkpoint, file};
+use ykt_office::audit::{self, ChainReport, Checkpoint, Outcome, file};
 use ykt_office::people::Permission;
 use ykt_store::StoreError;
 
 /// Where the chain is shown.
 pub(crate) const CHAIN: &str = "/audit-chain";
+/// Where the whole of it is verified.
+pub(crate) const VERIFY: &str = "/audit-chain/verify";
 /// The whole log as a file that proves itself.
 pub(crate) const EXPORT: &str = "/audit.jsonl";
 const NEEDS: Permission = Permission::ReadAudit;
@@ -111,14 +114,28 @@ pub(crate) async fn chain(State(shared): State<Arc<Shared>>, asked: Asked) -> Re
 
 async fn chain_view(shared: &Arc<Shared>, asked: &Asked, filled: &Filled) -> Result<Response, Problem> {
     let (lang, look) = (asked.prefs.lang, asked.look());
-    let (report, head, mut checkpoints) =
-        shared.read(|tx| Ok((audit::verify(tx)?, audit::head(tx)?, audit::checkpoints(tx)?))).await?;
+    let reader = Arc::clone(shared);
+    let (known, head, mut checkpoints) = shared
+        .read(move |tx| Ok((reader.verified.look(tx)?, audit::head(tx)?, audit::checkpoints(tx)?)))
+        .await?;
     checkpoints.reverse();
     let last = checkpoints.first();
     let records = head.as_ref().map_or(0, |head| head.seq);
     let covered = last.map_or(0, |last| last.records);
+    let (tone, tag) = match &known {
+        known if known.fault().is_some() => (Tone::Bad, "altered"),
+        Known::All(..) => (Tone::Good, "whole"),
+        Known::Tail(..) => (Tone::Info, "partly-verified"),
+        Known::Nothing => (Tone::Warn, "unverified"),
+    };
+    let words = known_words(lang, &known, (checkpoints.len(), covered));
+    let verified_at = match &known {
+        Known::All(whole, _) => Cell::at(whole.at),
+        _ => Cell::nothing(),
+    };
     let facts = vec![
         ("audit.records", Cell::number(records).to(Audit::PATH)),
+        ("audit.verified_at", verified_at),
         ("audit.link_last", head.map_or_else(Cell::nothing, |head| Cell::text(head.link.to_string()))),
         ("audit.checkpoint_last", last.map_or_else(Cell::nothing, |last| Cell::at(last.at))),
         ("audit.covers", Cell::number(covered)),
@@ -128,17 +145,18 @@ async fn chain_view(shared: &Arc<Shared>, asked: &Asked, filled: &Filled) -> Res
             last.map_or_else(Cell::nothing, |last| Cell::text(last.fingerprint().to_string())),
         ),
     ];
-    let tone = if report.is_whole() { Tone::Good } else { Tone::Bad };
-    let tag = Cell::status(lang, "state", if report.is_whole() { "whole" } else { "altered" }, tone);
+    let tag = Cell::status(lang, "state", tag, tone);
     let count = u64::try_from(checkpoints.len()).unwrap_or(u64::MAX);
     checkpoints.truncate(CHECKPOINTS_SHOWN);
     let found = Found { rows: checkpoints, count, totals: Vec::new() };
     let keys = ["no", "at", "records", "link", "signer", "signature"];
     let mut blocks = vec![
-        Block::Note(tone, report_words(lang, &report)),
+        Block::Note(tone, words),
         Block::Facts(lang.t("audit.chain").to_owned(), facts),
         Block::List(Short::new(lang.t("audit.checkpoints"), CHECKPOINT, &keys, &found, look, None)),
     ];
+    let whole = Form::new(asked, "audit.verify", VERIFY, "audit.verify_go").lead(lang.t("audit.verify_lead"));
+    blocks.push(Block::Form(whole.filled(filled)));
     if covered < records && shared.can_sign() {
         let form = Form::new(asked, "audit.sign", CHAIN, "audit.sign_go").lead(lang.t("audit.sign_lead"));
         blocks.push(Block::Form(form.filled(filled)));
@@ -152,17 +170,47 @@ async fn chain_view(shared: &Arc<Shared>, asked: &Asked, filled: &Filled) -> Res
     })
 }
 
-/// A report in the reader's language.
-fn report_words(lang: Lang, report: &ChainReport) -> String {
+/// What is known of the chain, in the reader's language: no more than was read.
+fn known_words(lang: Lang, known: &Known, (checkpoints, covered): (usize, u64)) -> String {
+    if let Some(fault) = known.fault() {
+        return fault_words(lang, fault);
+    }
+    let no = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
+    let last = |report: &ChainReport| match report {
+        ChainReport::Whole { from, records, .. } => (*from, *records),
+        _ => (0, 0),
+    };
+    match known {
+        Known::Nothing => lang.t("audit.nothing_verified").to_owned(),
+        Known::Tail(start, report) => {
+            let (from, until) = last(report);
+            let places = [("no", no(start.no.into())), ("from", no(from)), ("until", no(until))];
+            let places = places.each_ref().map(|(name, value)| (*name, value.as_str()));
+            lang.fill(if from > until { "audit.none_behind" } else { "audit.tail_whole" }, &places)
+        }
+        Known::All(whole, since) => {
+            let (_, records) = last(&whole.report);
+            let (_, until) = since.as_ref().map_or((1, records), last);
+            let signed = u64::try_from(checkpoints).unwrap_or(u64::MAX);
+            let places = [
+                ("records", no(records)),
+                ("at", whole.at.to_string()),
+                ("until", no(until)),
+                ("count", no(signed)),
+                ("covered", no(covered)),
+            ];
+            let places = places.each_ref().map(|(name, value)| (*name, value.as_str()));
+            lang.fill(if since.is_some() { "audit.whole" } else { "audit.whole_then" }, &places)
+        }
+    }
+}
+
+/// What was found wrong, in the reader's language.
+fn fault_words(lang: Lang, report: &ChainReport) -> String {
     let no = |number: u64| number.to_string();
     match report {
-        ChainReport::Whole { records, checkpoints: 0, .. } => {
-            lang.fill("audit.whole_unsigned", &[("records", &no(*records))])
-        }
-        ChainReport::Whole { records, checkpoints, covered, .. } => lang.fill(
-            "audit.whole",
-            &[("records", &no(*records)), ("count", &no((*checkpoints).into())), ("covered", &no(*covered))],
-        ),
+        // No fault: nothing asks for its words.
+        ChainReport::Whole { .. } => String::new(),
         ChainReport::Missing { seq } => lang.fill("audit.missing", &[("no", &no(*seq))]),
         ChainReport::Changed { seq } => lang.fill("audit.changed", &[("no", &no(*seq))]),
         ChainReport::CheckpointMissing { no: number } => {
@@ -176,6 +224,24 @@ fn report_words(lang: Lang, report: &ChainReport) -> String {
             "audit.rewritten",
             &[("from", &no(*from)), ("until", &no(*until)), ("no", &no((*number).into()))],
         ),
+    }
+}
+
+/// Verifies all of the log now; that somebody did, and what came of it, is a record of its own.
+pub(crate) async fn verify(doing: Doing) -> Result<Response, Problem> {
+    let acted = doing
+        .run(NEEDS, |work| {
+            let store = &work.shared.app.store;
+            let report = store.read(|tx| work.shared.verified.whole(tx, work.act.at))?;
+            let outcome = if report.is_whole() { Outcome::Done } else { Outcome::Refused };
+            let detail = report.to_string();
+            store.write(|tx| audit::append(tx, &work.act, "audit/verify", CHAIN, outcome, &detail))?;
+            Ok(Done::at(CHAIN))
+        })
+        .await?;
+    match acted {
+        Acted::Done(answer) => Ok(answer),
+        Acted::Refused(filled) => chain_view(&doing.shared, &doing.asked, &filled).await,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::assets;
 use crate::i18n::Lang;
 use crate::list::List;
 use crate::lists::ceremonies::{Ceremonies, kcv_cell};
+use crate::lists::keys::algorithm_text;
 use crate::problem::Problem;
 use crate::view::cell::{Cell, Tone};
 use crate::view::detail::{Block, Detail, Step};
@@ -50,7 +51,7 @@ fn new_view(shared: &Shared, asked: &Asked, filled: &Filled) -> Result<Response,
     let purposes =
         PURPOSES.map(|name| (name.to_owned(), Cell::named(lang, "ceremony-purpose", name).value.shown()));
     let algorithms = [KeyAlgorithm::Tdes, KeyAlgorithm::Sm4, KeyAlgorithm::Aes256];
-    let algorithms = algorithms.map(|algorithm| (algorithm.name().to_owned(), algorithm.name().to_owned()));
+    let algorithms = algorithms.map(|algorithm| (algorithm.name().to_owned(), algorithm_text(algorithm)));
     let field = |name, label, kind| Field::new(name, lang.t(label), kind);
     let form = Form::new(asked, "ceremonies.new", NEW, "ceremonies.new_go")
         .lead(lang.t("ceremonies.new_lead"))
@@ -174,7 +175,15 @@ async fn view(
     let mut blocks = notes(lang, &sight);
     blocks.push(Block::Facts(lang.t("ceremonies.facts").to_owned(), facts(lang, row)));
     blocks.push(Block::Way(lang.t("ceremonies.custodians").to_owned(), way(lang, &sight)));
-    let forms = sight.held.as_ref().map(|held| forms(asked, row, held)).unwrap_or_default();
+    let mut forms = sight.held.as_ref().map(|held| forms(asked, row, held)).unwrap_or_default();
+    let unsigned = sight.held.is_none() && sight.protocol.is_some() && !row.signed;
+    if unsigned && shared.can_sign() && asked.signed.who.role.may(MANAGES) {
+        let to = format!("{}/sign", href(&row.number));
+        forms.push(
+            Form::new(asked, "ceremonies.sign", to, "ceremonies.sign_go")
+                .lead(lang.t("ceremonies.sign_lead")),
+        );
+    }
     // A refusal whose form the reader does not have, or has no more, is told all the same.
     if let Some(words) = filled.words().filter(|_| !forms.iter().any(|form| form.action == filled.action)) {
         blocks.insert(0, Block::Note(Tone::Bad, words.to_owned()));
@@ -294,7 +303,11 @@ pub(crate) async fn step(
     Path((number, what)): Path<(String, String)>,
     doing: Doing,
 ) -> Result<Response, Problem> {
-    let needs = if matches!(what.as_str(), "give" | "draw" | "sheet") { GIVES } else { Ceremonies::NEEDS };
+    let needs = match what.as_str() {
+        "give" | "draw" | "sheet" => GIVES,
+        "sign" => MANAGES,
+        _ => Ceremonies::NEEDS,
+    };
     let of = number.clone();
     if what == "sheet" {
         let sheet = doing.answer(needs, move |work| sheet(work, &of)).await?;
@@ -313,6 +326,11 @@ pub(crate) async fn step(
                 "finish" => {
                     let keys = centre.ceremonies.finish(act, &of, &centre, rng);
                     (keys.map(|keys| keys.first().map(|key| key.kcv)), "ceremonies.finished")
+                }
+                "sign" => {
+                    let signer = centre.signer.as_ref();
+                    let signer = signer.ok_or_else(|| Fault::said(work.lang.t("ceremonies.unsigned")))?;
+                    (centre.ceremonies.sign(act, &of, &**signer, rng).map(|()| None), "ceremonies.signed")
                 }
                 "abort" => {
                     let done = centre.ceremonies.abort(act, &of, &centre.vault.status());

@@ -1,7 +1,7 @@
 //! A key: what vault and registry say of it, its life, and what can be asked to be done to it. Nothing here is done at
 //! once: each act makes a request that a second person approves.
 
-use super::{crumb, key_request, say_refusal};
+use super::{ceremony, crumb, key_request, named, say_refusal};
 use crate::act::{Acted, Doing, Done, Fault, Filled, Work};
 use crate::i18n::Lang;
 use crate::list::List;
@@ -16,13 +16,15 @@ use crate::words::Word;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use std::sync::Arc;
+use ykt_base::DateTime;
+use ykt_kmc::ceremonies;
 use ykt_kmc::operations::Summary;
-use ykt_kmc::registry::tree::{Family, Leaf};
+use ykt_kmc::registry::tree::{Family, Leaf, Tree};
 use ykt_kmc::registry::{self, KeyEvent};
 use ykt_kmc::{Centre, Operation, OperationError, PlaceName};
 use ykt_office::people::Permission;
 use ykt_office::requests::{self, Request, RequestFilter, RequestId, RequestState};
-use ykt_store::{PAGE_ROWS_MAX, Paging};
+use ykt_store::{PAGE_ROWS_MAX, Paging, StoreError, Tx};
 use ykt_vault::{KeyAlgorithm, KeyKind, KeyPlace, KeyRef, KeyState, VaultError};
 
 /// Where a new key is asked for.
@@ -96,10 +98,20 @@ pub(crate) fn asking(form: Form, shared: &Shared, lang: Lang) -> Form {
     ))
 }
 
+/// Every key, as vault and registry have it; blocks.
+///
+/// # Errors
+/// A problem when there is no vault, or vault or database do not answer.
+pub(crate) fn tree(shared: &Shared) -> Result<Tree, Problem> {
+    shared.centre()?.tree().map_err(|error| key_request::problem(error.into()))
+}
+
 /// What a page of a key shows.
 struct Sight {
+    tree: Tree,
     leaf: Leaf,
-    life: Vec<KeyEvent>,
+    /// Each event with the page of what it refers to.
+    life: Vec<(KeyEvent, Option<String>)>,
     open: Vec<Request>,
     /// What can be asked, with its summary.
     acts: Vec<(&'static str, Operation, Summary)>,
@@ -107,7 +119,7 @@ struct Sight {
 
 fn see(shared: &Shared, place: KeyPlace) -> Result<Sight, Problem> {
     let centre = shared.centre()?;
-    let tree = centre.tree().map_err(|error| key_request::problem(error.into()))?;
+    let tree = tree(shared)?;
     let missing = || Problem::not_found(PlaceName(place).to_string());
     let leaf = tree.leaf(&place).cloned().ok_or_else(missing)?;
     let name = PlaceName(place).to_string();
@@ -118,14 +130,28 @@ fn see(shared: &Shared, place: KeyPlace) -> Result<Sight, Problem> {
         let page = requests::list(tx, &filter, now, Paging::first(PAGE_ROWS_MAX))?;
         let waits = |request: &Request| matches!(request.state, RequestState::Open | RequestState::Approved);
         let open = page.rows.into_iter().filter(|request| request.object == name && waits(request));
-        Ok::<_, ykt_store::StoreError>((registry::life(tx, &place)?, open.collect()))
+        let life = registry::life(tx, &place)?.into_iter().map(|event| {
+            let href = reference(tx, &event.reference, now)?;
+            Ok((event, href))
+        });
+        Ok::<_, StoreError>((life.collect::<Result<_, StoreError>>()?, open.collect()))
     })?;
     let mut acts = Vec::new();
     for (word, operation) in possible(&leaf) {
         let summary = centre.summary(&operation).map_err(key_request::problem)?;
         acts.push((word, operation, summary));
     }
-    Ok(Sight { leaf, life, open, acts })
+    Ok(Sight { tree, leaf, life, open, acts })
+}
+
+/// The page of the request or the ceremony an event refers to.
+fn reference(tx: &Tx<'_>, reference: &str, now: DateTime) -> Result<Option<String>, StoreError> {
+    if let Ok(id) = reference.parse()
+        && requests::one(tx, &id, now)?.is_some()
+    {
+        return Ok(Some(key_request::href(&id)));
+    }
+    Ok(ceremonies::one(tx, reference)?.map(|row| ceremony::href(&row.number)))
 }
 
 /// What can be asked of a key in its state, by the last part of the address.
@@ -175,7 +201,7 @@ async fn view(
     let lang = asked.prefs.lang;
     let place = place_of(&name)?;
     let reader = Arc::clone(shared);
-    let Sight { leaf, life, open, acts } = blocking(move || see(&reader, place)).await?;
+    let Sight { tree, leaf, life, open, acts } = blocking(move || see(&reader, place)).await?;
     let mut blocks = Vec::new();
     if let Some(difference) = leaf.difference() {
         let words = lang.t("keys.differs").to_owned();
@@ -187,7 +213,10 @@ async fn view(
         let words = lang.fill("keys.waits", &[("id", request.id.as_str()), ("who", &request.asked_by)]);
         blocks.push(Block::Note(Tone::Warn, words));
     }
-    blocks.push(Block::Way(lang.t("keys.life").to_owned(), life.iter().map(|e| step(lang, e)).collect()));
+    blocks.push(Block::Way(
+        lang.t("keys.life").to_owned(),
+        life.into_iter().map(|(event, href)| step(lang, &event, href)).collect(),
+    ));
     if asked.signed.who.role.may(MANAGES) && open.is_empty() {
         for (word, _, summary) in &acts {
             let Some((_, title, button)) = FORMS.iter().find(|(known, ..)| known == word) else { continue };
@@ -196,7 +225,8 @@ async fn view(
             blocks.push(Block::Form(asking(form, shared, lang).filled(filled)));
         }
         if leaf.state().is_some_and(|state| state != KeyState::Destroyed) {
-            blocks.push(Block::Form(export_form(shared, asked, &place).filled(filled)));
+            let form = export_form(shared, asked, &tree, format!("{}/export", href(&place)));
+            blocks.extend(form.map(|form| Block::Form(form.filled(filled))));
         }
         if leaf.record.is_some() {
             blocks.push(Block::Form(note_form(asked, &leaf).filled(filled)));
@@ -222,10 +252,10 @@ fn facts(lang: Lang, leaf: &Leaf) -> Vec<(&'static str, Cell)> {
         ("keys.key", Cell::text(PlaceName(leaf.place).to_string())),
         ("keys.kind", Cell::text(keys::kind_words(lang, key.kind))),
         ("keys.family", Cell::text(Family::of(key.kind).in_words(lang))),
-        ("keys.level", Cell::text(keys::level_text(leaf))),
+        ("keys.level", Cell::text(keys::level_text(lang, leaf))),
         ("keys.index", Cell::serial(key.index.0)),
         ("keys.version", Cell::serial(key.version.0)),
-        ("keys.algorithm", Cell::text(leaf.algorithm().map_or("", |algorithm| algorithm.name()))),
+        ("keys.algorithm", Cell::text(leaf.algorithm().map_or_else(String::new, keys::algorithm_text))),
         ("keys.kcv", Cell::text(keys::kcv_text(leaf))),
         ("keys.state", keys::state_cell(lang, leaf.state())),
         ("keys.source", record.map_or_else(Cell::nothing, |record| record.source.cell(lang))),
@@ -238,7 +268,7 @@ fn facts(lang: Lang, leaf: &Leaf) -> Vec<(&'static str, Cell)> {
     facts
 }
 
-fn step(lang: Lang, event: &KeyEvent) -> Step {
+fn step(lang: Lang, event: &KeyEvent, href: Option<String>) -> Step {
     let KeyEvent { at, kind, who, approved_by, reference, detail, .. } = event;
     let people = match approved_by.as_str() {
         "" => who.clone(),
@@ -255,21 +285,19 @@ fn step(lang: Lang, event: &KeyEvent) -> Step {
         name: kind.in_words(lang).to_owned(),
         when: at.to_string(),
         what: what.join(" · "),
-        href: None,
+        href,
     }
 }
 
-fn export_form(shared: &Shared, asked: &Asked, place: &KeyPlace) -> Form {
+/// The form that hands keys out; none without a transport key in use.
+pub(crate) fn export_form(shared: &Shared, asked: &Asked, tree: &Tree, to: String) -> Option<Form> {
     let lang = asked.prefs.lang;
-    let form = Form::new(asked, "keys.export", format!("{}/export", href(place)), "keys.export_go");
-    let form = form
+    let transport = named::choice(tree, KeyKind::KeyTransport, "transport", lang.t("keys.transport"))?;
+    let form = Form::new(asked, "keys.export", to, "keys.export_go")
         .lead(lang.t("keys.export_lead"))
         .field(Field::new("party", lang.t("keys.party"), FieldKind::Text))
-        .field(
-            Field::new("transport", lang.t("keys.transport"), FieldKind::Code)
-                .value(PlaceName(KeyPlace::root(KeyRef::new(KeyKind::KeyTransport, 1, 1))).to_string()),
-        );
-    asking(form, shared, lang)
+        .field(transport);
+    Some(asking(form, shared, lang))
 }
 
 fn note_form(asked: &Asked, leaf: &Leaf) -> Form {
@@ -296,7 +324,7 @@ pub(crate) async fn change(
                 "destroy" => Operation::Destroy(place),
                 "export" => Operation::Export {
                     party: work.fields.must("party", work.lang)?.to_owned(),
-                    transport: root_key(work, "transport")?,
+                    transport: named::root(work, "transport")?,
                     places: vec![place],
                 },
                 "note" => {
@@ -315,14 +343,6 @@ pub(crate) async fn change(
     }
 }
 
-/// A root key by its name in a field.
-fn root_key(work: &Work<'_>, field: &'static str) -> Result<KeyRef, Fault> {
-    let text = work.fields.must(field, work.lang)?;
-    let name: Option<PlaceName> = text.parse().ok();
-    let root = name.map(|PlaceName(place)| place).filter(|place| *place == KeyPlace::root(place.key));
-    root.map(|place| place.key).ok_or_else(|| Fault::at(field, work.lang.t("keys.name_rule")))
-}
-
 /// The form for a new key.
 pub(crate) async fn new_page(State(shared): State<Arc<Shared>>, asked: Asked) -> Result<Response, Problem> {
     asked.signed.must(MANAGES)?;
@@ -334,7 +354,7 @@ fn new_view(shared: &Shared, asked: &Asked, filled: &Filled) -> Result<Response,
     let kinds = KeyKind::ALL.iter().filter(|kind| !kind.is_of_blanks());
     let kinds = kinds.map(|kind| (kind.name().to_owned(), keys::kind_words(lang, *kind))).collect();
     let algorithms =
-        KeyAlgorithm::ALL.iter().map(|a| (a.name().to_owned(), a.name().to_uppercase())).collect();
+        KeyAlgorithm::ALL.iter().map(|a| (a.name().to_owned(), keys::algorithm_text(*a))).collect();
     let form = Form::new(asked, "keys.new", NEW, "keys.new_go")
         .lead(lang.t("keys.new_lead"))
         .field(Field::new("kind", lang.t("keys.kind"), FieldKind::Choice(kinds)))
@@ -357,14 +377,14 @@ pub(crate) async fn add(doing: Doing) -> Result<Response, Problem> {
             let lang = work.lang;
             let number = |field: &'static str| -> Result<u8, Fault> {
                 let text = work.fields.must(field, lang)?;
-                text.parse().map_err(|_| Fault::at(field, lang.t("keys.number_rule")))
+                text.parse().map_err(|_| Fault::expected(lang, field, lang.t("keys.number_rule"), text))
             };
             let kind = KeyKind::from_name(work.fields.must("kind", lang)?);
             let kind = kind.ok_or_else(|| Fault::at("kind", lang.t("form.missing")))?;
             let algorithm = KeyAlgorithm::from_name(work.fields.must("algorithm", lang)?);
             let algorithm = algorithm.filter(|algorithm| kind.algorithms().contains(algorithm));
             let algorithm = algorithm.ok_or_else(|| {
-                let names: Vec<_> = kind.algorithms().iter().map(|a| a.name().to_uppercase()).collect();
+                let names: Vec<_> = kind.algorithms().iter().map(|a| keys::algorithm_text(*a)).collect();
                 Fault::at("algorithm", lang.fill("keys.algorithm_rule", &[("names", &names.join(", "))]))
             })?;
             let place = KeyPlace::root(KeyRef::new(kind, number("index")?, number("version")?));

@@ -1,6 +1,7 @@
 //! A request about keys: what will happen, who asked, and the second person's word.
 
-use super::{crumb, key, say_refusal};
+use super::named::Named;
+use super::{crumb, key, named, say_refusal};
 use crate::act::{Acted, Doing, Done, Filled};
 use crate::i18n::Lang;
 use crate::list::List;
@@ -17,7 +18,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use ykt_kmc::operations::Summary;
-use ykt_kmc::{Operation, OperationError, PlaceName, registry};
+use ykt_kmc::{Operation, OperationError, registry};
 use ykt_office::audit::{self, Outcome};
 use ykt_office::people;
 use ykt_office::people::{Permission, UserRow};
@@ -49,18 +50,22 @@ struct Sight {
     request: Request,
     operation: Option<Operation>,
     summary: Option<Summary>,
+    /// The keys it names, when it names several.
+    keys: Option<Vec<Named>>,
     asker: Option<UserRow>,
+    decider: Option<UserRow>,
     has_file: bool,
 }
 
 fn see(shared: &Shared, id: &RequestId) -> Result<Sight, Problem> {
     let centre = shared.centre()?;
     let now = shared.app.clock.now();
-    let (request, asker, file) = centre.store.read(|tx| {
+    let (request, asker, decider, file) = centre.store.read(|tx| {
         let found = requests::one(tx, id, now)?.filter(|request| request.needs == MANAGES);
         let request = found.ok_or_else(|| Problem::not_found(id.as_str()))?;
         let asker = people::user(tx, &request.asked_by)?;
-        Ok::<_, Problem>((request, asker, registry::export_file(tx, id.as_str())?))
+        let decider = request.decided_by.as_deref().map(|name| people::user(tx, name)).transpose()?.flatten();
+        Ok::<_, Problem>((request, asker, decider, registry::export_file(tx, id.as_str())?))
     })?;
     let operation = keys::operation_of(&request);
     let waits = matches!(request.state, RequestState::Open | RequestState::Approved);
@@ -68,7 +73,11 @@ fn see(shared: &Shared, id: &RequestId) -> Result<Sight, Problem> {
         Some(operation) => Some(centre.summary(operation).map_err(problem)?),
         None => None,
     };
-    Ok(Sight { request, operation, summary, asker, has_file: file.is_some() })
+    // Without the vault a request still says who asked for what.
+    let tree = centre.tree().ok();
+    let keys =
+        operation.as_ref().zip(tree).and_then(|(operation, tree)| named::of_operation(&tree, operation));
+    Ok(Sight { request, operation, summary, keys, asker, decider, has_file: file.is_some() })
 }
 
 /// A request with what the reader can do about it.
@@ -89,7 +98,8 @@ async fn view(
 ) -> Result<Response, Problem> {
     let lang = asked.prefs.lang;
     let reader = Arc::clone(shared);
-    let sight = blocking(move || see(&reader, &id)).await?;
+    let mut sight = blocking(move || see(&reader, &id)).await?;
+    let named = sight.keys.take();
     let request = &sight.request;
     let mut blocks = Vec::new();
     if let Some(summary) = &sight.summary {
@@ -97,6 +107,7 @@ async fn view(
         blocks.extend(words.into_iter().map(|sentence| Block::Note(Tone::Warn, sentence)));
     }
     blocks.push(Block::Facts(lang.t("key_requests.facts").to_owned(), facts(lang, &sight)));
+    blocks.extend(named.map(|keys| named::block(lang.t("key_requests.keys"), keys, asked.look())));
     let manages = asked.signed.who.role.may(MANAGES);
     if manages && sight.operation.is_some() {
         let forms = forms(asked, &sight);
@@ -117,38 +128,37 @@ async fn view(
         blocks,
         f: asked.frame(
             shared,
-            format!("{} {}", keys::act_words(lang, &request.what), request.object),
+            format!("{} {}", keys::act_words(lang, &request.what), keys::object_words(lang, request)),
             KeyRequests::PATH,
         ),
     })
 }
 
 fn facts(lang: Lang, sight: &Sight) -> Vec<(&'static str, Cell)> {
-    let Request { id, what, object, reason, asked_by, asked_at, decided_by, decided_at, result, .. } =
-        &sight.request;
+    let Request { id, what, reason, asked_by, asked_at, decided_by, decided_at, .. } = &sight.request;
     let of_key = sight.operation.as_ref().and_then(Operation::state_step).map(|(place, ..)| place);
-    let asker = match &sight.asker {
-        Some(user) => format!("{} ({asked_by})", user.full_name),
-        None => asked_by.clone(),
+    let person = |name: &str, user: &Option<UserRow>| match user {
+        Some(user) => format!("{} ({name})", user.full_name),
+        None => name.to_owned(),
     };
+    let object = keys::object_words(lang, &sight.request);
     let mut facts = vec![
         ("key_requests.id", Cell::text(id.to_string())),
         ("key_requests.what", Cell::text(keys::act_words(lang, what))),
-        ("key_requests.object", Cell::text(object.clone()).to_some(of_key.map(|place| key::href(&place)))),
+        ("key_requests.object", Cell::text(object).to_some(of_key.map(|place| key::href(&place)))),
         ("key_requests.reason", Cell::text(reason.clone())),
-        ("key_requests.asked_by", Cell::text(asker)),
+        ("key_requests.asked_by", Cell::text(person(asked_by, &sight.asker))),
         ("key_requests.asked_at", Cell::at(*asked_at)),
     ];
     if sight.request.state == RequestState::Open {
         facts.push(("key_requests.open_until", Cell::at(sight.request.open_until())));
     }
-    facts.push(("key_requests.decided_by", Cell::text(decided_by.clone().unwrap_or_default())));
+    facts.push((
+        "key_requests.decided_by",
+        Cell::text(decided_by.as_deref().map_or_else(String::new, |name| person(name, &sight.decider))),
+    ));
     facts.push(("key_requests.decided_at", Cell::at(*decided_at)));
-    facts.push(("key_requests.result", Cell::text(result.clone().unwrap_or_default())));
-    if let Some(Operation::Export { places, .. }) = &sight.operation {
-        let names: Vec<String> = places.iter().map(|place| PlaceName(*place).to_string()).collect();
-        facts.push(("key_requests.keys", Cell::text(names.join(", "))));
-    }
+    facts.push(("key_requests.result", Cell::text(keys::result_words(lang, &sight.request))));
     facts
 }
 

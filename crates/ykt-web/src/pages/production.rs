@@ -1,12 +1,14 @@
 //! One key card with its history; one batch of PSAMs with its progress, its labels and its protocol.
 
 use super::crumb;
+use crate::i18n::Lang;
 use crate::layers::render;
-use crate::list::{Ask, List};
+use crate::list::{Ask, Found, List};
+use crate::lists::keys::kind_words;
 use crate::lists::production::{KeyCards, PsamBatches, Psams};
 use crate::problem::Problem;
 use crate::view::cell::{Cell, Tone, Value};
-use crate::view::detail::{Block, Detail, Figure, Short, Step, more};
+use crate::view::detail::{Bar, Block, Detail, Figure, Short, Step, more};
 use crate::view::frame::Frame;
 use crate::view::url::{segment, with_query};
 use crate::web::{Asked, Shared};
@@ -20,10 +22,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 use ykt_base::PsamSerial;
 use ykt_base::hex::Hex;
-use ykt_kmc::key_cards::{self, InventoryError, KeyCardEventRow};
-use ykt_kmc::psams::{self, BatchError, BatchState, Label};
+use ykt_kmc::key_cards::{self, InventoryError, KeyCardEventRow, NewKeyCard};
+use ykt_kmc::psams::{self, BatchError, BatchState, Label, PsamState};
 use ykt_office::Act;
 use ykt_office::people::Permission;
+use ykt_vault::KeyKind;
 
 /// PSAMs that the page of a batch shows; the list has the others.
 const ROWS: &str = "50";
@@ -42,6 +45,13 @@ fn production(error: BatchError) -> Problem {
         BatchError::Store(error) => error.into(),
         error => Problem::not_found(error.to_string()),
     }
+}
+
+/// The kinds of keys a key card may give away, by their names.
+fn kinds_words(lang: Lang, card: &NewKeyCard) -> String {
+    let given = |kind: &&KeyKind| kind.issue_kind().is_some_and(|kind| card.kinds.allow(kind));
+    let names: Vec<String> = KeyKind::ALL.iter().filter(given).map(|kind| kind_words(lang, *kind)).collect();
+    names.join(", ")
 }
 
 /// The page of a key card.
@@ -76,8 +86,8 @@ pub(crate) async fn key_card(
         ("key_cards.batch", Cell::text(row.new.batch.clone())),
         ("key_cards.label", Cell::text(row.new.label.clone())),
         ("key_cards.profile", Cell::text(row.profile_name.clone())),
-        ("key_cards.cities", Cell::text(cities.join(" "))),
-        ("key_cards.kinds", Cell::text(format!("{:08X}", row.new.kinds.0))),
+        ("key_cards.cities", Cell::text(cities.join(", "))),
+        ("key_cards.kinds", Cell::text(kinds_words(lang, &row.new)).hint(format!("{:08X}", row.new.kinds.0))),
         ("key_cards.chip", row.chip.map_or_else(Cell::nothing, |chip| Cell::text(Hex(&chip).to_string()))),
     ];
     let step = |event: &KeyCardEventRow| Step {
@@ -100,7 +110,7 @@ pub(crate) async fn key_card(
             Block::Facts(lang.t("key_cards.facts").to_owned(), facts),
             Block::Way(lang.t("key_cards.life").to_owned(), history.iter().map(step).collect()),
         ],
-        f: asked.frame(&shared, serial.to_string(), KeyCards::PATH),
+        f: asked.frame(&shared, format!("{} {serial}", lang.t("key_cards.title")), KeyCards::PATH),
     })
 }
 
@@ -114,11 +124,18 @@ pub(crate) async fn batch(
     let (look, lang) = (asked.look(), asked.prefs.lang);
     let all = with_query(Psams::PATH, [("batch", id.as_str())]);
     let query = with_query("", [("batch", id.as_str()), ("rows", ROWS)]);
-    let (batch, found) = shared
+    let (batch, found, attention) = shared
         .read(move |tx| {
             let batch = psams::batch(tx, &id).map_err(production)?;
-            let ask = Ask::parse::<Psams>(query.trim_start_matches('?'))?;
-            Ok((batch, Psams::find(tx, &ask, look)?))
+            let ask = |query: &str| Ask::parse::<Psams>(query.trim_start_matches('?'));
+            let mut attention = Found { rows: Vec::new(), count: 0, totals: Vec::new() };
+            for state in [PsamState::Stopped, PsamState::InWork] {
+                let query = with_query("", [("batch", id.as_str()), ("state", state.slug()), ("rows", ROWS)]);
+                let found = Psams::find(tx, &ask(&query)?, look)?;
+                attention.rows.extend(found.rows);
+                attention.count = attention.count.saturating_add(found.count);
+            }
+            Ok((batch, Psams::find(tx, &ask(&query)?, look)?, attention))
         })
         .await?;
     let (new, counts) = (&batch.new, batch.counts);
@@ -148,7 +165,18 @@ pub(crate) async fn batch(
         ("psams.who", Cell::text(batch.opened_by.clone())),
         ("psams.closed", Cell::at(batch.closed_at)),
     ];
-    let keys = ["number", "serial", "terminal", "state", "step", "pos", "ended", "note"];
+    // Where no terminal was named, none is shown.
+    let with_pos = found.rows.iter().any(|psam| psam.pos.is_some());
+    let keys = ["number", "serial", "terminal", "pos", "state", "step", "ended"];
+    let keys: Vec<&str> = keys.into_iter().filter(|key| with_pos || *key != "pos").collect();
+    let troubled = ["number", "serial", "state", "step", "who", "note"];
+    let ended = counts.produced.saturating_add(counts.stopped);
+    let progress = Bar {
+        done: ended.into(),
+        of: new.count.into(),
+        words: lang
+            .fill("psams.progress", &[("done", &ended.to_string()), ("count", &new.count.to_string())]),
+    };
     let more = more(lang, found.count, all);
     let title = lang.t("nav.psams");
     let signed = match batch.state {
@@ -164,13 +192,21 @@ pub(crate) async fn batch(
             (lang.t("psams.labels").to_owned(), below("labels")),
             (lang.t("psams.labels_csv").to_owned(), below("labels.csv")),
         ],
-        blocks: vec![
-            Block::Note(signed.0, lang.t(signed.1).to_owned()),
-            Block::Figures(figures),
-            Block::List(Short::new(title, Psams::columns(), &keys, &found, look, more)),
-            Block::Facts(lang.t("psams.facts").to_owned(), facts),
-        ],
-        f: asked.frame(&shared, new.id.clone(), PsamBatches::PATH),
+        blocks: [
+            Some(Block::Note(signed.0, lang.t(signed.1).to_owned())),
+            Some(Block::Progress(lang.t("psams.progress_title").to_owned(), progress)),
+            Some(Block::Figures(figures)),
+            (attention.count > 0).then(|| {
+                let title = lang.t("psams.attention");
+                Block::List(Short::new(title, Psams::columns(), &troubled, &attention, look, None))
+            }),
+            Some(Block::List(Short::new(title, Psams::columns(), &keys, &found, look, more))),
+            Some(Block::Facts(lang.t("psams.facts").to_owned(), facts)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        f: asked.frame(&shared, format!("{} {}", lang.t("psams.title"), new.id), PsamBatches::PATH),
     })
 }
 
@@ -178,6 +214,8 @@ pub(crate) async fn batch(
 #[template(path = "labels.html")]
 struct LabelsPage {
     f: Frame,
+    /// The batch: words and address.
+    batch: (String, String),
     labels: Vec<Printed>,
 }
 
@@ -205,15 +243,16 @@ fn printed(label: &Label) -> Result<Printed, Problem> {
         }
     }
     let kcv = |kcv: Option<[u8; 3]>| kcv.map_or_else(|| "-".to_owned(), |kcv| Hex(&kcv).to_string());
+    // One key is not broken over two lines.
     let kcvs: Vec<String> =
-        label.keys.iter().map(|key| format!("{:02X} {}", key.usage, kcv(key.kcv))).collect();
+        label.keys.iter().map(|key| format!("{:02X}\u{a0}{}", key.usage, kcv(key.kcv))).collect();
     Ok(Printed {
         serial,
         terminal,
         batch: label.batch.clone(),
         text: label.text.clone(),
         expiry: label.expiry.to_string(),
-        kcvs: kcvs.join(" · "),
+        kcvs: kcvs.join(" "),
         side: picture.size() + 2 * QUIET_MODULES,
         dark,
     })
@@ -230,10 +269,12 @@ pub(crate) async fn labels(
     Path(id): Path<String>,
     asked: Asked,
 ) -> Result<Html<String>, Problem> {
-    let title = format!("{} {id}", asked.prefs.lang.t("psams.labels"));
+    let lang = asked.prefs.lang;
+    let title = format!("{} {id}", lang.t("psams.labels"));
+    let batch = (format!("{} {id}", lang.t("psams.title")), format!("/psam-batches/{}", segment(&id)));
     let labels = labels_of(&shared, id, &asked).await?;
     let labels = labels.iter().map(printed).collect::<Result<_, _>>()?;
-    render(&LabelsPage { f: asked.frame(&shared, title, PsamBatches::PATH), labels })
+    render(&LabelsPage { f: asked.frame(&shared, title, PsamBatches::PATH), batch, labels })
 }
 
 /// The labels of a batch, for a label printer.

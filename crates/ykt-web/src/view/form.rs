@@ -86,6 +86,10 @@ pub enum FieldKind {
     Code,
     /// Several lines.
     Long,
+    /// Many lines of code, in fixed-width letters.
+    Lines,
+    /// A text file: chosen, or pasted as many lines.
+    Document,
     /// A secret: never shown, never filled in again.
     Secret,
     /// A number.
@@ -107,6 +111,8 @@ impl FieldKind {
             FieldKind::Text => "text",
             FieldKind::Code => "code",
             FieldKind::Long => "long",
+            FieldKind::Lines => "lines",
+            FieldKind::Document => "document",
             FieldKind::Secret => "secret",
             FieldKind::Number => "number",
             FieldKind::Day => "day",
@@ -140,6 +146,12 @@ impl Form {
             button: lang.t(button).to_owned(),
             weight: Weight::Usual,
         }
+    }
+
+    /// How its fields are sent: a file needs parts of its own.
+    pub(crate) fn encoding(&self) -> &'static str {
+        let has_file = self.fields.iter().any(|field| field.kind == FieldKind::Document);
+        if has_file { "multipart/form-data" } else { "application/x-www-form-urlencoded" }
     }
 
     /// The same with a line under its title.

@@ -180,6 +180,7 @@ const SECTIONS: [Section; 6] = [
         icon: "keys",
         below: &[
             ("/keys", "nav.key_tree", KEYS),
+            ("/key-groups", "nav.key_groups", KEYS),
             ("/key-requests", "nav.key_requests", KEYS),
             ("/ceremonies", "nav.ceremonies", KEYS),
             ("/campaigns", "nav.campaigns", KEYS),
@@ -316,7 +317,7 @@ mod tests {
         assert!(hrefs(Role::Operator).contains(&"/cards"));
         assert!(!hrefs(Role::Operator).contains(&"/audit"));
         assert!(hrefs(Role::Auditor).contains(&"/audit"));
-        let keys = ["/keys", "/key-requests", "/ceremonies", "/campaigns", "/vault"];
+        let keys = ["/keys", "/key-groups", "/key-requests", "/ceremonies", "/campaigns", "/vault"];
         let security: Vec<_> = keys.into_iter().chain(["/system", "/users", "/account"]).collect();
         assert_eq!(hrefs(Role::Security), security);
     }

@@ -52,6 +52,10 @@ const PAGES: &[(&str, &str, &str)] = &[
     ("/users/{name}", "/users/reader", "s"),
     ("pages::key::NEW", "/new-key", "k"),
     ("/keys/{place}", "/keys/load.1.1", KEYS),
+    ("pages::derive::PATH", "/derive-keys", "k"),
+    ("pages::import::PATH", "/import-keys", "k"),
+    ("pages::group::NEW", "/new-key-group", "k"),
+    ("/key-groups/{name}", "/key-groups/purse", KEYS),
     ("pages::ceremony::NEW", "/new-ceremony", "k"),
     ("/ceremonies/{number}", "/ceremonies/C20261122-01", KEYS),
     ("/ceremonies/{number}/protocol", "/ceremonies/C20261122-01/protocol", KEYS),
@@ -65,6 +69,7 @@ const PAGES: &[(&str, &str, &str)] = &[
 /// An act: the route, its addresses, who may do it. Who may is held off by the token of the form.
 const ACTS: &[(&str, &[&str], &str)] = &[
     ("pages::audit::CHAIN", &["/audit-chain"], "a"),
+    ("pages::audit::VERIFY", &["/audit-chain/verify"], "a"),
     ("pages::person::NEW", &["/new-user"], "s"),
     (
         "/users/{name}/{act}",
@@ -93,7 +98,22 @@ const ACTS: &[(&str, &[&str], &str)] = &[
         ],
         "k",
     ),
+    ("pages::derive::PATH", &["/derive-keys"], "k"),
+    ("pages::import::PATH", &["/import-keys"], "k"),
+    ("pages::import::ASK", &["/import-keys/ask"], "k"),
+    ("pages::group::NEW", &["/new-key-group"], "k"),
+    (
+        "/key-groups/{name}/{act}",
+        &[
+            "/key-groups/purse/change",
+            "/key-groups/purse/export",
+            "/key-groups/purse/remove",
+            "/key-groups/purse/x",
+        ],
+        "k",
+    ),
     ("pages::ceremony::NEW", &["/new-ceremony"], "k"),
+    ("/ceremonies/{number}/{act}", &["/ceremonies/C20261122-01/sign"], "k"),
     (
         "/ceremonies/{number}/{act}",
         &["/ceremonies/C20261122-01/give", "/ceremonies/C20261122-01/draw", "/ceremonies/C20261122-01/sheet"],
@@ -137,7 +157,7 @@ fn readers(path: &str) -> &'static str {
     match path {
         "/users" => "s",
         "/audit" => "a",
-        "/keys" | "/key-requests" | "/campaigns" | "/campaign-cards" | "/ceremonies" => KEYS,
+        "/keys" | "/key-groups" | "/key-requests" | "/campaigns" | "/campaign-cards" | "/ceremonies" => KEYS,
         _ => BUSINESS,
     }
 }

@@ -174,9 +174,8 @@ async fn every_list_opens_sorts_and_exports_in_both_languages() {
     operator.sign_in("operator").await;
     for list in ykt_web::lists::all_lists() {
         let client = match list.path {
-            "/users" | "/keys" | "/key-requests" | "/ceremonies" | "/campaigns" | "/campaign-cards" => {
-                &mut security
-            }
+            "/users" | "/keys" | "/key-groups" | "/key-requests" | "/ceremonies" | "/campaigns"
+            | "/campaign-cards" => &mut security,
             "/audit" => &mut auditor,
             _ => &mut operator,
         };

@@ -191,8 +191,6 @@ async fn a_record_and_the_chain_have_their_pages() {
     assert!(page.contains("Audit record 1") && page.contains("Not signed yet"), "{page}");
     assert_eq!(auditor.get("/audit/999999").await.status, StatusCode::NOT_FOUND);
     assert_eq!(auditor.get("/audit/x").await.status, StatusCode::NOT_FOUND);
-    let chain = auditor.get("/audit-chain").await.text();
-    assert!(chain.contains("records are whole; no checkpoint signs them yet"), "{chain}");
     let export = auditor.get("/audit.jsonl").await;
     let trust = ykt_office::audit::Trust::Named;
     assert!(ykt_office::audit::file::verify(export.body.as_slice(), trust).unwrap().is_whole());
@@ -201,4 +199,46 @@ async fn a_record_and_the_chain_have_their_pages() {
     for path in ["/audit/1", "/audit-chain", "/audit.jsonl"] {
         assert_eq!(security.get(path).await.status, StatusCode::FORBIDDEN, "{path}");
     }
+}
+
+/// A look at the chain claims what was read: at first what came after the last checkpoint, or nothing when there is none;
+/// all of it once somebody had it verified, and what was added since.
+#[tokio::test]
+async fn a_look_at_the_chain_claims_what_was_read() {
+    let says = |page: String, words: &[&str]| {
+        assert!(words.iter().all(|word| page.contains(word)), "{words:?} in {page}");
+    };
+    let mut auditor = Client::new(world::full());
+    auditor.sign_in("auditor").await;
+    let page = auditor.get("/audit-chain").await;
+    says(page.text(), &["Not verified", "Nothing was verified since the server was started"]);
+    let csrf = page.field("csrf");
+    auditor.post("/audit-chain/verify", &[("csrf", &csrf)]).await;
+    says(auditor.get("/audit-chain").await.text(), &["there were on 2026-11-22 20:30:00 were verified then"]);
+
+    let app = world::with_keys();
+    let mut auditor = Client::new(app.clone());
+    auditor.sign_in("auditor").await;
+    let csrf = auditor.get("/audit-chain").await.field("csrf");
+    assert_eq!(auditor.post("/audit-chain", &[("csrf", &csrf)]).await.status, StatusCode::SEE_OTHER);
+    let page = auditor.get("/audit-chain").await.text();
+    says(page, &["Partly verified", "The signature of checkpoint 1 fits", "what lies before was not read"]);
+    auditor.post("/audit-chain/verify", &[("csrf", &csrf)]).await;
+    let page = auditor.get("/audit-chain").await.text();
+    says(page, &["Records 1 to", "later ones since then up to now", "Checkpoints: 1"]);
+    let log = auditor.get("/audit?text=audit%2Fverify").await.text();
+    says(log, &["records are whole, last link"]);
+
+    // A record behind the checkpoint is altered past the program: the next look tells which.
+    let head = app.store.read(ykt_office::audit::head).unwrap().unwrap().seq;
+    app.store
+        .write(|tx| {
+            tx.execute("DROP TRIGGER office_audit_stays", &[])?;
+            tx.execute(
+                "UPDATE office_audit SET who = 'nobody' WHERE seq = $1",
+                &[i64::try_from(head).unwrap().into()],
+            )
+        })
+        .unwrap();
+    says(auditor.get("/audit-chain").await.text(), &["Altered", &format!("Record {head} is the first")]);
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ykt_base::{Asn8, Clock, Date, DateTime, IssuerFactor, KeyVersion, MerchantCode, PosNo, Rng, TerminalId};
 use ykt_kmc::campaigns::{self, CardChoice, NewCampaign};
 use ykt_kmc::download::{Download, LineKind, NewLine, NewRight, RightTo, fingerprint};
+use ykt_kmc::registry::groups::{self, Group};
 use ykt_kmc::{Centre, Operation};
 use ykt_office::Act;
 use ykt_office::cards::{self, CardEvent, CardKind, NewCard};
@@ -173,6 +174,8 @@ pub fn traded() -> App {
         cards: CardChoice::Listed((1..=30).map(card).collect()),
     };
     centre.store.write(|tx| campaigns::plan(tx, &campaign, &act)).unwrap();
+    let group = Group { name: "purse".to_owned(), title: "Purse keys".to_owned(), places: vec![load] };
+    centre.store.write(|tx| groups::put(tx, &group, &act)).unwrap();
     lines(&app.store);
     App { vault: Some(vault), centre: Some(Arc::new(centre)), ..app }
 }
