@@ -7,7 +7,7 @@ use crate::derived::spread;
 use crate::fault::Fault;
 use crate::ledger::{self, Plan};
 use crate::objects::{Shelf, handle_of, template};
-use crate::record::{Note, id};
+use crate::record::id;
 use crate::settings::{Mechanisms, Settings};
 use crate::vault::{Desk, HsmVault};
 use cryptoki::error::{Error, RvError};
@@ -101,8 +101,7 @@ impl Drafted<'_> {
     /// look for what was left when this process does not come to its end.
     fn open(&mut self) -> Result<(), Fault> {
         if !self.is_open {
-            let latest: Vec<_> = self.shelf.ledger.latest().into_iter().map(|(handle, _)| handle).collect();
-            latest.into_iter().try_for_each(|latest| self.destroy(latest))?;
+            self.line.write_latest(&mut self.shelf.ledger, 0)?;
             self.is_open = true;
         }
         Ok(())
@@ -113,9 +112,9 @@ impl Drafted<'_> {
         let condemned = self.shelf.ledger.condemned();
         condemned.into_iter().try_for_each(|key| self.destroy(key))?;
         if self.is_open {
-            let latest = Note::Latest(self.shelf.ledger.revision());
+            let revision = self.shelf.ledger.revision();
             // Without it the next change looks at the whole token.
-            let _ = self.line.write(&mut self.shelf.ledger, latest);
+            let _ = self.line.write_latest(&mut self.shelf.ledger, revision);
         }
         Ok(())
     }

@@ -199,7 +199,7 @@ impl Line<'_> {
 
     /// Whether nobody has begun a change since.
     fn is_latest(&self, known: &Ledger<ObjectHandle>) -> Result<bool, Fault> {
-        let [(handle, latest)] = known.latest()[..] else { return Ok(false) };
+        let [(handle, latest @ Note::Latest(1..))] = known.latest()[..] else { return Ok(false) };
         match self.note(handle) {
             Ok(note) => Ok(note == *latest),
             Err(Fault::Token(Error::Pkcs11(RvError::ObjectHandleInvalid, _))) => Ok(false),
@@ -282,6 +282,21 @@ impl Line<'_> {
         ])?;
         ledger.add_note(handle.handle(), handle, note);
         Ok(handle)
+    }
+
+    /// Writes over the note of the latest change, which nothing depends on. A token that does not allow that, or has not
+    /// exactly one, gets another in its place: destroying is slow where thousands of objects are.
+    pub(crate) fn write_latest(&self, ledger: &mut Ledger<ObjectHandle>, revision: u64) -> Result<(), Fault> {
+        let (note, known) = (Note::Latest(revision), ledger.latest());
+        let known: Vec<_> = known.into_iter().map(|(handle, _)| handle).collect();
+        if let [handle] = known[..]
+            && self.session.update_attributes(handle, &[Attribute::Value(note.to_bytes())]).is_ok()
+        {
+            ledger.add_note(handle.handle(), handle, note);
+            return Ok(());
+        }
+        known.into_iter().try_for_each(|handle| self.destroy(ledger, handle))?;
+        self.write(ledger, note).map(drop)
     }
 
     /// Destroys an object of ours.

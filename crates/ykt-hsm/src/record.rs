@@ -35,8 +35,8 @@ pub(crate) enum Note {
     },
     /// The import of this number is whole.
     Whole(u64),
-    /// The change of this revision was the latest, and it is complete. Gone while keys are being changed: whoever knows
-    /// this object and finds it still there knows the whole token.
+    /// The change of this revision was the latest, and it is complete; 0 while keys are being changed. Whoever knows this
+    /// object and finds it as it was knows the whole token.
     Latest(u64),
     /// Another application's.
     Foreign,
