@@ -290,7 +290,7 @@ impl Line<'_> {
         let (note, known) = (Note::Latest(revision), ledger.latest());
         let known: Vec<_> = known.into_iter().map(|(handle, _)| handle).collect();
         if let [handle] = known[..]
-            && self.session.update_attributes(handle, &[Attribute::Value(note.to_bytes())]).is_ok()
+            && self.session.update_attributes(handle, &[Attribute::Label(note.label())]).is_ok()
         {
             ledger.add_note(handle.handle(), handle, note);
             return Ok(());

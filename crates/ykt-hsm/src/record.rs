@@ -18,6 +18,8 @@ const LATEST: u8 = 4;
 
 /// `CKA_LABEL` of the record of the vault as a whole.
 const VAULT_LABEL: &[u8] = b"vault";
+/// `CKA_LABEL` of the note of the latest change, before its revision: a label is what tokens let be written over.
+const LATEST_LABEL: &str = "latest change ";
 
 /// A data object of the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +51,7 @@ impl Note {
             Note::Vault(_) => VAULT_LABEL.to_vec(),
             Note::Key(record) | Note::Arriving { record, .. } => label(&record.place),
             Note::Whole(import) => format!("import {import} is whole").into_bytes(),
-            Note::Latest(_) => b"latest change".to_vec(),
+            Note::Latest(revision) => format!("{LATEST_LABEL}{revision}").into_bytes(),
             Note::Foreign => Vec::new(),
         }
     }
@@ -63,7 +65,7 @@ impl Note {
                 [&[ARRIVING], import.to_be_bytes().as_slice(), &record.to_bytes()].concat()
             }
             Note::Whole(import) => [&[WHOLE], import.to_be_bytes().as_slice()].concat(),
-            Note::Latest(revision) => [&[LATEST], revision.to_be_bytes().as_slice()].concat(),
+            Note::Latest(_) => vec![LATEST],
             Note::Foreign => Vec::new(),
         }
     }
@@ -83,9 +85,9 @@ impl Note {
                 let import = u64::from_be_bytes(fields.array()?);
                 fields.0.is_empty().then_some(Note::Whole(import))
             }
-            LATEST => {
-                let revision = u64::from_be_bytes(fields.array()?);
-                fields.0.is_empty().then_some(Note::Latest(revision))
+            LATEST if fields.0.is_empty() => {
+                let revision = std::str::from_utf8(label).ok()?.strip_prefix(LATEST_LABEL)?;
+                revision.parse().ok().map(Note::Latest)
             }
             _ => KeyRecord::from_bytes(bytes).map(Note::Key),
         }

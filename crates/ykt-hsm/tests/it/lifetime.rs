@@ -121,7 +121,7 @@ fn a_change_sees_what_another_process_has_changed() {
             vault.generate(place, KeyAlgorithm::Tdes, &mut NeverAsked).unwrap();
         }
         let record = LOAD[1].to_string();
-        for label in ["latest change", &record] {
+        for label in ["latest change 2", &record] {
             let (removed, said) =
                 token.foreign_reader(&["--delete-object", "--type", "data", "--label", label]);
             assert!(removed, "{said}");
