@@ -9,9 +9,11 @@
     reason = "a bench stops at the first surprise, and prints its table"
 )]
 
+#[path = "../../ykt-store/benches/sheet/mod.rs"]
+mod sheet;
+
+use sheet::{begin, once, part};
 use std::hint::black_box;
-use std::path::Path;
-use std::time::Instant;
 use ykt_base::{Asn8, KeyVersion};
 use ykt_office::cards::{self, CardKind, NewCard};
 use ykt_office::merchants::{self, NewMerchant};
@@ -56,41 +58,31 @@ fn deliver_list(store: &Store, act: &Act) {
         .unwrap();
 }
 
-fn timed<T>(what: &str, count: u64, work: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let done = work();
-    let seconds = start.elapsed().as_secs_f64();
-    println!("{what:<52} {count:>9} in {seconds:>6.2} s {:>12.0}/s", count as f64 / seconds);
-    done
-}
-
 fn main() {
-    let load = std::fs::read_to_string(Path::new("/proc/loadavg")).unwrap_or_default();
-    println!("Registers of {CARDS} cards; load average {}", load.split(' ').next().unwrap_or("unknown"));
-    // Beside the program, so that the disk is the one the build is on; temporary folders may lie in memory.
-    let program = std::env::current_exe().unwrap();
-    let dir = tempfile::Builder::new().prefix("bench-office-").tempdir_in(program.parent().unwrap()).unwrap();
+    begin(&format!("Registers of {CARDS} cards"));
+    let dir = sheet::home();
     let store = Store::open(dir.path(), &[MODULE]).unwrap();
     let act = Act::of_system("bench", "20260302120000".parse().unwrap());
-    timed("cards registered, 10,000 per transaction", CARDS, || {
+    part("Cards");
+    once("cards registered, 10,000 per transaction", CARDS, || {
         for first in (0..CARDS).step_by(usize::try_from(BATCH).unwrap()) {
             let batch: Vec<NewCard> = (first..first + BATCH).map(new_card).collect();
             store.write(|tx| cards::register(tx, &batch, &act)).unwrap();
         }
     });
     let some: Vec<Asn8> = (0..ISSUED).map(asn).collect();
-    timed("cards issued, one transaction", ISSUED, || {
+    once("cards issued, one transaction", ISSUED, || {
         store.write(|tx| cards::issue(tx, &some, &act)).unwrap()
     });
-    timed("of them reported lost, one transaction", ISSUED, || {
+    once("of them reported lost, one transaction", ISSUED, || {
         store
             .write(|tx| some.iter().try_for_each(|asn| cards::report_loss(tx, asn, act.at, &act).map(drop)))
             .unwrap()
     });
     deliver_list(&store, &act);
     let registers =
-        timed("cards and losses read into the snapshot", CARDS, || store.read(Registers::load).unwrap());
-    let found = timed("lookups in no order, half of them unknown cards", LOOKUPS, || {
+        once("cards and losses read into the snapshot", CARDS, || store.read(Registers::load).unwrap());
+    let found = once("lookups in no order, half of them unknown cards", LOOKUPS, || {
         let mut no = 1_u64;
         (0..LOOKUPS)
             .filter(|_| {
@@ -99,5 +91,5 @@ fn main() {
             })
             .count()
     });
-    println!("{:<52} {found:>9}", "of which known");
+    println!("{:<66} {found:>10}", "of which known");
 }
