@@ -109,14 +109,15 @@ impl Drop for Running {
 
 /// Starts `ykt serve`; where counters find it comes back.
 fn serve(at: &Path) -> (Running, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ykt"))
+    let mut served = Command::new(env!("CARGO_BIN_EXE_ykt"))
         .current_dir(at)
         .env("YKT_VAULT_PASSPHRASE", PASSPHRASE)
         .args(["serve", "--listen", "127.0.0.1:0", "--config", "ykt.toml"])
         .stderr(Stdio::piped())
         .spawn()
+        .map(Running)
         .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut said = BufReader::new(served.0.stderr.take().unwrap());
     let mut line = String::new();
     loop {
         line.clear();
@@ -124,7 +125,7 @@ fn serve(at: &Path) -> (Running, String) {
         if let Some((_, port)) = line.trim_end().split_once("key download for lines on https://127.0.0.1:") {
             let centre = format!("localhost:{port}");
             std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-            return (Running(child), centre);
+            return (served, centre);
         }
     }
 }
