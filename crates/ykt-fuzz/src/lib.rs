@@ -15,13 +15,18 @@ mod chip;
 mod choices;
 mod files;
 mod money;
+mod papers;
+mod vault_line;
 
 pub use apdu::apdu;
 pub use files::files;
 pub use money::money;
+pub use papers::papers;
+pub use vault_line::vault_line;
 
 /// What a fuzzer calls with an input.
 pub type Target = fn(&[u8]);
 
 /// Every target under its name, which is also the folder of its corpus.
-pub const TARGETS: [(&str, Target); 3] = [("apdu", apdu), ("files", files), ("money", money)];
+pub const TARGETS: [(&str, Target); 5] =
+    [("apdu", apdu), ("files", files), ("money", money), ("papers", papers), ("vault_line", vault_line)];

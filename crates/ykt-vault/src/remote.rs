@@ -19,6 +19,7 @@ pub use answers::Fate;
 pub use client::RemoteVault;
 pub use endpoint::{Endpoint, RemoteError, TlsFiles};
 pub use server::{Event, Report, Server, Service, Stop};
+pub use timed::Line;
 
 /// Longest wait for a TCP connection, in milliseconds.
 pub const CONNECT_MS_MAX: u64 = 2_000;

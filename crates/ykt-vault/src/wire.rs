@@ -61,6 +61,28 @@ pub enum FrameError {
     Message(#[from] WireError),
 }
 
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// To a vault.
+    Asks,
+    /// From a vault.
+    Answers,
+}
+
+/// The bytes that this program writes for the value of `message` (without its length and version): the same ones, since
+/// each value has one form. For whoever tests a program that speaks the language.
+///
+/// # Errors
+/// [`WireError`] naming the byte, when they are no message of that side.
+pub fn rewritten(message: &[u8], side: Side) -> Result<Zeroizing<Vec<u8>>, WireError> {
+    let frame = match side {
+        Side::Asks => Frame::of(&codec::decode::<Message<'_>>(message)?),
+        Side::Answers => Frame::of(&codec::decode::<Answer>(message)?),
+    };
+    Ok(Zeroizing::new(frame.as_bytes().get(HEADER_LEN..).unwrap_or_default().to_vec()))
+}
+
 /// A whole frame, wiped when dropped.
 #[derive(Clone)]
 pub(crate) struct Frame(Out);

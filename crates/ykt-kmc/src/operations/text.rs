@@ -5,6 +5,7 @@ use super::{KEYS_MAX, Operation};
 use crate::place::{PlaceName, key_name};
 use std::str::FromStr;
 use ykt_base::hex::{self, Hex};
+use ykt_office::text::one_line;
 use ykt_vault::pair::{Side, SwitchOver};
 use ykt_vault::{KeyAlgorithm, KeyPlace, KeyRef, KeyState, WrappedKey};
 
@@ -22,7 +23,7 @@ pub struct OperationTextError {
 }
 
 impl Operation {
-    /// The text a request keeps.
+    /// The text a request keeps. A party's name is one line of it, and brings no keys of its own.
     #[must_use]
     pub fn to_text(&self) -> String {
         let on = |word: &str, place: &KeyPlace| format!("{word} {}", PlaceName(*place));
@@ -36,11 +37,11 @@ impl Operation {
                 lines(format!("derive {}", key_name(*seed)), keys.iter().map(|key| key_name(*key)).collect())
             }
             Operation::Import { party, transport, keys } => lines(
-                format!("import {} {party}", key_name(*transport)),
+                format!("import {} {}", key_name(*transport), one_line(party)),
                 keys.iter().map(wrapped_line).collect(),
             ),
             Operation::Export { party, transport, places } => lines(
-                format!("export {} {party}", key_name(*transport)),
+                format!("export {} {}", key_name(*transport), one_line(party)),
                 places.iter().map(|place| PlaceName(*place).to_string()).collect(),
             ),
             Operation::Activate(place) => on("activate", place),
@@ -86,12 +87,12 @@ impl FromStr for Operation {
             "import" => {
                 let keys = rest.iter().map(|line| wrapped(line)).collect::<Option<_>>();
                 let keys = keys.ok_or_else(each("wrapped keys"))?;
-                Operation::Import { party: last.to_owned(), transport: key()?, keys }
+                Operation::Import { party: one_line(last), transport: key()?, keys }
             }
             "export" => {
                 let places = rest.iter().map(|line| line.parse().ok().map(|PlaceName(place)| place));
                 let places = places.collect::<Option<_>>().ok_or_else(each("names of keys"))?;
-                Operation::Export { party: last.to_owned(), transport: key()?, places }
+                Operation::Export { party: one_line(last), transport: key()?, places }
             }
             "activate" => Operation::Activate(place()?),
             "retire" => Operation::Retire(place()?),
@@ -176,6 +177,10 @@ mod tests {
         ] {
             assert_eq!(operation.to_text().parse::<Operation>().as_ref(), Ok(&operation));
         }
+        // A name of two lines brings no second key.
+        let smuggled = Operation::Export { party: "X\nload.1.1".into(), transport, places: vec![place] };
+        let kept = Operation::Export { party: "X load.1.1".into(), transport, places: vec![place] };
+        assert_eq!(smuggled.to_text().parse::<Operation>().as_ref(), Ok(&kept));
         for wrong in [
             "",
             "explode purchase.1.1",

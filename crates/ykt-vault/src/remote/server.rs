@@ -65,6 +65,32 @@ impl Service {
         Service { vault, rng: Box::new(rng), answers: Answers::default() }
     }
 
+    /// Answers on a line until its peer is gone. Between two messages a peer may be silent for as long as it likes; a message
+    /// that has begun must come, and its answer be taken, within [`ANSWER_S_MAX`].
+    ///
+    /// # Errors
+    /// [`FrameError`] for a message that is none; who dropped the line without a word is nobody's concern.
+    pub fn converse(&self, line: &mut impl timed::Line, report: Report<'_>) -> Result<(), FrameError> {
+        let patience = Some(Duration::from_secs(ANSWER_S_MAX));
+        loop {
+            line.allow(None);
+            match wire::read_begun::<Message<'_>, _>(line, MESSAGE_LEN_MAX, |line| line.allow(patience)) {
+                Ok(None) => return Ok(()),
+                Ok(Some(message)) => {
+                    let answer = self.answer(message, report);
+                    line.allow(patience);
+                    answer.write(line)?;
+                }
+                Err(error) => {
+                    // What follows cannot be read either; the peer may already be gone.
+                    line.allow(patience);
+                    let _gone = Frame::of(&Answer::NotUnderstood(error.to_string())).write(line);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
     fn answer(&self, message: Message<'_>, report: Report<'_>) -> Frame {
         match message {
             Message::Ask(question) => {
@@ -297,11 +323,11 @@ impl Server {
 
     fn converse(&self, line: Line, number: u64, service: &Service, report: Report<'_>) {
         let answered = match (line, &self.listener) {
-            (Line::Unix(line), _) => answer(&mut Timed::new(line), service, report),
+            (Line::Unix(line), _) => service.converse(&mut Timed::new(line), report),
             (Line::Tcp(line), Listener::Tls(_, config)) => match welcome(line, config) {
                 Ok(mut line) => {
                     self.stop.known(number);
-                    answer(&mut line, service, report)
+                    service.converse(&mut line, report)
                 }
                 Err(reason) => return report(Event::Stranger { reason }),
             },
@@ -309,30 +335,6 @@ impl Server {
         };
         if let Err(reason) = answered {
             report(Event::Dropped { reason });
-        }
-    }
-}
-
-/// Between two messages a peer may be silent for as long as it likes; a message that has begun must come, and its answer
-/// be taken, within [`ANSWER_S_MAX`]. Who dropped the connection's end of it without a word is nobody's concern; a broken
-/// message is.
-fn answer(line: &mut impl timed::Line, service: &Service, report: Report<'_>) -> Result<(), FrameError> {
-    let patience = Some(Duration::from_secs(ANSWER_S_MAX));
-    loop {
-        line.allow(None);
-        match wire::read_begun::<Message<'_>, _>(line, MESSAGE_LEN_MAX, |line| line.allow(patience)) {
-            Ok(None) => return Ok(()),
-            Ok(Some(message)) => {
-                let answer = service.answer(message, report);
-                line.allow(patience);
-                answer.write(line)?;
-            }
-            Err(error) => {
-                // What follows cannot be read either; the peer may already be gone.
-                line.allow(patience);
-                let _gone = Frame::of(&Answer::NotUnderstood(error.to_string())).write(line);
-                return Err(error);
-            }
         }
     }
 }

@@ -30,7 +30,8 @@ sockets! { TcpStream UnixStream }
 
 /// A line whose peer has until a moment.
 pub trait Line: Read + Write + Send {
-    /// The peer has so long from now on, whatever it sends and takes meanwhile; `None`: as long as it is silent.
+    /// The peer has so long from now on, whatever it sends and takes meanwhile; `None`: as long as it is silent. A line
+    /// in memory needs none.
     fn allow(&mut self, patience: Option<Duration>);
 }
 

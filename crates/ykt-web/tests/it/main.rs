@@ -7,6 +7,7 @@ mod client;
 mod doors;
 mod download;
 mod figures;
+mod hostile;
 mod key_forms;
 mod keys;
 mod people;
