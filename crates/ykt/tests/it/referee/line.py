@@ -12,6 +12,7 @@ import json
 import ssl
 import sys
 import tomllib
+from contextlib import ExitStack
 from http.client import HTTPSConnection
 from pathlib import Path
 
@@ -266,17 +267,13 @@ def main():
     opened = centre.ask("cards", opening)
     expect("the same call again", opened, centre.ask("cards", opening))
     expect("refused cards", [], opened["refused"])
-    cards = [
-        Card(one, Slot(told["ykt"], "card", chip), keys, levels) for one, chip in zip(opened["open"], told["chips"])
-    ]
-    try:
+    with ExitStack() as slots:
+        chips = [slots.enter_context(Slot(told["ykt"], "card", chip)) for chip in told["chips"]]
+        cards = [Card(one, chip, keys, levels) for one, chip in zip(opened["open"], chips)]
         be_refused(centre, told, application, cards, steps)
         checked = personalise(centre, cards, steps)
         for card in cards:
             use(card, steps)
-    finally:
-        for card in cards:
-            card.slot.__exit__()
     finish = {"cards": [{"card": cards[0].id}, {"card": cards[1].id, "failed": "thrown away at the end"}]}
     for _ in range(2):
         expect("endings", {"cards": [None, None]}, centre.ask("finish", finish))
