@@ -3,7 +3,9 @@
 // For each language: three custodians and an administrator, each in a session of his own, hold a ceremony; one mistypes
 // his component, one draws it and fetches its sheet, which comes once. The administrator asks to activate a key that
 // came of it and cannot approve that himself, neither by the page nor past it; a second one approves. The auditor
-// finds the refusal and the approval in the audit log and takes exactly what he sees home.
+// finds the refusal and the approval in the audit log and takes exactly what he sees home, and has the whole of it
+// verified. Then a key administrator makes a group, hands it out, brings the exported file back, is told that its keys
+// are here already, and loses nothing he typed when a form is refused.
 import { createCipheriv, randomBytes } from "node:crypto";
 import { fitsPhone, inBrowser, must, newPage, signIn } from "./browser.mjs";
 
@@ -24,6 +26,50 @@ function kcv(component) {
 const form = (page, act) => page.locator(`form[action$="/${act}"]`);
 const submit = (page, act) => form(page, act).locator("button").click();
 const main = async (page) => (await page.locator("main").innerText()).replace(/\s+/g, " ");
+
+// A group of keys goes out in a file and comes back; what is refused says why and keeps what was typed.
+async function group(administrator, colleague, lang) {
+  const name = `purse-${lang}`;
+  await administrator.goto(`${url}/new-key-group`);
+  await administrator.fill("#new-key-group-name", name);
+  await administrator.fill("#new-key-group-title", "Purse keys");
+  await administrator.fill("#new-key-group-keys", "purchase.1.1 lode.1.1");
+  await submit(administrator, "new-key-group");
+  const refusal = await administrator.locator('[role="alert"]').first().innerText();
+  must(refusal.includes("lode.1.1"), `the refusal does not say what it found: ${refusal}`);
+  must((await administrator.inputValue("#new-key-group-title")) === "Purse keys", "what was typed is lost");
+  await administrator.fill("#new-key-group-keys", "purchase.1.1\nunload.1.1");
+  await submit(administrator, "new-key-group");
+  await administrator.waitForURL(`**/key-groups/${name}`);
+  await administrator.fill("#export-party", "Dongcheng");
+  await administrator.fill("#export-reason", "PSAMs of the neighbour city");
+  await submit(administrator, "export");
+  await administrator.waitForURL("**/key-requests/*");
+  const request = administrator.url();
+  await colleague.goto(request);
+  await submit(colleague, "approve");
+  const file = await (await administrator.request.get(`${request}/file`)).text();
+  must(file.includes("\nkeys: 2\n"), `the file has not both keys: ${file}`);
+
+  await administrator.goto(`${url}/import-keys`);
+  await administrator.fill("#import-keys-party", "Dongcheng");
+  const altered = Buffer.from(file.replace("unload,1,1", "unload,1,9"));
+  const chosen = { name: "keys.txt", mimeType: "text/plain", buffer: altered };
+  await administrator.setInputFiles('input[type="file"]', chosen);
+  await submit(administrator, "import-keys");
+  const told = await administrator.locator('[role="alert"]').first().innerText();
+  must((await administrator.inputValue("#import-keys-text")).includes("unload,1,9"), "the file is lost");
+  must((await administrator.inputValue("#import-keys-party")) === "Dongcheng", "the sender is lost");
+  must(told.length > 10, "an altered file is refused without a word");
+  await administrator.setInputFiles('input[type="file"]', { ...chosen, buffer: Buffer.from(file) });
+  await submit(administrator, "import-keys");
+  const shown = await main(administrator);
+  must(shown.includes("unload.1.1") && shown.includes("Dongcheng"), `the file is not shown: ${shown}`);
+  must((await form(administrator, "ask").count()) === 0, "keys that are here can be asked for again");
+  await fitsPhone(administrator, url, [
+    "/key-groups", `/key-groups/${name}`, "/import-keys", "/derive-keys", new URL(request).pathname,
+  ]);
+}
 
 async function walk(browser, lang) {
   const version = VERSIONS[lang];
@@ -127,6 +173,13 @@ async function walk(browser, lang) {
   for (const [number] of rows) {
     must(lines.some((line) => line.startsWith(`${number},`)), `record ${number} is not in the file`);
   }
+  // A look claims what was read; the whole is read when told to.
+  await auditor.goto(`${url}/audit-chain`);
+  await submit(auditor, "verify");
+  await auditor.waitForURL("**/audit-chain");
+  must((await auditor.locator(".head .tag.good").count()) === 1, "the log is not whole");
+
+  await group(administrator, colleague, lang);
   must((await administrator.goto(`${url}/audit`)).status() === 403, "an administrator reads the audit log");
 
   must(complaints.length === 0, complaints.join("\n"));
