@@ -153,7 +153,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         CampaignAct::Start { person, reason, id, campaign: name } => {
             let operation = Operation::StartCampaign { campaign: name.clone() };
-            return keys::ask(&desk, (person, reason, id.clone()), &operation);
+            return keys::ask(&desk, (person, reason, id.clone()), &[operation]);
         }
         CampaignAct::Release { person, campaign: name, card } => {
             let act = manages(person)?;

@@ -4,20 +4,23 @@ mod dialogue;
 mod paper;
 
 use crate::installation::{self, Place};
+use crate::keyboard::say;
 use crate::keys;
 use crate::machine::{SystemClock, SystemRng};
-use crate::token::screen::{Words, say};
+use crate::token::screen::Words;
 use crate::who::Person as KeyAdministrator;
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, Subcommand};
 use paper::Paper;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use ykt_base::hex::{self, Hex};
 use ykt_base::{Clock, DateTime};
-use ykt_kmc::ceremonies::{self, NewCeremony};
+use ykt_kmc::ceremonies::{self, CeremonyRow, NewCeremony};
 use ykt_kmc::registry::{self, Source, Word};
-use ykt_office::people::{People, Permission};
+use ykt_office::people::{self, People, Permission};
 use ykt_store::{Paging, Store};
 use ykt_vault::ceremony::{Ceremony, Component, Person, Plan, Protocol, Purpose, Way};
 use ykt_vault::{
@@ -47,13 +50,14 @@ enum Act {
         #[command(flatten)]
         paper: Paper,
     },
-    /// Bring a key of an earlier ceremony into a vault that has it not, from its sheets or component cards
+    /// Bring a key of an earlier ceremony into a vault that has it not, from its sheets or component cards; or the
+    /// transport key of blank cards, from the components their maker sent
     Import {
         #[command(flatten)]
         meeting: Meeting,
         #[command(flatten)]
         key: NewKey,
-        /// Combined KCV of the earlier ceremony, 6 hex digits
+        /// Combined KCV of the earlier ceremony, or the one the maker states, 6 hex digits
         #[arg(long, value_parser = kcv)]
         kcv: [u8; 3],
     },
@@ -78,7 +82,11 @@ enum Act {
         paper: Paper,
     },
     /// List ceremonies
-    List,
+    List {
+        /// As JSON, one object a ceremony
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the protocol of a ceremony
     Protocol {
         /// Number of the ceremony
@@ -154,7 +162,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             hold(&args.place, meeting, Purpose::Recovery { kcv: *kcv }, &key.roots, None)
         }
         Act::Sheets { paper } => specimen(paper),
-        Act::List => list(&open_store(&args.place)?),
+        Act::List { json } => list(&open_store(&args.place)?, *json),
         Act::Protocol { number } => {
             let found = open_store(&args.place)?.read(|tx| ceremonies::protocol(tx, number))?;
             let text = found.with_context(|| format!("there is no ended ceremony {number}"))?;
@@ -178,6 +186,7 @@ fn hold(
     paper: Option<&Paper>,
 ) -> anyhow::Result<ExitCode> {
     let roots = ceremonies::roots(roots, meeting.key)?;
+    let new_roots = roots.clone();
     let new = NewCeremony {
         place: meeting.room.clone(),
         custodians: meeting.custodians.clone(),
@@ -189,10 +198,13 @@ fn hold(
     let config = place.config()?;
     let store = installation::open_store(&config)?;
     let Some(vault) = installation::open_logged_vault(&config, &store)? else {
-        bail!("a ceremony needs the vault its key goes into: configure it and what opens it");
+        bail!("a ceremony needs the vault its key goes into: {}", installation::NO_VAULT);
     };
     installation::refuse_demonstration(&config, &store, Some(&vault))?;
     let people = People::new(store.clone(), config.sign_in_rules(), &mut SystemRng)?;
+    are_ready(&people, &store, meeting)?;
+    is_possible(&*vault.keys, &new)?;
+    paper.map_or(Ok(()), Paper::is_ready)?;
     say(format_args!(
         "{}: {}",
         meeting.administrator,
@@ -202,15 +214,58 @@ fn hold(
     if let Some(sealed) = &vault.sealed {
         has_its_pair(sealed, &store, &act)?;
     }
-    let centre = installation::centre(&store, &vault)?;
+    let centre = Arc::new(installation::centre(&store, &vault)?);
     centre.ceremonies.forget(act.at)?;
     let held = dialogue::hold(people, &centre, &act, new, paper)?;
     let text = store.read(|tx| ceremonies::protocol(tx, &held.number))?.unwrap_or_default();
-    if let Some(file) = &meeting.protocol {
-        std::fs::write(file, &text).with_context(|| format!("protocol {}", file.display()))?;
+    match &meeting.protocol {
+        Some(file) => {
+            let kept = format!("it is kept; `ykt ceremony protocol {}` prints it", held.number);
+            std::fs::write(file, &text).with_context(|| format!("protocol {}: {kept}", file.display()))?;
+            say(format_args!("{} {}", Words("protocol", "仪式记录"), file.display()));
+        }
+        None => say(text),
     }
-    println!("{text}");
+    let activate = "ykt keys request --as NAME --reason TEXT activate --generated";
+    if held.right && !new_roots.is_empty() {
+        say(format_args!(
+            "{}\n  {activate}",
+            Words("two key administrators take the keys into use:", "请两名密钥管理员启用：")
+        ));
+    }
     Ok(if held.right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Everybody can sign in on the day: nobody finds in the middle of a ceremony that his password is an old one.
+fn are_ready(people: &People, store: &Store, meeting: &Meeting) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    let mut late = Vec::new();
+    for name in meeting.custodians.iter().chain([&meeting.administrator]) {
+        let user = store.read(|tx| people::user(tx, name))?;
+        if user.is_some_and(|user| people.must_change_password(&user, now)) {
+            late.push(format!("\n  ykt user change-password {name}"));
+        }
+    }
+    if late.is_empty() {
+        return Ok(());
+    }
+    bail!("these passwords must be changed before the ceremony / 仪式前须先修改口令:{}", late.concat())
+}
+
+/// The vault can take the key in the end, or has the one to compare with: said before anybody has given a component.
+fn is_possible(vault: &dyn KeyManagement, new: &NewCeremony) -> anyhow::Result<()> {
+    let there = vault.list()?;
+    let find = |key: &KeyRef| there.iter().find(|info| info.place() == KeyPlace::root(*key));
+    if new.purpose == Purpose::Rehearsal {
+        find(&new.key)
+            .with_context(|| format!("the vault has no {}: there is nothing to rehearse", new.key))?;
+    } else if let Some(taken) = std::iter::once(&new.key).chain(&new.roots).find_map(find) {
+        bail!(
+            "the vault has this key already: {taken}. Name another version (--key, --roots); `ykt ceremony rehearse` \
+             compares sheets and cards with the one that is there, `ykt keys request` derives roots that are missing"
+        );
+    }
+    Ok(())
 }
 
 /// Sees to the pair that signs the centre's protocols. The first ceremony makes it: so many people are never together
@@ -225,16 +280,24 @@ fn has_its_pair(vault: &SoftVault, store: &Store, act: &ykt_office::Act) -> anyh
     vault.change_state(&place, KeyState::Active)?;
     let made = KeyInfo { state: KeyState::Active, ..made };
     store.write(|tx| registry::came(tx, &made, (Source::Generated, ""), Word::of(act)))?;
-    say(format_args!("{} {made}", Words("the centre has its signing pair now:", "中心签名密钥对已生成：")));
+    say(format_args!(
+        "{}\n  {made}",
+        Words("the centre has its signing pair now:", "中心签名密钥对已生成：")
+    ));
     Ok(())
 }
 
-fn list(store: &Store) -> anyhow::Result<ExitCode> {
+fn list(store: &Store, as_json: bool) -> anyhow::Result<ExitCode> {
     let page = store.read(|tx| ceremonies::list(tx, None, Paging::first(1_000)))?;
+    if as_json {
+        println!("{:#}", Value::Array(page.rows.iter().map(row_json).collect()));
+        return Ok(ExitCode::SUCCESS);
+    }
     for row in &page.rows {
         let kcv = row.kcv.map_or_else(|| "-".to_owned(), |kcv| Hex(&kcv).to_string());
-        let ceremonies::CeremonyRow { number, purpose, key, state, began_at, administrator, .. } = row;
-        println!("{number:<16} {began_at}  {purpose:<10} {state:<9} KCV {kcv:<6} {key}, by {administrator}");
+        let CeremonyRow { number, purpose, key, state, began_at, administrator, .. } = row;
+        println!("{number:<12}  {began_at}  {purpose:<9}  {state:<8}  KCV {kcv:<6}");
+        println!("    {key}, by {administrator}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -250,6 +313,22 @@ fn sign(place: &Place, person: &KeyAdministrator, number: &str) -> anyhow::Resul
     centre.ceremonies.sign(&act, number, &*signer, &mut SystemRng)?;
     println!("the protocol of ceremony {number} is signed");
     Ok(ExitCode::SUCCESS)
+}
+
+fn row_json(row: &CeremonyRow) -> Value {
+    json!({
+        "number": row.number,
+        "purpose": row.purpose,
+        "key": row.key,
+        "algorithm": row.algorithm,
+        "place": row.place,
+        "administrator": row.administrator,
+        "state": row.state.to_string(),
+        "began_at": row.began_at.to_string(),
+        "ended_at": row.ended_at.map(|at| at.to_string()),
+        "kcv": row.kcv.map(|kcv| Hex(&kcv).to_string()),
+        "signed": row.signed,
+    })
 }
 
 fn verify(file: &Path, expected: Option<&str>) -> anyhow::Result<ExitCode> {

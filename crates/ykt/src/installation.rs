@@ -21,11 +21,14 @@ use ykt_web::{Config, Environment};
 
 pub use vaults::{Vaults, open_sealed, token};
 
+/// What to do where a vault is needed and none is configured.
+pub const NO_VAULT: &str = "configure it and what opens it, and name the configuration by --config FILE or YKT_CONFIG (docs/operations.md)";
+
 /// Which installation.
 #[derive(Debug, ClapArgs)]
 pub struct Place {
     /// Configuration file (TOML); `ykt serve --print-config` shows one with every key
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, env = "YKT_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     /// Data directory, in place of the configured one
     #[arg(long, value_name = "DIR", global = true)]

@@ -29,7 +29,7 @@ pub fn open(place: &Place, person: &Person) -> anyhow::Result<KeyDesk> {
     let config = place.config()?;
     let store = installation::open_store(&config)?;
     let Some(vaults) = installation::open_logged_vault(&config, &store)? else {
-        bail!("key cards and PSAMs get their keys from the vault: configure it and what opens it");
+        bail!("key cards and PSAMs get their keys from the vault: {}", installation::NO_VAULT);
     };
     installation::refuse_demonstration(&config, &store, Some(&vaults))?;
     let act = person.act(&config, &store, Permission::ProduceCards)?;

@@ -3,23 +3,27 @@
 //! Looking needs no more than the data directory and what opens its vault. Whoever asks or decides signs in (`--as`);
 //! who decides reads what will happen before the password is asked for.
 
+mod asking;
+mod tree;
+
+pub use asking::ask;
+
 use crate::installation::{self, Place};
-use crate::machine::{SystemClock, SystemRng};
+use crate::machine::SystemRng;
 use crate::who::Person;
 use anyhow::{Context, bail};
+use asking::{approve, list, request, told, waiting};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tree::{Wanted, show, tree, tree_json};
 use ykt_base::hex::Hex;
-use ykt_base::{Clock, Rng};
 use ykt_kmc::registry::groups::{self, Group};
-use ykt_kmc::registry::tree::{Family, Leaf};
 use ykt_kmc::{Centre, Operation, PlaceName, registry};
 use ykt_office::people::Permission;
-use ykt_office::requests::{self, Request, RequestFilter, RequestId, RequestState};
-use ykt_store::{PAGE_ROWS_MAX, Paging};
+use ykt_office::requests::RequestId;
 use ykt_vault::pair::{Side, SwitchOver};
-use ykt_vault::{KeyAddress, KeyAlgorithm, KeyPlace, KeyRef, exchange};
+use ykt_vault::{KeyAddress, KeyAlgorithm, KeyPlace, KeyRef, KeyState, exchange};
 use ykt_web::Config;
 
 /// Look at keys, ask for what is to be done to them, and decide what others asked for
@@ -49,6 +53,9 @@ enum KeysAct {
         /// Only keys about which vault and registry differ
         #[arg(long)]
         differences: bool,
+        /// As JSON, one object a key
+        #[arg(long)]
+        json: bool,
     },
     /// One key with its life
     Show {
@@ -60,6 +67,9 @@ enum KeysAct {
         /// Also what is settled
         #[arg(long)]
         all: bool,
+        /// As JSON, one object a request
+        #[arg(long)]
+        json: bool,
     },
     /// Ask for something to be done; another key administrator approves it
     Request {
@@ -102,8 +112,12 @@ enum KeysAct {
     Approve {
         #[command(flatten)]
         person: Person,
-        /// The request
-        id: RequestId,
+        /// The requests
+        #[arg(required_unless_present = "all", value_name = "ID")]
+        ids: Vec<RequestId>,
+        /// Every request that waits and that you did not make
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
     },
     /// Refuse what somebody else asked for
     Refuse {
@@ -179,10 +193,14 @@ enum Asked {
         #[arg(required = true)]
         keys: Vec<PlaceName>,
     },
-    /// Take a new key into use; the active one of its kind and index is retired
+    /// Take new keys into use; the active one of the same kind and index is retired. Each key is a request of its own
     Activate {
-        /// Its name
-        key: PlaceName,
+        /// Their names
+        #[arg(required_unless_present = "generated", value_name = "KEY")]
+        keys: Vec<PlaceName>,
+        /// Every key that is generated and not in use, as a ceremony leaves them
+        #[arg(long, conflicts_with = "keys")]
+        generated: bool,
     },
     /// Take a key out of use: cards that hold it are served, none gets it any more
     Retire {
@@ -254,39 +272,12 @@ pub fn open(place: &Place) -> anyhow::Result<(Config, Centre)> {
     let config = place.config()?;
     let store = installation::open_store(&config)?;
     let Some(vaults) = installation::open_logged_vault(&config, &store)? else {
-        bail!("there is no vault: configure it and what opens it (docs/operations.md)");
+        bail!("there is no vault: {}", installation::NO_VAULT);
     };
     installation::refuse_demonstration(&config, &store, Some(&vaults))?;
     let centre = installation::centre(&store, &vaults)?;
     installation::begin(&centre)?;
     Ok((config, centre))
-}
-
-/// Asks for an operation in somebody's name, having said what it will do.
-///
-/// # Errors
-/// When the person may not ask, or it cannot be done.
-pub fn ask(
-    (config, centre): &(Config, Centre),
-    (person, reason, id): (&Person, &str, Option<RequestId>),
-    operation: &Operation,
-) -> anyhow::Result<ExitCode> {
-    println!("{}", centre.summary(operation)?);
-    let id = match id {
-        Some(id) => id,
-        None => new_id()?,
-    };
-    let act = person.act(config, &centre.store, Permission::ManageKeys)?;
-    let asked = centre.ask(&act, id, operation, reason)?;
-    println!("request {} waits until {} for another key administrator:", asked.id, asked.open_until());
-    println!("  ykt keys approve --as NAME {}", asked.id);
-    Ok(ExitCode::SUCCESS)
-}
-
-fn new_id() -> anyhow::Result<RequestId> {
-    let mut bytes = [0; 8];
-    SystemRng.fill(&mut bytes);
-    Ok(Hex(&bytes).to_string().parse()?)
 }
 
 /// Runs the command.
@@ -298,14 +289,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (config, centre) = &desk;
     let act = |person: &Person| person.act(config, &centre.store, Permission::ManageKeys);
     match &args.act {
-        KeysAct::Tree { family, state, differences } => {
-            tree(centre, family.as_deref(), state.as_deref(), *differences)
+        KeysAct::Tree { family, state, differences, json } => {
+            let wanted =
+                Wanted { family: family.as_deref(), state: state.as_deref(), differences: *differences };
+            if *json { tree_json(centre, &wanted) } else { tree(centre, &wanted) }
         }
         KeysAct::Show { key } => show(centre, key),
-        KeysAct::Requests { all } => list(centre, *all),
+        KeysAct::Requests { all, json } => list(centre, *all, *json),
         KeysAct::Request { asking, operation } => {
             let asker = (&asking.person, asking.reason.as_str(), asking.id.clone());
-            ask(&desk, asker, &operation_of(operation)?)
+            ask(&desk, asker, &operations_of(centre, operation)?)
         }
         KeysAct::Export { asking, to, transport, group, keys } => {
             let places = match group {
@@ -316,7 +309,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 None => keys.iter().map(|key| key.0).collect(),
             };
             let operation = Operation::Export { party: to.clone(), transport: root(transport)?, places };
-            ask(&desk, (&asking.person, &asking.reason, asking.id.clone()), &operation)
+            ask(&desk, (&asking.person, &asking.reason, asking.id.clone()), &[operation])
         }
         KeysAct::Import { asking, from, transport, file } => {
             let transport = root(transport)?;
@@ -333,19 +326,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
             let keys = read.keys.into_iter().map(|(_, key)| key).collect();
             let operation = Operation::Import { party: from.clone(), transport, keys };
-            ask(&desk, (&asking.person, &asking.reason, asking.id.clone()), &operation)
+            ask(&desk, (&asking.person, &asking.reason, asking.id.clone()), &[operation])
         }
-        KeysAct::Approve { person, id } => {
-            let request = request(centre, id)?;
-            tell(&request);
-            if let Ok(operation) = request.payload.parse::<Operation>() {
-                println!("{}", centre.summary(&operation)?);
-            }
-            told(&centre.approve(&act(person)?, id, &mut SystemRng)?)
+        KeysAct::Approve { person, all: true, .. } => approve(&desk, person, &waiting(centre, person)?),
+        KeysAct::Approve { person, ids, .. } => {
+            let requests: Vec<_> = ids.iter().map(|id| request(centre, id)).collect::<anyhow::Result<_>>()?;
+            approve(&desk, person, &requests)
         }
-        KeysAct::Refuse { person, why, id } => told(&centre.refuse(&act(person)?, id, why)?),
-        KeysAct::Withdraw { person, id } => told(&centre.withdraw(&act(person)?, id)?),
-        KeysAct::Resume { person, id } => told(&centre.run(&act(person)?, id, &mut SystemRng)?),
+        KeysAct::Refuse { person, why, id } => Ok(told(&centre.refuse(&act(person)?, id, why)?)),
+        KeysAct::Withdraw { person, id } => Ok(told(&centre.withdraw(&act(person)?, id)?)),
+        KeysAct::Resume { person, id } => Ok(told(&centre.run(&act(person)?, id, &mut SystemRng)?)),
         KeysAct::File { id, out } => {
             let file = centre.store.read(|tx| registry::export_file(tx, id.as_str()))?;
             let file = file.with_context(|| format!("request {id} has no file: it is no approved export"))?;
@@ -377,8 +367,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn operation_of(asked: &Asked) -> anyhow::Result<Operation> {
-    Ok(match asked {
+fn operations_of(centre: &Centre, asked: &Asked) -> anyhow::Result<Vec<Operation>> {
+    let operation = match asked {
         Asked::Generate { key: PlaceName(place), algorithm } => {
             let kind = place.key.kind;
             let named = algorithm.as_deref().map(|name| {
@@ -392,7 +382,19 @@ fn operation_of(asked: &Asked) -> anyhow::Result<Operation> {
             seed: root(seed)?,
             keys: keys.iter().map(root).collect::<anyhow::Result<_>>()?,
         },
-        Asked::Activate { key } => Operation::Activate(key.0),
+        Asked::Activate { keys, generated: false } => {
+            return Ok(keys.iter().map(|key| Operation::Activate(key.0)).collect());
+        }
+        Asked::Activate { generated: true, .. } => {
+            let tree = centre.tree()?;
+            let leaves = tree.branches().into_iter().flat_map(|branch| branch.leaves);
+            let new = leaves.filter(|leaf| leaf.state() == Some(KeyState::Generated));
+            let operations: Vec<_> = new.map(|leaf| Operation::Activate(leaf.place)).collect();
+            if operations.is_empty() {
+                bail!("no key is generated and waits to be taken into use: see `ykt keys tree`");
+            }
+            return Ok(operations);
+        }
         Asked::Retire { key } => Operation::Retire(key.0),
         Asked::Restore { key } => Operation::Restore(key.0),
         Asked::Destroy { key } => Operation::Destroy(key.0),
@@ -405,7 +407,8 @@ fn operation_of(asked: &Asked) -> anyhow::Result<Operation> {
             },
         },
         Asked::StartCampaign { name } => Operation::StartCampaign { campaign: name.clone() },
-    })
+    };
+    Ok(vec![operation])
 }
 
 /// A root key by its name.
@@ -414,94 +417,4 @@ fn root(name: &PlaceName) -> anyhow::Result<KeyRef> {
         bail!("{name} is no root key: name it KIND.INDEX.VERSION");
     }
     Ok(name.0.key)
-}
-
-fn tree(
-    centre: &Centre,
-    family: Option<&str>,
-    state: Option<&str>,
-    differences: bool,
-) -> anyhow::Result<ExitCode> {
-    let tree = centre.tree()?;
-    println!("{:<48} {:<8} {:<8} {:<6} state", "key", "level", "", "KCV");
-    for branch in tree.branches() {
-        let name = Family::of(branch.kind).name();
-        if family.is_some_and(|wanted| wanted != name) {
-            continue;
-        }
-        if branch.leaves.is_empty() && state.is_none() && !differences {
-            println!("{:<48} no key", branch.kind.name());
-        }
-        for leaf in branch.leaves {
-            let state_of = leaf.state().map_or("", |state| state.name());
-            let skips = state.is_some_and(|wanted| wanted != state_of);
-            if !skips && (!differences || leaf.difference().is_some()) {
-                println!("{}", line(leaf));
-            }
-        }
-    }
-    let count = tree.differences().count();
-    if count > 0 {
-        println!("vault and registry differ about {count} keys (`ykt keys tree --differences`)");
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn line(leaf: &Leaf) -> String {
-    let kcv = leaf.kcv().map_or_else(String::new, |kcv| Hex(&kcv).to_string());
-    let level = leaf.vault.as_ref().map_or_else(|| leaf.place.level.to_string(), |info| info.level.clone());
-    let algorithm = leaf.algorithm().map_or("", |algorithm| algorithm.name());
-    let state = leaf.state().map_or("", |state| state.name());
-    let difference = leaf.difference().map_or_else(String::new, |d| format!("  differs: {}", d.name()));
-    format!(
-        "{:<48} {level:<8} {algorithm:<8} {kcv:<6} {state}{difference}",
-        PlaceName(leaf.place).to_string()
-    )
-}
-
-fn show(centre: &Centre, key: &PlaceName) -> anyhow::Result<ExitCode> {
-    let tree = centre.tree()?;
-    let leaf = tree.leaf(&key.0).with_context(|| format!("there is no key {key}"))?;
-    println!("{}", line(leaf));
-    if let Some(record) = leaf.record.as_ref().filter(|record| !record.note.is_empty()) {
-        println!("note: {}", record.note);
-    }
-    for event in centre.store.read(|tx| registry::life(tx, &key.0))? {
-        let people = match event.approved_by.as_str() {
-            "" => event.who.clone(),
-            second => format!("asked by {}, approved by {second}", event.who),
-        };
-        println!("{}  {:<26} {people}  {} {}", event.at, event.kind.name(), event.reference, event.detail);
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn list(centre: &Centre, all: bool) -> anyhow::Result<ExitCode> {
-    let filter = RequestFilter { needs: Some(Permission::ManageKeys), ..RequestFilter::default() };
-    let now = SystemClock.now();
-    let page = centre.store.read(|tx| requests::list(tx, &filter, now, Paging::first(PAGE_ROWS_MAX)))?;
-    let waits =
-        |request: &&Request| all || matches!(request.state, RequestState::Open | RequestState::Approved);
-    page.rows.iter().filter(waits).for_each(tell);
-    Ok(ExitCode::SUCCESS)
-}
-
-fn request(centre: &Centre, id: &RequestId) -> anyhow::Result<Request> {
-    let found = centre.store.read(|tx| requests::one(tx, id, SystemClock.now()))?;
-    found.with_context(|| format!("there is no request {id}: see `ykt keys requests`"))
-}
-
-fn tell(request: &Request) {
-    let Request { id, what, object, state, asked_by, asked_at, reason, decided_by, .. } = request;
-    let decided = decided_by.as_ref().map_or_else(String::new, |who| format!(", decided by {who}"));
-    println!(
-        "{id:<18} {state:<10} {what:<14} {object:<32} asked by {asked_by} {asked_at}{decided}: {reason}"
-    );
-}
-
-/// Says how a request stands; a failed one is a failure of the command.
-fn told(request: &Request) -> anyhow::Result<ExitCode> {
-    let result = request.result.as_deref().unwrap_or_default();
-    println!("request {} is {}: {result}", request.id, request.state);
-    Ok(if request.state == RequestState::Failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -15,8 +15,10 @@ mod desk;
 mod download;
 mod identity;
 mod installation;
+mod interrupt;
 mod key_card;
 mod key_desk;
+mod keyboard;
 mod keys;
 mod m1;
 mod machine;
@@ -35,6 +37,7 @@ mod vault;
 mod who;
 
 use clap::{Parser, Subcommand};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// City cards and mobile payment: issue, load, pay, clear, settle (一卡通).
@@ -98,7 +101,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("ykt: {error:#}");
+            // A terminal that was closed hears of no error.
+            let _unheard = writeln!(std::io::stderr(), "ykt: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::card::{code, validity};
 use crate::installation::{self, Place};
+use crate::interrupt;
 use crate::key_desk;
 use crate::machine::{SystemClock, SystemRng};
 use crate::slot::{Slot, open_profile_text};
@@ -122,7 +123,7 @@ pub fn produce(args: &Produce) -> anyhow::Result<ExitCode> {
     }
     let stop = Arc::new(AtomicBool::new(false));
     let handle = Arc::clone(&stop);
-    ctrlc::set_handler(move || handle.store(true, Ordering::Relaxed)).context("take over Ctrl-C")?;
+    interrupt::does(move || handle.store(true, Ordering::Relaxed))?;
     let who = (act.who.as_str(), FROM);
     let line = match Line::open(store, &*desk.keys, &SystemClock, who, &args.batch, &stop) {
         Err(LineError::Closed { id }) => {
@@ -306,16 +307,16 @@ pub fn batches(args: &Batches) -> anyhow::Result<ExitCode> {
 fn line_of(batch: &Batch) -> String {
     let (new, counts) = (&batch.new, batch.counts);
     format!(
-        "{:<20} {:<7} {:>5} PSAMs from {}: {} produced, {} stopped, {} in work, {} waiting  {}",
+        "{:<20} {:<7} {:>5} PSAMs from {}  {}\n    {} produced, {} stopped, {} in work, {} waiting",
         new.id,
         batch.state,
         new.count,
         new.first_serial,
+        new.label,
         counts.produced,
         counts.stopped,
         counts.in_work,
-        counts.waiting,
-        new.label
+        counts.waiting
     )
 }
 

@@ -1,8 +1,8 @@
 //! `ykt serve`: the consoles and the API over a data directory, until it is told to stop.
 
 use crate::installation::{self, Place};
+use crate::interrupt;
 use crate::machine::{SystemClock, SystemRng};
-use anyhow::Context;
 use clap::Args as ClapArgs;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -85,13 +85,12 @@ pub fn serve(server: Server) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut stop = Some(stop);
-    ctrlc::set_handler(move || {
+    interrupt::does(move || {
         if let Some(stop) = stop.take() {
             // The server may have ended by itself; then nobody listens.
             let _ = stop.send(());
         }
-    })
-    .context("listening for the signal to stop")?;
+    })?;
     runtime.block_on(server.run(async move {
         let _ = stopped.await;
     }))?;

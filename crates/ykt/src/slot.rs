@@ -1,5 +1,6 @@
 //! Where a card sits: in an image file of this program, in a token, or in a reader of this machine.
 
+use crate::interrupt;
 use crate::machine::SystemRng;
 use anyhow::{Context, bail, ensure};
 use std::io::BufRead;
@@ -200,7 +201,7 @@ pub fn serve(path: &Path, address: &str) -> anyhow::Result<ExitCode> {
 fn keep(card: &mut impl InsertedCard, path: &Path, address: &str) -> anyhow::Result<ExitCode> {
     let stop = Stop::default();
     let handle = stop.clone();
-    ctrlc::set_handler(move || handle.stop()).context("take over Ctrl-C")?;
+    interrupt::does(move || handle.stop())?;
     eprintln!("{} for the virtual reader at {address}; Ctrl-C ends", path.display());
     vpcd::serve(address, card, &stop, &mut |event| match event {
         ServeEvent::Inserted => eprintln!("in the reader"),

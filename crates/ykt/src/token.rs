@@ -7,8 +7,8 @@ pub mod screen;
 mod signing;
 
 use crate::desk::{DECLINED, LoadDesk, Place, yuan};
+use crate::interrupt;
 use crate::slot::open_image;
-use anyhow::Context;
 use clap::Subcommand;
 use screen::{Cancelled, Words, say};
 use std::path::PathBuf;
@@ -129,7 +129,7 @@ fn export(args: &Serve) -> anyhow::Result<ExitCode> {
     let card = open_image(&args.image)?;
     let server = Server::bind(&args.listen)?;
     let (address, stop) = (server.address(), server.stop_handle());
-    ctrlc::set_handler(move || stop.stop()).context("take over Ctrl-C")?;
+    interrupt::does(move || stop.stop())?;
     eprintln!("{} is the USB token {BUS_ID} at {address}; Ctrl-C ends", args.image.display());
     if !address.ip().is_loopback() {
         eprintln!("whoever reaches {address} has the token: USB/IP knows no password");

@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let first_password = FirstPassword::MustBeChanged;
             let staff_number = staff_number.clone();
             let user = NewUser { name: name.clone(), full_name, role, staff_number, first_password };
-            people.add(&user, &typed_first()?, &mut SystemRng, &act)?;
+            people.add(&user, &typed_first(name)?, &mut SystemRng, &act)?;
             println!("added {name} ({role})");
         }
         UserAct::List => list(&store)?,
@@ -123,7 +123,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             println!("changed the password of {name}");
         }
         UserAct::ResetPassword { name } => {
-            people.reset_password(name, &typed_first()?, &mut SystemRng, &act)?;
+            people.reset_password(name, &typed_first(name)?, &mut SystemRng, &act)?;
             println!("{name} signs in with the new password and changes it then");
         }
     }
@@ -135,8 +135,8 @@ fn role_of(word: &str) -> anyhow::Result<Role> {
     Role::from_word(word).with_context(|| format!("role `{word}` is unknown: expected one of {}", known()))
 }
 
-fn typed_first() -> anyhow::Result<Password> {
-    Ok(Password::new(who::secret("first password")?))
+fn typed_first(name: &str) -> anyhow::Result<Password> {
+    Ok(Password::new(who::new_secret(&format!("first password of {name}"))?))
 }
 
 /// The user's own change of password.
@@ -144,7 +144,7 @@ fn change_password(people: &People, name: &str) -> anyhow::Result<()> {
     let rng = &mut SystemRng;
     let (token, _) = who::enter(people, name)?;
     let old = Password::new(who::secret("present password once more")?);
-    let new = Password::new(who::secret("new password")?);
+    let new = Password::new(who::new_secret("new password")?);
     let changed = people.change_password(&token, &old, &new, who::FROM, SystemClock.now(), rng)?;
     people.sign_out(&token, who::FROM, SystemClock.now())?;
     Ok(changed?)
@@ -152,14 +152,16 @@ fn change_password(people: &People, name: &str) -> anyhow::Result<()> {
 
 fn list(store: &Store) -> anyhow::Result<()> {
     let page = store.read(|tx| people::list(tx, &UserFilter::default(), Paging::first(1_000)))?;
+    let width = page.rows.iter().map(|user| user.name.len()).max().unwrap_or_default();
     for user in &page.rows {
-        let state = match (user.disabled, user.locked_until) {
-            (true, _) => "disabled".to_owned(),
-            (false, Some(until)) => format!("locked until {until}"),
-            (false, None) => "active".to_owned(),
+        let (state, until) = match (user.disabled, user.locked_until) {
+            (true, _) => ("disabled", String::new()),
+            (false, Some(until)) => ("locked", format!(", until {until}")),
+            (false, None) if user.must_change_password => ("active", ", first password".to_owned()),
+            (false, None) => ("active", String::new()),
         };
         let number = user.staff_number.as_ref().map_or("-", StaffNumber::as_str);
-        println!("{:<20} {:<17} {:<10} {:<28} {}", user.name, user.role, number, state, user.full_name);
+        println!("{:<width$} {:<17} {number:<10} {state:<8} {}{until}", user.name, user.role, user.full_name);
     }
     Ok(())
 }

@@ -4,16 +4,17 @@
 //! judged by the room that acts. On a terminal the password is typed without being shown; otherwise password and
 //! code come as lines of standard input, never as arguments, which every user of the machine could read.
 
+use crate::keyboard;
 use crate::machine::{SystemClock, SystemRng};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args as ClapArgs;
-use console::Term;
-use std::io::{BufRead, IsTerminal};
+use std::io::{self, IsTerminal};
 use ykt_base::Clock;
 use ykt_office::Act;
-use ykt_office::people::{Code, Entry, Password, People, Permission, Session, Token};
+use ykt_office::people::{Code, Enrolment, Entry, Password, People, Permission, Session, Token};
 use ykt_store::Store;
 use ykt_web::Config;
+use zeroize::Zeroizing;
 
 /// What acts at the command line come from, in the audit log.
 pub const FROM: &str = "command line";
@@ -31,6 +32,12 @@ impl Person {
     #[must_use]
     pub fn named(name: &str) -> Person {
         Person { name: name.to_owned() }
+    }
+
+    /// The sign-in name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Asks for password and code, and answers with the act of this person, whose role may do `needs`.
@@ -66,13 +73,27 @@ pub fn enter(people: &People, name: &str) -> anyhow::Result<(Token, Session)> {
         }
         Entry::Enrol(half) => {
             let shown = people.enrol(&half, SystemClock.now(), rng)??;
-            eprintln!("{name} needs an authenticator. Type this secret into it; it is shown this once:");
-            eprintln!("  {}\n  {}", shown.secret(), shown.uri());
+            let typed = enrol(name, &shown)?;
             drop(shown);
-            let code = code("the code it shows now")?;
-            Ok(people.confirm_enrolment(&half, &code, FROM, SystemClock.now(), rng)??)
+            Ok(people.confirm_enrolment(&half, &typed, FROM, SystemClock.now(), rng)??)
         }
     }
+}
+
+/// Shows the secret of an authenticator until its first code is typed.
+fn enrol(name: &str, shown: &Enrolment) -> anyhow::Result<Code> {
+    let _shown = keyboard::OnScreen::begin();
+    eprintln!("{name} needs an authenticator. Type this secret into it; it is shown this once.");
+    eprintln!("{name} 需绑定动态口令器。请录入以下密钥，仅显示这一次：\n");
+    if io::stdin().is_terminal() {
+        let secret = shown.secret();
+        let groups = (0..secret.len()).step_by(4).filter_map(|at| secret.get(at..secret.len().min(at + 4)));
+        groups.for_each(|group| eprint!("  {group}"));
+        eprintln!("\n\nSHA-1, 6 digits, 30 s; Yikatong:{name}\n");
+    } else {
+        eprintln!("  {}\n  {}", shown.secret(), shown.uri());
+    }
+    code("the code it shows now / 当前动态码")
 }
 
 fn code(what: &str) -> anyhow::Result<Code> {
@@ -82,20 +103,26 @@ fn code(what: &str) -> anyhow::Result<Code> {
 /// A line that is typed without being shown, or the next line of standard input.
 ///
 /// # Errors
-/// When there is none.
+/// [`keyboard::Gone`] when no line comes, [`keyboard::Nothing`] when it is empty.
 pub fn secret(what: &str) -> anyhow::Result<String> {
-    let input = std::io::stdin();
-    let typed = if input.is_terminal() {
-        eprint!("{what}: ");
-        let typed = Term::stderr().read_secure_line();
-        typed.with_context(|| format!("reading {what}"))?
-    } else {
-        let mut line = String::new();
-        input.lock().read_line(&mut line).with_context(|| format!("reading {what} from standard input"))?;
-        line.trim_end_matches(['\r', '\n']).to_owned()
-    };
+    let mut typed = keyboard::secret(what).with_context(|| what.to_owned())?;
     if typed.is_empty() {
-        bail!("{what}: nothing came on standard input");
+        return Err(anyhow!(keyboard::Nothing).context(what.to_owned()));
     }
-    Ok(typed)
+    Ok(std::mem::take(&mut *typed))
+}
+
+/// A new password or passphrase. At a terminal it is typed twice, so that nobody locks himself out by a slip of the
+/// finger; a script gives one line.
+///
+/// # Errors
+/// As [`secret`].
+pub fn new_secret(what: &str) -> anyhow::Result<String> {
+    loop {
+        let mut typed = Zeroizing::new(secret(what)?);
+        if !io::stdin().is_terminal() || *typed == *Zeroizing::new(secret(&format!("{what}, once more"))?) {
+            return Ok(std::mem::take(&mut *typed));
+        }
+        keyboard::say("the two are not the same: both again / 两次录入不一致，请重新录入");
+    }
 }

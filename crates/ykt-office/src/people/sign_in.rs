@@ -263,13 +263,20 @@ impl People {
         Ok(Ok(()))
     }
 
+    /// Whether this user, once signed in, must change the password before anything else: the first one, or one that is
+    /// too old.
+    #[must_use]
+    pub fn must_change_password(&self, user: &UserRow, now: DateTime) -> bool {
+        let days = now.date.days_since(user.password_changed_at.date);
+        user.must_change_password || days >= self.rules.password_days_max
+    }
+
     fn session_of(&self, user: &UserRow, started_at: DateTime, now: DateTime) -> Session {
-        let too_old = now.date.days_since(user.password_changed_at.date) >= self.rules.password_days_max;
         Session {
             user: user.name.clone(),
             full_name: user.full_name.clone(),
             role: user.role,
-            must_change_password: user.must_change_password || too_old,
+            must_change_password: self.must_change_password(user, now),
             started_at,
         }
     }

@@ -1,24 +1,27 @@
 //! The ceremony at one keyboard: each person signs in, does his part, and leaves an empty screen to the next.
 //!
-//! Whatever goes wrong on the way aborts the ceremony and wipes what was given; a slip while typing does not, it is
-//! typed again. What is secret is typed without being shown, or comes as a line of standard input.
+//! A slip while typing is typed again: a wrong password or code, a wrong component, a card that is not the one, a printer
+//! without paper. Whatever else goes wrong, Ctrl-C and a closed terminal abort the ceremony and wipe what was given. What
+//! is secret is typed without being shown, or comes as a line of standard input; between two questions nothing is shown.
 
 use super::paper::Paper;
+use crate::interrupt;
+use crate::keyboard::{self, Gone, Nothing, line, say};
 use crate::machine::{SystemClock, SystemRng};
 use crate::slot::{Slot, make_image};
-use crate::token::screen::{Words, say};
+use crate::token::screen::Words;
 use crate::who::{self, FROM};
 use anyhow::{Context, anyhow, bail};
-use console::Term;
-use std::io::{self, BufRead, Write};
 use std::path::Path;
+use std::process;
+use std::sync::Arc;
 use ykt_base::hex::{self, Hex};
 use ykt_base::{CardChannel, Clock};
 use ykt_issue::Profile;
 use ykt_kmc::Centre;
 use ykt_kmc::ceremonies::{CeremoniesError, NewCeremony, cards};
 use ykt_office::Act;
-use ykt_office::people::{People, Permission};
+use ykt_office::people::{CodeError, People, Permission, Refusal};
 use ykt_purse::write_key::Pin;
 use ykt_vault::KeyAlgorithm;
 use ykt_vault::ceremony::{CeremonyError, Component, Purpose, Sheet, SheetKind, Way};
@@ -48,25 +51,50 @@ struct Room<'a> {
 /// When somebody is not let in or breaks off; the ceremony is aborted then.
 pub fn hold(
     people: People,
-    centre: &Centre,
+    centre: &Arc<Centre>,
     act: &Act,
     new: NewCeremony,
     paper: Option<&Paper>,
 ) -> anyhow::Result<Ended> {
     let (algorithm, custodians) = (new.algorithm, new.custodians.clone());
     let shares_come = matches!(new.purpose, Purpose::Recovery { .. });
+    let _quiet = keyboard::quiet()?;
     let number = centre.ceremonies.begin(act, new)?;
+    abort_at_interrupt(centre, act, &number)?;
     say(format_args!("{} {number}", Words("ceremony", "仪式编号")));
     let room = Room { centre, people, number: number.clone(), algorithm, shares_come, paper };
     let held = room.go(&act.who, &custodians);
     if held.is_err() && centre.ceremonies.view(&number).is_some() {
-        centre.ceremonies.abort(act, &number, &centre.vault.status())?;
-        say(format_args!(
-            "{number}: {}",
-            Words("aborted, everything given is wiped", "已中止，全部分量已清除")
-        ));
+        abort(centre, act, &number)?;
     }
     Ok(Ended { number, right: held? })
+}
+
+/// Aborts the ceremony and says so.
+fn abort(centre: &Centre, act: &Act, number: &str) -> anyhow::Result<()> {
+    let now = Act { at: SystemClock.now(), ..act.clone() };
+    centre.ceremonies.abort(&now, number, &centre.vault.status())?;
+    let words = Words("aborted, everything given is wiped", "已中止，全部分量已清除");
+    say(format_args!("{number}: {words}"));
+    Ok(())
+}
+
+/// At Ctrl-C, and when the terminal is closed, the ceremony is aborted and the screen empty. One that is just ending
+/// ends: its keys are in the vault.
+fn abort_at_interrupt(centre: &Arc<Centre>, act: &Act, number: &str) -> anyhow::Result<()> {
+    let (centre, act, number) = (Arc::clone(centre), act.clone(), number.to_owned());
+    interrupt::does(move || {
+        if centre.ceremonies.view(&number).is_none() {
+            return;
+        }
+        keyboard::clear();
+        // What the database does not take is aborted by the next start; the components are gone with this process.
+        if let Err(error) = abort(&centre, &act, &number) {
+            say(format_args!("{error:#}"));
+        }
+        keyboard::restore();
+        process::exit(interrupt::INTERRUPTED);
+    })
 }
 
 /// Signs somebody in for one part of the ceremony, whose role may do `needs`.
@@ -83,6 +111,13 @@ pub fn enter(people: &People, name: &str, needs: Permission) -> anyhow::Result<A
         bail!("{name} is {}, whose role may not {needs}", session.role);
     }
     Ok(Act::of(name, FROM, SystemClock.now()))
+}
+
+/// Whether somebody who was not let in may try again: a slip, and not yet locked out.
+fn is_slip(error: &anyhow::Error) -> bool {
+    let refusal = error.downcast_ref::<Refusal>();
+    let wrong = [Refusal::WrongNameOrPassword, Refusal::WrongCode, Refusal::CodeUsed];
+    refusal.is_some_and(|refusal| wrong.contains(refusal)) || error.is::<CodeError>() || error.is::<Nothing>()
 }
 
 impl Room<'_> {
@@ -109,12 +144,18 @@ impl Room<'_> {
             "{administrator}: {}",
             Words("the key administrator finishes", "密钥管理员结束仪式")
         ));
-        let act = enter(&self.people, administrator, Permission::ManageKeys)?;
+        let act = self.sign_in(administrator, Permission::ManageKeys)?;
         loop {
             let finished = self.centre.ceremonies.finish(&act, &self.number, self.centre, &mut SystemRng);
             match finished {
                 Ok(keys) => {
                     keys.iter().for_each(say);
+                    // The list is longer than a screen; what stands on the board comes last.
+                    say(format_args!(
+                        "{} {}",
+                        Words("finished, combined KCV", "仪式完成，合成 KCV"),
+                        Hex(&combined)
+                    ));
                     return Ok(true);
                 }
                 Err(CeremoniesError::Rule(error @ CeremonyError::WrongKey { .. }))
@@ -125,7 +166,7 @@ impl Room<'_> {
                 }
                 Err(CeremoniesError::Rule(CeremonyError::Vault(error))) if error.is_outage() => {
                     say(error);
-                    next(Words("Enter tries again", "回车重试"))?;
+                    line(format_args!("{}:", Words("Enter tries again", "回车重试")))?;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -142,26 +183,37 @@ impl Room<'_> {
             "{name}: {}",
             Words("to the keyboard; everybody else looks away", "请到键盘前；其他人请回避")
         ));
-        enter(&self.people, name, Permission::GiveComponent)
+        self.sign_in(name, Permission::GiveComponent)
+    }
+
+    /// Signs in somebody without whom the ceremony does not go on. The fifth wrong password or code ends it, by the
+    /// lock-out.
+    fn sign_in(&self, name: &str, needs: Permission) -> anyhow::Result<Act> {
+        loop {
+            match enter(&self.people, name, needs) {
+                Err(error) if is_slip(&error) => say(format_args!("{error:#}")),
+                entered => return entered,
+            }
+        }
     }
 
     /// Takes one custodian's part; slips are typed again.
     fn give(&self, act: &Act) -> anyhow::Result<[u8; 3]> {
         loop {
-            let drawn = if self.can_draw() { ", d = draw" } else { "" };
-            let asked = format!("t = type{drawn}, c = card / 录入、生成或读卡:");
+            let draw = if self.can_draw() { "d draw 生成, " } else { "" };
+            let asked = format!("t type 录入, {draw}c card 读卡, q break off 中止:");
             let taken = match line(&asked)?.as_str() {
                 "t" => self.typed().and_then(|part| self.take(act, part, Way::Typed)),
                 "c" => self.read_card().and_then(|part| self.take(act, part, Way::Card)),
                 "d" if self.can_draw() => {
                     Ok(self.centre.ceremonies.draw(act, &self.number, &mut SystemRng)?)
                 }
-                "" => return Err(broken_off()),
+                "q" => return Err(anyhow!(Gone)),
                 _ => continue,
             };
             match taken {
                 Ok(kcv) => return Ok(kcv),
-                Err(error) if error.is::<Gone>() => return Err(broken_off()),
+                Err(error) if error.is::<Gone>() => return Err(error),
                 Err(error) => say(format_args!("{error:#}")),
             }
         }
@@ -226,16 +278,20 @@ impl Room<'_> {
         while let Some(paper) = paper {
             match paper.put_out(sheet) {
                 Ok(place) => say(format_args!("{what}: {place}")),
-                Err(error) => say(format_args!("{what}: {error:#}")),
+                // What did not come out is not good, whatever is answered.
+                Err(error) => {
+                    say(format_args!("{what}: {error:#}"));
+                    line(format_args!("{}:", Words("mend it; Enter tries again", "请排除故障；回车重试")))?;
+                    continue;
+                }
             }
-            if line("is it good? y, or n for another try / 码单可用？y 或 n:")? == "y" {
+            if is_good()? {
                 break;
             }
             paper.take_back(sheet)?;
         }
         loop {
-            let place =
-                line("component card: reader or new image file; Enter for none / 分量卡（无则回车）:")?;
+            let place = line("component card? reader or new .img; Enter: none / 分量卡（无则回车）:")?;
             if place.is_empty() {
                 return Ok(());
             }
@@ -244,13 +300,16 @@ impl Room<'_> {
                     say(Words("the card is written", "卡片已写入"));
                     return Ok(());
                 }
-                Err(error) if error.is::<Gone>() => return Err(broken_off()),
+                Err(error) if error.is::<Gone>() => return Err(error),
                 Err(error) => say(format_args!("{error:#}")),
             }
         }
     }
 
     fn write_card(&self, place: &str, sheet: &Sheet) -> anyhow::Result<()> {
+        let is_image = Path::new(place).extension().is_some_and(|ending| ending == "img");
+        // A reader that is not there is said before anybody thinks of a PIN.
+        let reader = if is_image { None } else { Some(Slot::open(place)?) };
         let chosen = pin()?;
         if chosen.as_bytes() != pin()?.as_bytes() {
             bail!("the two PINs are not the same / 两次密码不一致");
@@ -261,57 +320,47 @@ impl Room<'_> {
             let rng: &mut dyn ykt_base::Rng = &mut SystemRng;
             cards::write(card, &transport, sheet, chosen.clone(), (rng, today), &mut |_| {})
         };
-        if Path::new(place).extension().is_some_and(|ending| ending == "img") {
+        if let Some(mut reader) = reader {
+            write(&mut reader)?;
+        } else {
             let profile =
                 Profile::named(cards::PROFILE).context("the profile of component cards is missing")?;
             let serial = [0, 0, 0, 0, 0, 0, 0, sheet.position()];
-            return make_image(Path::new(place), &profile, serial, |card| Ok(write(card)?));
+            make_image(Path::new(place), &profile, serial, |card| Ok(write(card)?))?;
         }
-        Ok(write(&mut Slot::open(place)?)?)
+        // The custodian goes with a card that gives back what it got.
+        let mut slot = Slot::open(place)?;
+        slot.reset()?;
+        if cards::read(slot, &chosen)?.component != *sheet.component() {
+            bail!("the card gives back another component; take another blank one / 卡片校验不符，请换卡");
+        }
+        Ok(())
     }
-}
-
-/// The person is gone: no more lines come.
-#[derive(Debug)]
-struct Gone;
-
-impl std::fmt::Display for Gone {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Words("broken off", "已中断").fmt(f)
-    }
-}
-
-impl std::error::Error for Gone {}
-
-fn broken_off() -> anyhow::Error {
-    anyhow!(Gone)
 }
 
 fn pin() -> anyhow::Result<Pin> {
-    Pin::from_digits(&secret("PIN of the card / 卡片密码")?).context("a PIN has 4 to 12 digits")
+    let digits = secret("PIN of the card, 4 to 12 digits / 卡片密码")?;
+    Pin::from_digits(&digits).context("a PIN has 4 to 12 digits / 密码为 4 到 12 位数字")
 }
 
 fn secret(what: &str) -> anyhow::Result<Zeroizing<String>> {
-    who::secret(what).map(Zeroizing::new).map_err(|_| broken_off())
+    who::secret(what).map(Zeroizing::new)
 }
 
-/// One line that may be seen.
-fn line(question: &str) -> anyhow::Result<String> {
-    print!("{question} ");
-    io::stdout().flush()?;
-    let mut line = String::new();
-    match io::stdin().lock().read_line(&mut line)? {
-        0 => Err(broken_off()),
-        _ => Ok(line.trim().to_owned()),
+/// Whether the custodian takes the sheet; only y and n are answers.
+fn is_good() -> anyhow::Result<bool> {
+    loop {
+        match line("is it good? y, or n for another try / 码单可用？y 或 n:")?.as_str() {
+            "y" => return Ok(true),
+            "n" => return Ok(false),
+            _ => {}
+        }
     }
 }
 
 /// Waits for Enter and clears the screen for the next person.
 fn next(question: Words) -> anyhow::Result<()> {
-    line(&format!("{question}:"))?;
-    let screen = Term::stdout();
-    if screen.is_term() {
-        screen.clear_screen()?;
-    }
+    line(format_args!("{question}:"))?;
+    keyboard::clear();
     Ok(())
 }

@@ -36,6 +36,17 @@ impl Paper {
         Key16::from_bytes(DEMO_TRANSPORT_KEY)
     }
 
+    /// Sees before the ceremony that sheets will have a place.
+    ///
+    /// # Errors
+    /// When there is no such folder, or the key file of the blank cards has no such key.
+    pub fn is_ready(&self) -> anyhow::Result<()> {
+        if let Some(folder) = self.sheets.as_ref().filter(|folder| !folder.is_dir()) {
+            bail!("--sheets {}: there is no such folder; make it first", folder.display());
+        }
+        self.transport().map(drop)
+    }
+
     /// The transport key of the blank component cards.
     ///
     /// # Errors
@@ -50,15 +61,21 @@ impl Paper {
         }
     }
 
-    /// Puts one sheet out; answers in words where it is.
+    /// Puts one sheet out; answers in words where it is. What a print command says on its standard output is not shown:
+    /// it might be the sheet.
     ///
     /// # Errors
-    /// When there is no way for sheets, the command fails, or the file is there already.
+    /// When there is no way for sheets, the command fails, or the file is there already. Nothing is left of a file that
+    /// was not written whole.
     pub fn put_out(&self, sheet: &Sheet) -> anyhow::Result<String> {
         let page = sheet.html(SheetStyle::Inside);
         match (&self.print, &self.sheets) {
             (Some(command), _) => {
-                let child = Command::new("sh").args(["-c", command]).stdin(Stdio::piped()).spawn();
+                let child = Command::new("sh")
+                    .args(["-c", command])
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::null())
+                    .spawn();
                 let mut child = child.with_context(|| format!("print command `{command}`"))?;
                 let written = child.stdin.take().map(|mut pipe| pipe.write_all(page.as_bytes()));
                 let status = child.wait().with_context(|| format!("print command `{command}`"))?;
@@ -74,7 +91,11 @@ impl Paper {
                 std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
                 let file = options.open(&path);
                 let mut file = file.with_context(|| format!("sheet {}", path.display()))?;
-                file.write_all(page.as_bytes()).with_context(|| format!("sheet {}", path.display()))?;
+                let written = file.write_all(page.as_bytes()).and_then(|()| file.sync_all());
+                if let Err(error) = written {
+                    std::fs::remove_file(&path).with_context(|| format!("sheet {}", path.display()))?;
+                    bail!("sheet {}: {error}", path.display());
+                }
                 Ok(path.display().to_string())
             }
             (None, None) => bail!("say where sheets go: --print COMMAND or --sheets DIR"),

@@ -1,6 +1,6 @@
 //! The person at the keyboard: questions in English and Chinese, one answer a line.
 
-use console::Term;
+use crate::keyboard;
 use std::io::{self, BufRead, IsTerminal, Write};
 use ykt_base::Fen;
 use ykt_purse::write_key::Pin;
@@ -84,13 +84,14 @@ pub fn amount(question: Words) -> Result<Option<Fen>, Cancelled> {
 /// A PIN, which is not shown while it is typed; nothing gives `None`.
 pub fn pin() -> Result<Option<Pin>, Cancelled> {
     loop {
-        prompt(format_args!("{}:", Words("PIN (Enter cancels)", "个人密码（回车取消）")));
+        let question = Words("PIN (Enter cancels)", "个人密码（回车取消）");
         let text = if io::stdin().is_terminal() {
-            Term::stdout().read_secure_line().map_err(|_| Cancelled)?
+            keyboard::secret(question).map_err(|_| Cancelled)?
         } else {
+            prompt(format_args!("{question}:"));
             let text = line()?;
             println!();
-            text
+            text.into()
         };
         match Pin::from_digits(&text) {
             _ if text.is_empty() => return Ok(None),

@@ -2,10 +2,12 @@
 //! what the configuration names.
 
 use crate::installation::{self, Place};
+use crate::keyboard;
 use crate::token::screen::Words;
 use crate::who;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use ykt_vault::remote::{Endpoint, TlsFiles};
@@ -138,6 +140,7 @@ pub fn asked(operators: &[String], is_new: bool) -> anyhow::Result<Unlock> {
 const PASSPHRASE: Words = Words("Passphrase", "口令");
 const NEW_PASSPHRASE: Words = Words("New passphrase", "新口令");
 const AGAIN: Words = Words("The same again", "再次输入");
+const DIFFER: Words = Words("the two passphrases differ: both again", "两次口令不一致，请重新录入");
 
 fn passphrase(name: &str) -> anyhow::Result<Zeroizing<String>> {
     secret(PASSPHRASE, name)
@@ -145,11 +148,16 @@ fn passphrase(name: &str) -> anyhow::Result<Zeroizing<String>> {
 
 /// Typed twice, so that nobody locks himself out with a slip of the finger.
 fn new_passphrase(name: &str) -> anyhow::Result<Zeroizing<String>> {
-    let typed = secret(NEW_PASSPHRASE, name)?;
-    if *typed != *secret(AGAIN, name)? {
-        bail!("the two passphrases differ; nothing was changed");
+    loop {
+        let typed = secret(NEW_PASSPHRASE, name)?;
+        if *typed == *secret(AGAIN, name)? {
+            return Ok(typed);
+        }
+        if !std::io::stdin().is_terminal() {
+            bail!("the two passphrases differ; nothing was changed");
+        }
+        keyboard::say(DIFFER);
     }
-    Ok(typed)
 }
 
 fn secret(question: Words, name: &str) -> anyhow::Result<Zeroizing<String>> {

@@ -1,8 +1,9 @@
 //! `ykt vault serve`: lends a vault to other processes and machines, so that they need no key in their memory.
 
 use super::opening::Which;
+use crate::interrupt;
 use crate::machine::SystemRng;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,8 +42,7 @@ impl Serve {
         let service = Service::new(self.which.open()?, || Box::new(SystemRng));
         let servers: Vec<Server> = endpoints.iter().map(Server::bind).collect::<Result<_, _>>()?;
         let stops: Vec<_> = servers.iter().map(Server::stop_handle).collect();
-        ctrlc::set_handler(move || stops.iter().for_each(|stop| stop.stop()))
-            .context("listening for the signal to stop")?;
+        interrupt::does(move || stops.iter().for_each(|stop| stop.stop()))?;
         for server in &servers {
             eprintln!("the vault is served at {}; stop with Ctrl-C", server.address());
         }

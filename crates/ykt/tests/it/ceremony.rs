@@ -11,9 +11,9 @@ use ykt_office::people::{FirstPassword, HashCost, NewUser, Password, People, Rol
 use ykt_store::Store;
 use ykt_vault::{Hardness, KeyKind, Levels, Origin, SoftVault, Unlock, Vault};
 
-const PASSWORD: &str = "Blue-Lamp-42";
+pub const PASSWORD: &str = "Blue-Lamp-42";
 const PASSPHRASE: &str = "correct horse battery";
-const TYPED: &str = "0123456789ABCDEF1122334455667788";
+pub const TYPED: &str = "0123456789ABCDEF1122334455667788";
 
 struct Steps(u8);
 
@@ -27,7 +27,7 @@ impl Rng for Steps {
 }
 
 /// A data directory with three custodians and a key administrator, and sealed vaults without a key.
-fn room() -> tempfile::TempDir {
+pub fn room() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let store = Store::open(&at.join("data"), MODULES).unwrap();
@@ -94,7 +94,7 @@ fn kcv_behind(said: &str, words: &str) -> String {
 }
 
 /// The code on a sheet, from its cells.
-fn code_on(path: &Path) -> String {
+pub fn code_on(path: &Path) -> String {
     let page = std::fs::read_to_string(path).unwrap();
     let rows = page.split("<tr><th>").skip(1).filter(|row| row.contains("class=\"check\""));
     let cell = |cell: &str| cell.split(['>', '<']).nth(1).unwrap_or_default().to_owned();

@@ -8,7 +8,10 @@
 
 mod audit;
 mod ceremony;
+mod ceremony_terminal;
 mod certify;
+#[cfg(feature = "pcsc")]
+mod component_cards;
 mod consoles;
 mod counter;
 mod download;
@@ -30,4 +33,5 @@ mod token;
 #[cfg(feature = "pcsc")]
 mod token_driver;
 mod token_keys;
+mod typist;
 mod vault;
