@@ -12,6 +12,8 @@ mod chip;
 mod clearing;
 mod demo;
 mod desk;
+#[cfg(test)]
+mod documented;
 mod download;
 mod identity;
 mod installation;
