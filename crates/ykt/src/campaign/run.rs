@@ -5,6 +5,7 @@
 //! again; so Ctrl-C ends the loop behind the card that is being served, and a second one ends it at once.
 
 use crate::installation::Place;
+use crate::interrupt;
 use crate::keys;
 use crate::machine::SystemRng;
 use crate::slot::Slot;
@@ -221,7 +222,7 @@ fn stop_at_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
         }
         eprintln!("ends when the card that is being served has its turn; Ctrl-C again ends at once");
     };
-    ctrlc::set_handler(raise).context("take over Ctrl-C")?;
+    interrupt::does(raise)?;
     Ok(stop)
 }
 
