@@ -337,7 +337,7 @@ async fn a_ceremony_belongs_to_its_people() {
             let fields = [("component", "0123456789ABCDEF1122334455667788")];
             let answer = step(&mut client, &page, &format!("{page}/{act}"), &fields).await;
             assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{name} {act}");
-            let log = app.store.read(|tx| audit::head(tx)).unwrap().unwrap();
+            let log = app.store.read(audit::head).unwrap().unwrap();
             assert_eq!((log.who.as_str(), log.outcome), (name, Outcome::Refused), "{name} {act}: {log:?}");
         }
     }
