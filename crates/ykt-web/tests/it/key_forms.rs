@@ -2,6 +2,7 @@
 //! under an old protocol. Refused input is told with field, expected and found, and nothing that was typed is lost.
 
 use crate::client::{Answer, Client};
+use crate::keys::{act as send, administrators};
 use crate::world;
 use axum::http::{Method, StatusCode};
 use ykt_vault::exchange;
@@ -9,27 +10,6 @@ use ykt_vault::{KeyAlgorithm, KeyKind, KeyPlace, KeyRef, KeyState};
 use ykt_web::App;
 
 const TRANSPORT: KeyRef = KeyRef::new(KeyKind::KeyTransport, 1, 1);
-
-async fn administrators() -> (App, Client, Client) {
-    let app = world::with_keys();
-    let mut one = Client::new(app.clone());
-    let mut two = one.another();
-    one.sign_in("keys1").await;
-    two.sign_in("keys2").await;
-    (app, one, two)
-}
-
-/// Fills in the form of a page and sends it.
-async fn send(client: &mut Client, page: &str, to: &str, fields: &[(&str, &str)]) -> Answer {
-    let shown = client.get(page).await;
-    assert_eq!(shown.status, StatusCode::OK, "{page}: {}", shown.text());
-    let csrf = shown.field("csrf");
-    let id = shown.text().contains("name=\"id\" value=\"").then(|| shown.field("id"));
-    let mut all = vec![("csrf", csrf.as_str())];
-    all.extend(id.as_deref().map(|id| ("id", id)));
-    all.extend(fields);
-    client.post(to, &all).await
-}
 
 fn asked(answer: &Answer) -> String {
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());

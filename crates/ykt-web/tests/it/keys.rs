@@ -10,7 +10,7 @@ const LOAD_1: &str = "/keys/load.1.1";
 const LOAD_2: &str = "/keys/load.1.2";
 
 /// Two browsers at one server, of the two key administrators.
-async fn administrators() -> (App, Client, Client) {
+pub async fn administrators() -> (App, Client, Client) {
     let app = world::with_keys();
     let mut one = Client::new(app.clone());
     let mut two = one.another();
@@ -20,7 +20,7 @@ async fn administrators() -> (App, Client, Client) {
 }
 
 /// Fills in the form of an act on a page and follows to where it leads.
-async fn act(client: &mut Client, page: &str, act: &str, fields: &[(&str, &str)]) -> Answer {
+pub async fn act(client: &mut Client, page: &str, act: &str, fields: &[(&str, &str)]) -> Answer {
     let shown = client.get(page).await;
     assert_eq!(shown.status, StatusCode::OK, "{page}: {}", shown.text());
     let csrf = shown.field("csrf");
