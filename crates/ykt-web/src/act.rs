@@ -338,9 +338,8 @@ impl FromRequest<Arc<Shared>> for Doing {
             Problem::new(Code::BadRequest, words)
         })?;
         let body = Zeroizing::new(body.to_vec());
-        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let pairs = match kind.and_then(parts::boundary) {
-            Some(boundary) => parts::fields(&body, boundary),
+        let pairs = match parts::read(&parts.headers, &body).await {
+            Some(read) => read.map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?,
             None => url::pairs(std::str::from_utf8(&body).map_err(|_| expired())?),
         };
         let fields = Fields(pairs.into_iter().map(|(k, v)| (k, Zeroizing::new(v))).collect());
