@@ -29,11 +29,11 @@ impl List for Audit {
             C::new("seq", "audit.seq", Shape::Number, |row, _| Cell::serial(row.seq).to(page::href(row.seq))),
             C::new("at", "audit.at", Shape::Time, |row, _| Cell::at(row.at)),
             C::new("who", "audit.who", Shape::Text, |row, _| Cell::text(row.who.clone())),
-            C::new("from", "audit.from", Shape::Code, |row, _| Cell::text(row.from.clone())),
             C::new("what", "audit.what", Shape::Text, |row, _| Cell::text(row.what.clone())),
-            C::new("object", "audit.object", Shape::Code, |row, _| Cell::text(row.object.clone())),
             C::new("outcome", "audit.outcome", Shape::Text, |row, look| row.outcome.cell(look.lang)),
+            C::new("object", "audit.object", Shape::Code, |row, _| Cell::text(row.object.clone())),
             C::new("detail", "audit.detail", Shape::Long, |row, _| Cell::text(row.detail.clone())),
+            C::new("from", "audit.from", Shape::Code, |row, _| Cell::text(row.from.clone())),
             C::new("link", "audit.link", Shape::Code, |row, _| Cell::text(row.link.to_string())).on_demand(),
         ];
         COLUMNS
