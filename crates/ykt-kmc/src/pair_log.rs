@@ -137,14 +137,16 @@ impl Pages {
     }
 }
 
-/// Looks after the health of a pair every [`CHECK_INTERVAL_S`] for as long as somebody holds it.
+/// Looks after the health of a pair: now, and every [`CHECK_INTERVAL_S`] for as long as somebody holds it. The first look
+/// is the caller's own: a short command that ends while another thread holds the pair would end before its log is written.
 pub fn watch(pair: &Arc<Pair>, clock: SharedClock) {
+    pair.check(clock.now());
     let pair = Arc::downgrade(pair);
     std::thread::spawn(move || {
-        while let Some(pair) = Weak::upgrade(&pair) {
-            pair.check(clock.now());
-            drop(pair);
+        loop {
             std::thread::sleep(Duration::from_secs(CHECK_INTERVAL_S));
+            let Some(pair) = Weak::upgrade(&pair) else { break };
+            pair.check(clock.now());
         }
     });
 }
